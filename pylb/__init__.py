@@ -1,0 +1,3 @@
+"""pylb: an L7 load balancer that reads HAProxy's configuration and behaves as HAProxy documents it."""
+
+__version__ = "0.1.0"
