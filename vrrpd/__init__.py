@@ -1,0 +1,1 @@
+"""vrrpd: a VRRP router that takes the place of keepalived's VRRP half."""

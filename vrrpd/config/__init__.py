@@ -1,0 +1,1 @@
+"""Configuration files, as frozen values: vrrpd.toml and keepalived.conf read into one model."""
