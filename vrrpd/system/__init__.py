@@ -1,0 +1,1 @@
+"""The host's side of vrrpd: sockets, netlink, processes. Only the executor changes the host."""
