@@ -47,11 +47,10 @@ class Level(Enum):
 
 @dataclass(frozen=True, slots=True)
 class SendAdvert:
-    """Send `data` to each of `destinations`, from the instance's send socket.
+    """Send each packet to its destination, from the instance's send socket.
 
-    IPv4: `data` is the whole packet with its IP header (IP_HDRINCL), and to a multicast group there is one
-    destination.  With AH, unicast destinations get packets of their own, one action each.  IPv6: `data` is the VRRP
-    message; traffic class 0xc0 and hop limit are set on the socket, the checksum is already right.
+    IPv4: the bytes are the whole packet with its IP header (IP_HDRINCL).  IPv6: they are the VRRP message, its
+    checksum right; traffic class 0xc0 and hop limit are set on the socket.
     """
 
     instance: str

@@ -7,6 +7,10 @@ has several (RFC 3768 section 7.1, RFC 9568 section 7.1).
 from __future__ import annotations
 
 from enum import Enum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from vrrpd.packet.advert import Advert
 
 
 class Reason(Enum):
@@ -54,11 +58,15 @@ class Refusal(Exception):
     `reason` is counted; `text` is the log line, in keepalived's words, without the instance's name.
     """
 
-    __slots__ = ("authentic", "reason", "text")
+    __slots__ = ("advert", "authentic", "reason", "sequence", "text")
 
     def __init__(self, reason: Reason, text: str, authentic: bool = False) -> None:
         super().__init__(text)
         self.reason = reason
         self.text = text
         self.authentic = authentic
-        """True if AH had proved the sender before the fault was found."""
+        """AH proved the sender before the fault was found."""
+        self.sequence: int | None = None
+        """The fresh AH number of an authentic packet, which counts although the packet does not."""
+        self.advert: Advert | None = None
+        """What an authentic packet said whose only fault is its AH number."""
