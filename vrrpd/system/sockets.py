@@ -14,10 +14,12 @@ import socket
 import struct
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from ipaddress import IPv6Address
 
+from vrrpd.packet.datagram import PROTOCOL_VRRP, Datagram, from_ipv4
+from vrrpd.packet.refusal import Refusal
 from vrrpd.system import filters
 
-VRRP_PROTOCOL = 112
 IP_MULTICAST_ALL, IPV6_MULTICAST_ALL = 49, 29
 IPV6_RECVPKTINFO, IPV6_PKTINFO, IPV6_RECVHOPLIMIT, IPV6_HOPLIMIT = 49, 50, 51, 52
 IPV6_TCLASS = 67
@@ -33,19 +35,9 @@ class LinkKey:
     interface: str
     index: int
     family: int
-    protocol: int = VRRP_PROTOCOL
+    protocol: int = PROTOCOL_VRRP
     group: str | None = None
     """Multicast group, None for unicast."""
-
-
-@dataclass(frozen=True, slots=True)
-class Received:
-    """One packet: for IPv4 from the IP header on, for IPv6 the VRRP message alone."""
-
-    data: bytes
-    source: str
-    destination: str
-    ttl: int
 
 
 class Receiver:
@@ -54,6 +46,7 @@ class Receiver:
     def __init__(self, key: LinkKey, vrids: Iterable[int], buffer: int = RECEIVE_BUFFER) -> None:
         self.key = key
         self.vrids = frozenset(vrids)
+        self.malformed = 0
         self._socket = socket.socket(key.family, socket.SOCK_RAW | socket.SOCK_NONBLOCK, key.protocol)
         try:
             self.restrict(None)
@@ -100,34 +93,34 @@ class Receiver:
         """Leave the group and stop hearing."""
         self._socket.close()
 
-    def read(self, limit: int = 256) -> list[Received]:
-        """At most `limit` waiting packets; never blocks. OSError(ENETDOWN) passes once when the link fails."""
-        packets: list[Received] = []
+    def read(self, limit: int = 256) -> list[Datagram]:
+        """At most `limit` waiting packets; never blocks. What is no IP packet is counted in `malformed`.
+
+        OSError(ENETDOWN) passes once when the link fails.
+        """
+        datagrams: list[Datagram] = []
         read_one = self._read_v4 if self.key.family == socket.AF_INET else self._read_v6
-        while len(packets) < limit:
+        for _ in range(limit):
             try:
-                packet = read_one()
+                datagrams.append(read_one())
             except BlockingIOError:
                 break
-            if packet is not None:
-                packets.append(packet)
-        return packets
+            except Refusal:
+                self.malformed += 1
+        return datagrams
 
-    def _read_v4(self) -> Received | None:
-        data = self._socket.recv(2048)
-        if len(data) < 20:
-            return None
-        return Received(data, socket.inet_ntoa(data[12:16]), socket.inet_ntoa(data[16:20]), data[8])
+    def _read_v4(self) -> Datagram:
+        return from_ipv4(self._socket.recv(2048))
 
-    def _read_v6(self) -> Received | None:
+    def _read_v6(self) -> Datagram:
         data, ancillary, _, peer = self._socket.recvmsg(2048, 128)
-        destination, ttl = "::", -1
+        destination, ttl = IPv6Address(0), -1
         for level, kind, value in ancillary:
             if level == socket.IPPROTO_IPV6 and kind == IPV6_PKTINFO:
-                destination = socket.inet_ntop(socket.AF_INET6, value[:16])
+                destination = IPv6Address(value[:16])
             elif level == socket.IPPROTO_IPV6 and kind == IPV6_HOPLIMIT:
                 ttl = struct.unpack("=i", value)[0]
-        return Received(data, peer[0].partition("%")[0], destination, ttl)
+        return Datagram(IPv6Address(peer[0].partition("%")[0]), destination, ttl, self.key.protocol, data)
 
 
 class Sender:
@@ -135,7 +128,7 @@ class Sender:
 
     def __init__(self, interface: str, index: int, family: int) -> None:
         self.family, self.index = family, index
-        protocol = socket.IPPROTO_RAW if family == socket.AF_INET else VRRP_PROTOCOL
+        protocol = socket.IPPROTO_RAW if family == socket.AF_INET else PROTOCOL_VRRP
         self._socket = socket.socket(family, socket.SOCK_RAW | socket.SOCK_NONBLOCK, protocol)
         try:
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, interface.encode() + b"\0")
