@@ -1,0 +1,305 @@
+"""A network in a box: nodes in namespaces of their own, joined by one bridge.
+
+Each node has its own network, PID and mount namespace with an empty /run, so that real keepalived and vrrpd
+find their usual paths and `killall` sees only the node's own processes. A namespace lives as long as its
+first process, which dies with the test process, so nothing is ever left over and no names can collide.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from support import require_program, wait_for
+
+CLONE_NEWNET = 0x40000000
+_libc = ctypes.CDLL(None, use_errno=True)
+INTERFACE = "ens37"
+VIP = "172.16.10.99"
+VIP6 = "fe80::99"
+GLOBAL6 = "2001:db8:10::99"
+
+
+@contextlib.contextmanager
+def network_of(pid: int) -> Iterator[None]:
+    """Sockets that this thread makes inside belong to the network namespace of that process."""
+    home = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
+    there = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY)
+    try:
+        if _libc.setns(there, CLONE_NEWNET):
+            raise OSError(ctypes.get_errno(), "setns")
+        yield
+    finally:
+        _libc.setns(home, CLONE_NEWNET)
+        os.close(home)
+        os.close(there)
+
+
+def ip(*arguments: str) -> None:
+    """Run iproute2's `ip` here."""
+    subprocess.run(["ip", *arguments], check=True, capture_output=True)
+
+
+class Daemon:
+    """A program that runs inside a node, with its log in a file."""
+
+    def __init__(self, node: Node, kind: str, argv: list[str], log: Path) -> None:
+        self.node, self.kind, self.log = node, kind, log
+        with log.open("ab") as output:
+            self._outer = subprocess.Popen(
+                [*node.enter, *argv], stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd="/"
+            )
+        wait_for(lambda: self._child() or self._outer.poll() is not None, 5, f"{argv[0]} to start")
+        self.pid = self._child()
+
+    def _child(self) -> int:
+        path = Path(f"/proc/{self._outer.pid}/task/{self._outer.pid}/children")
+        with contextlib.suppress(OSError):
+            children = path.read_text().split()
+            if children:
+                return int(children[0])
+        return 0
+
+    @property
+    def text(self) -> str:
+        """The log so far."""
+        return self.log.read_text(errors="replace")
+
+    @property
+    def running(self) -> bool:
+        """Whether it has not ended."""
+        return self._outer.poll() is None
+
+    def signal(self, number: int) -> None:
+        """Send a signal to the program itself."""
+        os.kill(self.pid, number)
+
+    def crash(self) -> None:
+        """SIGKILL for it and for its children at once, as when the machine dies but its kernel does not."""
+        for pid in [self.pid, *children_of(self.pid)]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self._outer.wait(5)
+
+    def stop(self, timeout: float = 5) -> None:
+        """SIGTERM and wait for the end."""
+        if self.running:
+            with contextlib.suppress(ProcessLookupError):
+                self.signal(signal.SIGTERM)
+            self._outer.wait(timeout)
+
+    def wait(self, timeout: float = 5) -> int:
+        """Wait for its own end."""
+        return self._outer.wait(timeout)
+
+    def wait_for_line(self, pattern: str, timeout: float = 10) -> str:
+        """Wait until a line of the log matches; the line."""
+        found: list[str] = []
+
+        def look() -> bool:
+            found[:] = [line for line in self.text.splitlines() if re.search(pattern, line)]
+            return bool(found)
+
+        try:
+            wait_for(look, timeout, f"{pattern!r} in the log of {self.node.name}")
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.text[-3000:]}") from None
+        return found[0]
+
+
+def children_of(pid: int) -> list[int]:
+    """The processes that a process has started and that still run."""
+    try:
+        return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []
+
+
+class Node:
+    """One host on the bridge."""
+
+    def __init__(self, lab: Lab, name: str, address: str, address6: str) -> None:
+        self.lab, self.name, self.address, self.address6 = lab, name, address, address6
+        self.init = lab.start_namespace()
+        self.enter = ["nsenter", "-t", str(self.init), "-n", "-p", "-m", "--"]
+        self.port = f"{name}"
+        ip(
+            "link", "add", INTERFACE, "netns", str(self.init), "type", "veth",
+            "peer", "name", self.port, "netns", str(lab.switch),
+        )  # fmt: skip
+        self.run("ip", "link", "set", "lo", "up")
+        self.run("ip", "addr", "add", f"{address}/24", "dev", INTERFACE)
+        if address6:
+            self.run("ip", "addr", "add", f"{address6}/64", "dev", INTERFACE, "nodad")
+            self.run("ip", "link", "set", INTERFACE, "addrgenmode", "none")
+        self.run("ip", "link", "set", INTERFACE, "up")
+        lab.in_switch("ip", "link", "set", self.port, "master", "br0")
+        lab.in_switch("ip", "link", "set", self.port, "up")
+
+    def run(self, *argv: str, check: bool = True) -> str:
+        """Run a program inside to its end; its output."""
+        done = subprocess.run([*self.enter, *argv], capture_output=True, text=True, check=False)
+        if check and done.returncode:
+            raise AssertionError(f"{argv}: {done.stdout}{done.stderr}")
+        return done.stdout
+
+    @property
+    def mac(self) -> str:
+        """The interface's own hardware address."""
+        return str(json.loads(self.run("ip", "-j", "link", "show", INTERFACE))[0]["address"])
+
+    def addresses(self) -> set[str]:
+        """All addresses on this node except loopback's."""
+        links = json.loads(self.run("ip", "-j", "addr", "show"))
+        return {info["local"] for link in links for info in link["addr_info"] if link["ifname"] != "lo"}
+
+    def holds(self, address: str = VIP) -> bool:
+        """Whether an address stands on this node."""
+        return address in self.addresses()
+
+    def file(self, name: str, text: str) -> Path:
+        """Write a file for this node."""
+        path = self.lab.directory / f"{self.name}-{name}"
+        path.write_text(text)
+        return path
+
+    def start(self, kind: str, config: str, *extra: str) -> Daemon:
+        """Start "vrrpd" or "keepalived" with this configuration text (keepalived's format)."""
+        path = self.file("keepalived.conf", config)
+        path.chmod(0o644)
+        log = self.lab.directory / f"{self.name}.log"
+        if kind == "keepalived":
+            argv = [require_program("keepalived"), "-n", "-l", "-D", "-G", "-P", "-f", str(path), *extra]
+        else:
+            argv = [sys.executable, "-m", "vrrpd", "-D", "-c", str(path), *extra]
+        daemon = Daemon(self, kind, argv, log)
+        self.lab.daemons.append(daemon)
+        return daemon
+
+    def spawn(self, *argv: str) -> Daemon:
+        """Start any other program inside."""
+        log = self.lab.directory / f"{self.name}-{Path(argv[0]).name}.log"
+        daemon = Daemon(self, argv[0], list(argv), log)
+        self.lab.daemons.append(daemon)
+        return daemon
+
+    def cable(self, plugged: bool) -> None:
+        """Plug the node's cable in or out, at the switch."""
+        self.lab.in_switch("ip", "link", "set", self.port, "up" if plugged else "down")
+
+
+class Lab:
+    """The bridge and everything on it; use as a context manager."""
+
+    def __init__(self, directory: Path) -> None:
+        for program in ("ip", "unshare", "nsenter", "setpriv"):
+            require_program(program)
+        self.directory = directory
+        self.daemons: list[Daemon] = []
+        self._keepers: list[subprocess.Popen[bytes]] = []
+        self.nodes: list[Node] = []
+        self.switch = self.start_namespace()
+        self.in_switch("ip", "link", "add", "br0", "type", "bridge", "mcast_snooping", "0")
+        self.in_switch("ip", "link", "set", "br0", "up")
+
+    def __enter__(self) -> Lab:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for keeper in self._keepers:
+            for pid in children_of(keeper.pid):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            keeper.kill()
+            keeper.wait()
+        for daemon in self.daemons:
+            daemon.wait()
+
+    def start_namespace(self) -> int:
+        """Make network, PID and mount namespaces; the id of their first process."""
+        script = "mount -t tmpfs tmpfs /run && mount -t sysfs sysfs /sys && echo ready && exec sleep infinity"
+        keeper = subprocess.Popen(
+            ["setpriv", "--pdeathsig", "KILL", "unshare", "-n", "-p", "-m", "-f", "--kill-child",
+             "--mount-proc", "sh", "-c", script],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        )  # fmt: skip
+        self._keepers.append(keeper)
+        assert keeper.stdout is not None
+        assert keeper.stdout.readline() == b"ready\n", "no namespaces to be had"
+        keeper.stdout.close()
+        return children_of(keeper.pid)[0]
+
+    def in_switch(self, *argv: str) -> None:
+        """Run a program where the bridge is."""
+        subprocess.run(["nsenter", "-t", str(self.switch), "-n", "--", *argv], check=True, capture_output=True)
+
+    def node(self, name: str, number: int) -> Node:
+        """Add a node; its addresses end in `number`."""
+        node = Node(self, name, f"172.16.10.{number}", f"fe80::{number:x}")
+        self.nodes.append(node)
+        return node
+
+    def holders(self, address: str = VIP) -> list[str]:
+        """The names of the nodes on which an address stands."""
+        return [node.name for node in self.nodes if node.holds(address)]
+
+    def wait_for_holder(self, name: str, timeout: float = 10, address: str = VIP) -> float:
+        """Wait until exactly that node has the address; how long it took in seconds."""
+        start = time.monotonic()
+        try:
+            wait_for(lambda: self.holders(address) == [name], timeout, f"{address} on {name} alone")
+        except AssertionError as error:
+            logs = "\n".join(f"--- {d.node.name} {d.kind}\n{d.text[-2500:]}" for d in self.daemons)
+            raise AssertionError(f"{error}; it is on {self.holders(address)}\n{logs}") from None
+        return time.monotonic() - start
+
+    def always(self, condition: Callable[[], bool], seconds: float, what: str) -> None:
+        """Assert that something stays true for a while."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            assert condition(), f"not always so: {what}; holders {self.holders()}"
+            time.sleep(0.02)
+
+
+class Client:
+    """A host on the bridge that talks to the virtual address, and its neighbour cache."""
+
+    def __init__(self, lab: Lab) -> None:
+        self.node = Node(lab, "client", "172.16.10.10", "fe80::a")
+        with network_of(self.node.init):
+            self._sockets = {
+                4: socket.socket(socket.AF_INET, socket.SOCK_DGRAM),
+                6: socket.socket(socket.AF_INET6, socket.SOCK_DGRAM),
+            }
+        self._index = int(self.node.run("cat", f"/sys/class/net/{INTERFACE}/ifindex"))
+
+    def touch(self, address: str = VIP) -> None:
+        """Send something to the address, so that the cache has an entry."""
+        target = (address, 9, 0, self._index) if ":" in address else (address, 9)
+        with contextlib.suppress(OSError):
+            self._sockets[6 if ":" in address else 4].sendto(b"x", target)
+
+    def neighbour(self, address: str = VIP) -> str:
+        """The hardware address that the cache has for an address, "" for none."""
+        entries = json.loads(self.node.run("ip", "-j", "neigh", "show", address) or "[]")
+        return str(entries[0].get("lladdr", "")) if entries else ""
+
+    def follows(self, node: Node, address: str = VIP, timeout: float = 5) -> None:
+        """Wait until the cache points to that node, without asking anew."""
+        mac = node.mac
+        wait_for(lambda: self.neighbour(address) == mac, timeout, f"the client to send to {node.name}")
+
+    def close(self) -> None:
+        """Close the sockets."""
+        for sock in self._sockets.values():
+            sock.close()
