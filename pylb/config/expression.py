@@ -80,8 +80,8 @@ def _parse_arguments(text: str, position: int) -> tuple[tuple[str, ...] | None, 
     quoted = False  # "" is one empty argument, () is none
     while position < len(text):
         char = text[position]
-        if char == "\\" and quote != "'" and text[position + 1 : position + 2] in tuple("nrt\\'\" ,()"):
-            piece, position = _argument_escape(text, position)
+        if char == "\\" and quote != "'" and text[position + 1 : position + 2] in tuple("nrt\\'\" "):
+            piece, position = unescape(text, position)
             current.append(piece)
             continue
         if char in "\"'" and quote in ("", char):
@@ -96,11 +96,6 @@ def _parse_arguments(text: str, position: int) -> tuple[tuple[str, ...] | None, 
             current.append(char)
         position += 1
     return None, position
-
-
-def _argument_escape(text: str, position: int) -> tuple[str, int]:
-    following = text[position + 1]
-    return (following, position + 2) if following in ",()" else unescape(text, position)
 
 
 def _str_call(call: Call) -> str:
