@@ -51,6 +51,7 @@ class ProxyCounters:
         "intercepted", "lbtot", "qmax", "qtime", "rate", "req_rate", "req_tot", "reuse", "rtime", "scur", "slim",
         "smax", "srv_abrt", "ssl_handshakes", "ssl_failed_handshake", "stot", "ttime", "wredis", "wretr", "wrew",
         "conn_rate", "conn_tot", "chkfail", "downtime", "lastsess", "_qtimes", "cookie_invalid",
+        "ctime_max", "eint", "qtime_max", "rtime_max", "ssl_reused", "ttime_max",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -62,6 +63,7 @@ class ProxyCounters:
         self.lastsess: float | None = None  # wall clock of the last session
         # qtime, ctime, rtime, ttime: HAProxy's averages over the last 1024 requests, kept as milliseconds (float).
         self.qtime = self.ctime = self.rtime = self.ttime = 0.0
+        self.qtime_max = self.ctime_max = self.rtime_max = self.ttime_max = 0.0  # milliseconds, since the start
 
     bin: int
     bout: int
@@ -78,6 +80,7 @@ class ProxyCounters:
     dses: int
     downtime: float
     econ: int
+    eint: int
     ereq: int
     eresp: int
     hrsp_1xx: int
@@ -97,6 +100,7 @@ class ProxyCounters:
     srv_abrt: int
     ssl_failed_handshake: int
     ssl_handshakes: int
+    ssl_reused: int
     stot: int
     wredis: int
     wretr: int
@@ -117,6 +121,26 @@ class ProxyCounters:
             self.hrsp_1xx += 1
         else:
             self.hrsp_other += 1
+
+    def timed(self, queue: float, connect: float, response: float, total: float) -> None:
+        """One request is over that a server answered: its times in milliseconds, into averages and maxima.
+
+        `lbtot` counts it already. The averages weigh the last 1,024 requests, as HAProxy's do.
+        """
+        n = self.lbtot
+        weight = 1 / 1024 if n > 1024 else 1 / (n or 1)
+        self.qtime += (queue - self.qtime) * weight
+        self.ctime += (connect - self.ctime) * weight
+        self.rtime += (response - self.rtime) * weight
+        self.ttime += (total - self.ttime) * weight
+        if queue > self.qtime_max:
+            self.qtime_max = queue
+        if connect > self.ctime_max:
+            self.ctime_max = connect
+        if response > self.rtime_max:
+            self.rtime_max = response
+        if total > self.ttime_max:
+            self.ttime_max = total
 
     def opened(self) -> None:
         """One more session runs here."""

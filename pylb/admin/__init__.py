@@ -1,0 +1,1 @@
+"""What an operator sees and does: log lines, the statistics page and its formats, actions on servers."""

@@ -1,0 +1,143 @@
+"""The statistics as Prometheus metrics under the names and labels of HAProxy 2.6's exporter, so its dashboards work.
+
+Names and kinds come from the tables in columns.py and info.py; a value that the table leaves empty is NaN, as HAProxy
+writes it. States become one time series each, 1 at the one that holds. prometheus_client writes the text; it is loaded
+with the first scrape, because it takes 14 MB.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from functools import cache
+from typing import TYPE_CHECKING, Any, cast
+
+from pylb.admin.checks import RESULTS
+from pylb.admin.columns import COLUMNS, Column
+from pylb.admin.info import FIELDS, VERSION_METRIC
+from pylb.admin.rows import Row
+from pylb.admin.stats import EVERYTHING, View
+from pylb.admin.world import World
+
+if TYPE_CHECKING:
+    from prometheus_client.core import Metric
+
+CONTENT_TYPE = "text/plain; version=0.0.4"
+
+KINDS = {"F": "frontend", "B": "backend", "S": "server"}
+SERVER_STATES = ("DOWN", "UP", "MAINT", "DRAIN", "NOLB")
+
+Sample = tuple[dict[str, str], float]
+NAN = float("nan")
+
+
+def metrics(world: World, view: View = EVERYTHING) -> bytes:
+    """The whole exposition, text format 0.0.4."""
+    from prometheus_client import generate_latest
+
+    return generate_latest(cast("Any", _Collection(world, view)))
+
+
+class _Collection:
+    """What generate_latest walks."""
+
+    def __init__(self, world: World, view: View) -> None:
+        self._world = world
+        self._view = view
+
+    def collect(self) -> Iterator[Metric]:
+        """All metrics: the process's, then those of frontends, backends and servers."""
+        for field in FIELDS:
+            if field.metric:
+                value = field.get(self._world)
+                yield _metric(f"haproxy_process_{field.metric}", field.help, [({}, float(value))])
+        name = f"haproxy_process_{VERSION_METRIC.metric}"
+        yield _metric(name, VERSION_METRIC.help, [({"version": self._world.version}, 1.0)])
+
+        rows = list(self._view.rows(self._world, self._world.now()))
+        for kind, word in KINDS.items():
+            chosen = [row for row in rows if row.kind == kind]
+            for columns in _families(kind):
+                samples = [sample for row in chosen for column in columns for sample in _samples(column, row)]
+                if samples:
+                    yield _metric(f"haproxy_{word}_{columns[0].metric}", columns[0].help, samples)
+
+
+@cache
+def _families(kind: str) -> list[list[Column]]:
+    """Columns with a metric for that kind of row, those that share one together."""
+    families: dict[str, list[Column]] = {}
+    for column in COLUMNS:
+        if column.has_metric(kind):
+            families.setdefault(column.metric, []).append(column)
+    return list(families.values())
+
+
+def _metric(name: str, help: str, samples: Iterable[Sample]) -> Metric:
+    from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+
+    family = (CounterMetricFamily if name.endswith("_total") else GaugeMetricFamily)(name, help)
+    for labels, value in samples:
+        family.add_sample(name, labels, value)
+    return family
+
+
+def _samples(column: Column, row: Row) -> Iterator[Sample]:
+    labels = {"proxy": row.section.name}
+    if row.server is not None:
+        labels["server"] = row.server.name
+    by_state = _BY_STATE.get(column.name)
+    if by_state is not None:
+        for state, flag in by_state(row).items():
+            yield labels | {"state": state}, flag
+        return
+    if not row.http and column.label is not None:
+        return  # a TCP proxy has no responses to class
+    value = column.value(row)
+    extra = dict([column.label]) if column.label else {}
+    yield labels | extra, NAN if value is None else float(value) * column.scale
+
+
+# -------------------------------------------------------------------------------------- metrics with a label per state
+
+
+def _state_of(status: str) -> str:
+    """The word of a server's status text: "UP 1/3" is UP, "no check" too, "MAINT (via a/b)" is MAINT."""
+    return "UP" if status == "no check" else status.split()[0]
+
+
+def _status(row: Row) -> dict[str, float]:
+    if row.server is not None:
+        state = _state_of(row.server.status)
+        return {name: float(name == state) for name in SERVER_STATES}
+    up = row.backend.up if row.backend is not None else not row.world.stopping
+    return {"DOWN": float(not up), "UP": float(up)}
+
+
+def _check_status(row: Row) -> dict[str, float]:
+    if row.server is None or row.server.check is None or row.server.status.startswith("MAINT"):
+        return {}
+    status = row.server.check.status.removeprefix("* ")
+    return {name: float(name == status) for name in RESULTS}
+
+
+def _server_states(row: Row) -> dict[str, float]:
+    assert row.backend is not None
+    found = Counter(_state_of(server.status) for server in row.backend.servers)
+    return {name: float(found[name]) for name in SERVER_STATES}
+
+
+def _server_results(row: Row) -> dict[str, float]:
+    assert row.backend is not None
+    checks = [s.check for s in row.backend.servers if s.check is not None and not s.status.startswith("MAINT")]
+    found = Counter(check.status.removeprefix("* ") for check in checks)
+    return {name: float(found[name]) for name in RESULTS}
+
+
+_BY_STATE = {
+    "status": _status,
+    "check_status": _check_status,
+    "agg_server_status": _server_states,
+    "agg_server_check_status": _server_states,  # the same under an older name
+    "agg_check_status": _server_results,
+}

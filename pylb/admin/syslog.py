@@ -1,0 +1,181 @@
+"""Log lines out: HAProxy's `log` targets over UDP, unix datagram sockets and standard output.
+
+A line is a header and a message. All of the header but the time is known when the configuration loads, so a Frame
+keeps one ready header per severity and renews them when the second changes; a line then costs a clock read, a list
+index and one concatenation. A Sink takes the bytes at once or drops and counts them: nothing here waits or raises, so a
+lost or stuck syslog server costs traffic nothing.
+
+Formats, lengths and level rules are HAProxy 2.6's, byte for byte (manual: `log`, `log-tag`, `log-send-hostname`).
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Callable, Iterable
+
+from pylb.admin.logsinks import DatagramSink, Sink, open_sink
+from pylb.config.model import Global, LogTarget
+
+LEVELS = ("emerg", "alert", "crit", "err", "warning", "notice", "info", "debug")
+"""Severities by number (RFC 5424 6.2.1, table 2)."""
+
+FACILITIES = (
+    "kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news", "uucp", "cron", "auth2", "ftp", "ntp", "audit",
+    "alert", "cron2", "local0", "local1", "local2", "local3", "local4", "local5", "local6", "local7",
+)  # fmt: skip
+"""Facilities by number, under HAProxy's names (manual: `log`)."""
+
+FORMATS = {
+    "rfc3164": "<{pri}>{date} {host} {tag}[{pid}]: ",
+    "rfc5424": "<{pri}>1 {iso} {host} {tag} {pid} - - ",
+    "local": "<{pri}>{date} {tag}[{pid}]: ",
+    "priority": "<{pri}>",
+    "short": "<{level}>",
+    "timed": "<{level}>{iso} ",
+    "iso": "{iso} ",
+    "raw": "",
+}
+"""The header of each `format` (manual: `log`, "format"). {date} has seconds, {iso} microseconds."""
+
+UNNAMED_HOST = {"rfc5424": "-"}
+"""What stands for the host name without log-send-hostname; "localhost" in the other formats."""
+
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+class Frame:
+    """Puts one target's header before messages. `line` is the hot call."""
+
+    __slots__ = ("_format", "_heads", "_micros", "_room", "_second", "_values")
+
+    def __init__(self, target: LogTarget, host: str | None, tag: str, pid: int, room: int) -> None:
+        """`host`: None for none; `room`: the most bytes of header and message together."""
+        self._format = FORMATS[target.format]
+        self._micros = "{iso}" in self._format
+        """Headers with microseconds are %-templates: the fraction is put in line by line."""
+        self._room = room
+        self._second = -1
+        self._heads: list[bytes] = []
+        facility, floor = FACILITIES.index(target.facility), LEVELS.index(target.min_level)
+        name = UNNAMED_HOST.get(target.format, "localhost") if host is None else host
+        constant = {"host": name, "tag": tag, "pid": str(pid)}
+        self._values = [
+            constant | {"level": str(max(level, floor)), "pri": str(facility * 8 + max(level, floor))}
+            for level in range(len(LEVELS))
+        ]
+
+    def line(self, level: int, message: bytes, now: float) -> bytes:
+        """The bytes to send for `message` at `now` (wall clock), newline included."""
+        second = int(now)
+        if second != self._second:
+            self._renew(second)
+        head = self._heads[level]
+        if self._micros:
+            head %= int((now - second) * 1000000)
+        line = head + message
+        if len(line) > self._room:
+            line = line[: self._room]
+        return line + b"\n"
+
+    def _renew(self, second: int) -> None:
+        local = time.localtime(second)
+        date = (
+            f"{_MONTHS[local.tm_mon - 1]} {local.tm_mday:2d} {local.tm_hour:02d}:{local.tm_min:02d}:{local.tm_sec:02d}"
+        )
+        offset = local.tm_gmtoff // 60
+        zone = f"{'-' if offset < 0 else '+'}{abs(offset) // 60:02d}:{abs(offset) % 60:02d}"
+        iso = time.strftime("%Y-%m-%dT%H:%M:%S", local) + "\0" + zone
+        heads = [self._format.format(date=date, iso=iso, **values) for values in self._values]
+        if self._micros:
+            heads = [head.replace("%", "%%").replace("\0", ".%06d") for head in heads]
+        self._heads = [head.encode("utf-8", "surrogateescape") for head in heads]
+        self._second = second
+
+
+class Target:
+    """One `log` line, live: level filter, frame and sink."""
+
+    __slots__ = ("_frame", "_max_level", "_sink", "_strip")
+
+    def __init__(self, target: LogTarget, sink: Sink, host: str | None, tag: str, pid: int) -> None:
+        # HAProxy's `len` leaves the newline out for datagrams that have a header, and counts it elsewhere.
+        with_newline = target.format == "raw" or not isinstance(sink, DatagramSink)
+        self._frame = Frame(target, host, tag, pid, target.length - with_newline)
+        self._max_level = LEVELS.index(target.level)
+        self._sink = sink
+
+    def write(self, level: int, message: bytes, now: float) -> None:
+        """Send, unless `level` is filtered out. Never blocks, never raises OSError."""
+        if level <= self._max_level:
+            self._sink.send(self._frame.line(level, message, now))
+
+    @property
+    def dropped(self) -> int:
+        """Lines that could not be handed over."""
+        return self._sink.dropped
+
+    def close(self) -> None:
+        """Close the sink; later lines are dropped."""
+        self._sink.close()
+
+
+class Logger:
+    """All `log` targets of one proxy, or of the process. Call it with a severity (0 to 7) and a message.
+
+    The message needs no newline at its end; trailing ones are removed. Made in the process that logs: the header
+    holds its pid.
+    """
+
+    __slots__ = ("_clock", "_targets")
+
+    def __init__(self, targets: Iterable[Target], clock: Callable[[], float] = time.time) -> None:
+        self._targets = tuple(targets)
+        self._clock = clock
+
+    def __call__(self, level: int, message: bytes) -> None:
+        if message.endswith(b"\n"):
+            message = message.rstrip(b"\n")
+        now = self._clock()
+        for target in self._targets:
+            target.write(level, message, now)
+
+    def text(self, level: int, message: str) -> None:
+        """A message of the program itself, for example a server's change of state."""
+        self(level, message.encode("utf-8", "surrogateescape"))
+
+    @property
+    def dropped(self) -> int:
+        """Lines lost so far: server gone, queue full, standard output stuck."""
+        return sum(target.dropped for target in self._targets)
+
+    def __bool__(self) -> bool:
+        """Whether there is anywhere to log to."""
+        return bool(self._targets)
+
+    def close(self) -> None:
+        """Close all sockets."""
+        for target in self._targets:
+            target.close()
+
+
+def make_logger(
+    targets: Iterable[LogTarget],
+    globals_: Global,
+    log_tag: str | None = None,
+    *,
+    pid: int | None = None,
+    clock: Callable[[], float] = time.time,
+) -> Logger:
+    """The logger of a proxy with these `log` targets and its own `log-tag` (None: the global one).
+
+    Raises logsinks.TargetError for an address that cannot be understood or resolved; a syslog server that does not
+    listen (yet) is no error.
+    """
+    host = globals_.log_send_hostname
+    if host == "":
+        host = socket.gethostname()
+    tag = globals_.log_tag if log_tag is None else log_tag
+    pid = os.getpid() if pid is None else pid
+    return Logger((Target(t, open_sink(t.address), host, tag, pid) for t in targets), clock)
