@@ -60,6 +60,7 @@ class ProgramQueue:
         self._waiting: deque[Command] = deque()
         self._running: Running | None = None
         self._limit: asyncio.TimerHandle | None = None
+        self._when_idle: Callable[[], None] | None = None
 
     @property
     def idle(self) -> bool:
@@ -90,6 +91,12 @@ class ProgramQueue:
         if self._limit is not None:
             self._limit.cancel()
         self._next()
+        if self.idle and self._when_idle is not None:
+            self._when_idle()
+
+    def watch(self, when_idle: Callable[[], None]) -> None:
+        """Call this whenever nothing runs and nothing waits any more."""
+        self._when_idle = when_idle
 
 
 class Pipe:
@@ -146,6 +153,7 @@ class Notifier:
         self._say, self._user = say, user
         self._pipes: list[Pipe] = []
         self._queues: dict[tuple[bool, str], ProgramQueue] = {}
+        self._all_idle = asyncio.Event()
 
     def open(self, fifos: tuple[Fifo, ...]) -> None:
         """Open the pipes of a configuration; those that stay the same are kept. OSError as `Pipe`."""
@@ -164,10 +172,17 @@ class Notifier:
             queue = self._queues.setdefault((group, name), ProgramQueue(self._say, self._user))
             queue.add(command)
 
-    @property
-    def idle(self) -> bool:
-        """No program runs or waits."""
-        return all(queue.idle for queue in self._queues.values())
+    async def finish(self, seconds: float) -> None:
+        """Wait until no program runs or waits, but not longer than this."""
+        for queue in self._queues.values():
+            queue.watch(self._idle)
+        self._idle()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._all_idle.wait(), seconds)
+
+    def _idle(self) -> None:
+        if all(queue.idle for queue in self._queues.values()):
+            self._all_idle.set()
 
     def close(self) -> None:
         """Close the pipes; programs that run are left to finish."""

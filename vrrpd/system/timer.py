@@ -36,7 +36,7 @@ class Timer:
             return
         self._armed = deadline
         if deadline == float("inf"):
-            seconds = nanoseconds = 0
+            seconds, nanoseconds = 0.0, 0
         else:
             seconds, fraction = divmod(max(deadline, 1e-9), 1)
             nanoseconds = max(1, int(fraction * 1e9))
