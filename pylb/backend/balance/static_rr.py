@@ -1,0 +1,76 @@
+"""balance static-rr: turns from a map that is built when servers come and go; weights are those of the configuration.
+
+The map is also what `hash-type map-based` indexes. It holds each server as often as its weight, divided by the greatest
+common divisor of all weights, spread by the same accumulation HAProxy uses, so that equal inputs find equal servers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import gcd
+from typing import Any
+
+from pylb.backend.balance.base import Algorithm, Settings, balance
+
+
+def common_divisor(servers: Sequence[Any]) -> int:
+    """What all configured weights can be divided by; at least 1."""
+    return gcd(*(server.weight for server in servers)) or 1
+
+
+def spread(servers: Sequence[Any], divisor: int) -> list[Any]:
+    """The map: at each place the first server, in order of declaration, whose accumulated weight is most overdue."""
+    weights = [server.weight // divisor for server in servers]
+    total = sum(weights)
+    if total == 1:
+        return [next(server for server, weight in zip(servers, weights, strict=True) if weight)]
+    scores = [0] * len(servers)
+    places = []
+    for _ in range(total):
+        best, best_turns = 0, -1
+        for i, weight in enumerate(weights):
+            scores[i] += weight
+            turns = (scores[i] + total) // total
+            if turns > best_turns:
+                best, best_turns = i, turns
+        scores[best] -= total
+        places.append(servers[best])
+    return places
+
+
+@balance("static-rr")
+class StaticRoundRobin(Algorithm):
+    """See the module."""
+
+    __slots__ = ("_divisor", "_next", "_places")
+
+    dynamic = False
+    rotates = True
+    overflows = True
+
+    def __init__(self, settings: Settings, servers: Sequence[Any]) -> None:
+        super().__init__(settings, servers)
+        self._divisor = common_divisor(servers)
+        self._places: list[Any] = []
+        self._next = 0
+
+    def update(self, servers: Sequence[Any]) -> None:
+        self._places = spread(servers, self._divisor)
+        self._next = 0
+
+    def pick(self, x: Any, avoid: Any) -> Any:
+        places = self._places
+        size = len(places)
+        avoided_at = -1
+        for place in range(self._next, self._next + size):
+            server = places[place % size]
+            if server.maxconn and server.full():
+                continue
+            if server is not avoid:
+                self._next = (place + 1) % size
+                return server
+            avoided_at = place
+        if avoided_at < 0:
+            return None
+        self._next = (avoided_at + 1) % size
+        return places[avoided_at % size]

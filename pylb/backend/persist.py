@@ -1,0 +1,346 @@
+"""Which server a client had before: use-server rules, force-/ignore-persist, the persistence cookie (manual: `cookie`).
+
+`request(x)` runs before the server is chosen and may set `x.persist_server`; `response(x)` tells the client. In between
+stands the third and fourth letter of the log's termination state (manual 8.5), kept as `x.cookie_state`:
+
+    request   N none  I invalid  D its server is down  V valid  E idle too long  O too old  U unused
+    response  N none  I inserted  P server's left alone  U date updated  D server's deleted  R rewritten
+
+    mode      request's cookie                         response
+    insert    read; removed if indirect                Set-Cookie unless the client has it; the server's own is dropped
+    rewrite   read                                     the server's value is replaced by the server's name
+    prefix    read up to "~", which is cut off         the server's value gets "name~" in front
+    passive   read                                     nothing
+
+With `maxidle` or `maxlife` the value is `name|LAST` or `name|LAST|FIRST`: times of the last and first visit, five
+digits of base 64 counting units of four seconds (HAProxy's format, so either may take over from the other).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from pylb.config import model
+
+if TYPE_CHECKING:
+    from pylb.backend.backend import Backend
+    from pylb.backend.server import Server
+
+Test = Callable[[Any], bool]
+
+_DAY = 86400
+_DIGITS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+_VALUES = {digit: value for value, digit in enumerate(_DIGITS)}
+_EXPIRED = b"; Expires=Thu, 01-Jan-1970 00:00:01 GMT"
+_CACHEABLE = frozenset({200, 203, 204, 206, 300, 301, 404, 405, 410, 414, 501})
+"""Statuses that a cache may keep without being told (RFC 7231 6.1): `nocache` concerns these."""
+
+
+def encode_date(wall: float) -> bytes:
+    """Five digits for a time in seconds since the epoch, rounded up to four seconds."""
+    units = (int(wall) + 3) >> 2
+    return bytes(_DIGITS[units >> shift & 63] for shift in (24, 18, 12, 6, 0))
+
+
+def decode_date(digits: bytes) -> int | None:
+    """Seconds since the epoch; None unless these are five digits."""
+    if len(digits) != 5:
+        return None
+    units = 0
+    for digit in digits:
+        value = _VALUES.get(digit)
+        if value is None:
+            return None
+        units = units << 6 | value
+    return units << 2
+
+
+class Persistence:
+    """All that may bind an exchange of one backend to a server; the rules' conditions are set by the loader."""
+
+    __slots__ = ("backend", "cookie", "force", "ignore", "use_server")
+
+    def __init__(self, backend: Backend, cookie: CookiePersistence | None) -> None:
+        self.backend = backend
+        self.cookie = cookie
+        self.force: tuple[Test, ...] = ()
+        """`force-persist`: true sends the client to its server even if that is down."""
+        self.ignore: tuple[Test, ...] = ()
+        """`ignore-persist`: true forgets the client's server."""
+        self.use_server: tuple[tuple[Test, Callable[[Any], bytes]], ...] = ()
+        """(condition, name of the server) of each `use-server`, in order."""
+
+    @classmethod
+    def of(cls, backend: Backend) -> Persistence | None:
+        """What the configuration asks for, or None."""
+        declared = backend.model
+        cookie = None
+        if declared.cookie is not None and declared.mode == "http":
+            cookie = CookiePersistence(declared.cookie, backend)
+        if cookie or declared.use_server or declared.force_persist or declared.ignore_persist:
+            return cls(backend, cookie)
+        return None
+
+    def request(self, x: Any) -> None:
+        """Set `x.persist_server` where rules or the cookie name a server that can be reached."""
+        if self.force and any(test(x) for test in self.force):
+            x.force_persist = True
+        if self.ignore and any(test(x) for test in self.ignore):
+            x.ignore_persist = True
+        for test, name in self.use_server:
+            if test(x) and self._use(x, name(x)):
+                break
+        if self.cookie is not None:
+            self.cookie.request(x)
+
+    def response(self, x: Any) -> None:
+        """Edit the response head so that the client comes back to `x.server`."""
+        if self.cookie is not None:
+            self.cookie.response(x)
+
+    def _use(self, x: Any, name: bytes) -> bool:
+        server = self.backend.by_name.get(name.decode("latin-1"))
+        if server is None or not (server.reachable or x.force_persist or self.backend.model.persist):
+            return False
+        x.persist_server = server
+        return True
+
+
+class CookiePersistence:
+    """The cookie of one backend. Everything that does not depend on the request is bytes made at load."""
+
+    __slots__ = (
+        "_attributes", "_backend", "_by_value", "_dated", "_hides", "_indirect", "_inserts", "_maxidle", "_maxlife",
+        "_name", "_nocache", "_pair", "_passive", "_persist", "_postonly", "_prefixes", "_preserve", "_ready",
+        "_rewrites", "_set_cookie",
+    )  # fmt: skip
+
+    def __init__(self, declared: model.Cookie, backend: Backend) -> None:
+        name = declared.name.encode()
+        self._backend = backend
+        self._name = name
+        self._inserts = declared.mode == "insert"
+        self._rewrites = declared.mode == "rewrite"
+        self._prefixes = declared.mode == "prefix"
+        self._passive = declared.mode == "passive"
+        self._indirect = declared.indirect
+        self._hides = declared.indirect and self._inserts
+        self._nocache = declared.nocache
+        self._postonly = declared.postonly
+        self._preserve = declared.preserve
+        self._persist = backend.model.persist
+        self._maxidle = int(declared.maxidle or 0)
+        self._maxlife = int(declared.maxlife or 0)
+        self._dated = bool(self._maxidle or self._maxlife)
+        # One pair of a Cookie field. A comma delimits too, as in HAProxy (and RFC 2965).
+        self._pair = re.compile(
+            rb"(?:^|(?<=[;,]))[ \t]*" + re.escape(name) + rb'[ \t]*=[ \t]*("[^"]*"|[^;,]*?)[ \t]*(?=[;,]|$)'
+        )
+        self._set_cookie = re.compile(rb"[ \t]*" + re.escape(name) + rb"[ \t]*=[ \t]*([^;]*?)[ \t]*(?=;|$)")
+        self._attributes = _attributes(declared)
+        self._by_value: dict[bytes, tuple[Server, ...]] = {}
+        self._ready: dict[Server, bytes] = {}
+        self.learn()
+
+    def learn(self) -> None:
+        """Read the servers' cookie values (again, when one was added or changed)."""
+        self._by_value.clear()
+        self._ready.clear()
+        for server in self._backend.servers:
+            if server.cookie is None:
+                # A server without a value takes the client's cookie away.
+                self._ready[server] = self._name + b"=" + _EXPIRED + b"; path=/" + self._attributes
+                continue
+            self._by_value[server.cookie] = (*self._by_value.get(server.cookie, ()), server)
+            self._ready[server] = self._name + b"=" + server.cookie + b"; path=/" + self._attributes
+
+    # ------------------------------------------------------------------------------------------------------- request
+
+    def request(self, x: Any) -> None:
+        """Read the cookie; hide it from the server where the mode says so."""
+        x.cookie_state = b"--" if self._passive else b"NN"
+        fields = x.request.get_all(b"cookie")
+        for field in fields:
+            if self._name in field:
+                self._read(x, fields)
+                return
+
+    def _read(self, x: Any, fields: list[bytes]) -> None:
+        edited = [self._read_field(x, field) for field in fields]
+        if edited == fields:
+            return
+        left = [field for field in edited if field]
+        if left:
+            x.request.set(b"Cookie", b"; ".join(left))
+        else:
+            x.request.remove(b"cookie")
+
+    def _read_field(self, x: Any, field: bytes) -> bytes:
+        """Interpret every occurrence in one Cookie field; the field as the server shall see it."""
+        kept = []
+        position = 0
+        for found in self._pair.finditer(field):
+            value = found[1]
+            self._interpret(x, value)
+            if self._prefixes and b"~" in value:
+                kept.append(field[position : found.start(1)])
+                position = found.start(1) + value.index(b"~") + 1
+            elif self._hides:
+                kept.append(field[position : found.start()])
+                position = found.end()
+        if not kept:
+            return field
+        kept.append(field[position:])
+        return b"".join(kept) if self._prefixes else _join(kept)
+
+    def _interpret(self, x: Any, value: bytes) -> None:
+        state = b""
+        if self._prefixes:
+            value = value.partition(b"~")[0]
+        elif b"|" in value:
+            value, state = self._check_dates(x, value)
+        if not value or x.persist_server is not None or x.ignore_persist:
+            if not state:
+                state = b"U" if x.persist_server is not None or x.ignore_persist else b"I"
+        else:
+            state = self._find_server(x, value)
+        if state == b"V" or x.cookie_state[:1] in b"N-" or state in b"DEO":
+            self._note(x, state)
+
+    def _find_server(self, x: Any, value: bytes) -> bytes:
+        """The first server of that value that can be reached."""
+        state = b"I"
+        for server in self._by_value.get(value, ()):
+            if server.reachable or self._persist or x.force_persist:
+                x.persist_server = server
+                return b"V" if server.reachable else b"D"
+            state = b"D"
+        return state
+
+    def _note(self, x: Any, state: bytes) -> None:
+        if not self._passive:
+            x.cookie_state = state + x.cookie_state[1:]
+
+    def _check_dates(self, x: Any, value: bytes) -> tuple[bytes, bytes]:
+        """Cut the dates off; the value becomes empty when they are too old, with the state E or O."""
+        value, _, dates = value.partition(b"|")
+        last_digits, _, first_digits = dates.partition(b"|")
+        last, first = decode_date(last_digits[:5]), decode_date(first_digits[:5])
+        wall = x.started_wall
+        if first and self._maxlife and not -_DAY <= int(wall) - first <= self._maxlife:
+            return b"", b"O"
+        if last and self._maxidle and not -_DAY <= int(wall) - last <= self._maxidle:
+            return b"", b"E"
+        x.cookie_dates = (last or 0, first or 0)
+        return value, b""
+
+    # ------------------------------------------------------------------------------------------------------ response
+
+    def response(self, x: Any) -> None:
+        """Rewrite the server's cookie, insert ours."""
+        if x.response.has(b"set-cookie"):
+            self._edit_set_cookies(x)
+        if self._inserts:
+            self._insert(x)
+
+    def _edit_set_cookies(self, x: Any) -> None:
+        head = x.response
+        fields = head.get_all(b"set-cookie")
+        edited = [self._edit_set_cookie(x, field) for field in fields]
+        if edited == fields:
+            return
+        head.remove(b"set-cookie")
+        for field in edited:
+            if field is not None:
+                head.add(b"Set-Cookie", field)
+
+    def _edit_set_cookie(self, x: Any, field: bytes) -> bytes | None:
+        """One Set-Cookie of the server as the client shall see it; None: not at all."""
+        found = self._set_cookie.match(field)
+        if found is None:
+            return field
+        server: Server | None = x.server
+        if self._preserve:
+            self._told(x, b"P")
+        elif (self._inserts and server is not None) or (self._indirect and x.persist_server is not None):
+            self._told(x, b"D")
+            return None
+        elif server is not None and server.cookie is not None and self._rewrites:
+            self._told(x, b"R")
+            return field[: found.start(1)] + server.cookie + field[found.end(1) :]
+        elif server is not None and server.cookie is not None and self._prefixes:
+            self._told(x, b"R")
+            return field[: found.start(1)] + server.cookie + b"~" + field[found.start(1) :]
+        else:
+            self._told(x, b"P")
+        return field
+
+    def _told(self, x: Any, letter: bytes) -> None:
+        if not self._passive:
+            x.cookie_state = x.cookie_state[:1] + letter
+
+    def _insert(self, x: Any) -> None:
+        server = x.server
+        direct = x.persist_server is not None
+        if server is None or (direct and not self._stale(x)):
+            return
+        if (self._preserve and x.cookie_state[1:] == b"P") or x.ignore_persist:
+            return
+        if self._postonly and x.request.method != b"POST":
+            return
+        x.response.add(
+            b"Set-Cookie", self._dated_cookie(x, server) if self._dated and server.cookie else self._ready[server]
+        )
+        self._told(x, b"U" if direct and server.cookie else b"I")
+        if self._nocache and _may_be_cached(x):
+            x.response.add(b"Cache-control", b"private")
+
+    def _stale(self, x: Any) -> bool:
+        """Whether the client is at the right server but its cookie's dates need refreshing."""
+        last, first = x.cookie_dates or (0, 0)
+        if (self._maxidle or last) and (not last or last < int(_wall(x))):
+            return True
+        return bool(self._maxlife) != bool(first)
+
+    def _dated_cookie(self, x: Any, server: Server) -> bytes:
+        now = encode_date(_wall(x))
+        value = self._name + b"=" + (server.cookie or b"") + b"|" + now
+        if self._maxlife:
+            first = (x.cookie_dates or (0, 0))[1]
+            value += b"|" + (encode_date(first) if first else now)
+        return value + b"; path=/" + self._attributes
+
+
+def _attributes(declared: model.Cookie) -> bytes:
+    """What follows `path=/` in every Set-Cookie of ours."""
+    parts = [f"; domain={domain}" for domain in declared.domains]
+    if declared.httponly:
+        parts.append("; HttpOnly")
+    if declared.secure:
+        parts.append("; Secure")
+    parts += [f"; {attr}" for attr in declared.attrs]
+    return "".join(parts).encode()
+
+
+def _join(pieces: list[bytes]) -> bytes:
+    """What is left of a Cookie field from which pairs were cut, delimiters put right."""
+    pairs = (piece.strip(b" \t;,") for piece in pieces)
+    return b"; ".join(pair for pair in pairs if pair)
+
+
+def _wall(x: Any) -> float:
+    """The time of day when the response came."""
+    return float(x.started_wall + max(0.0, (x.responded or x.started) - x.started))
+
+
+def _may_be_cached(x: Any) -> bool:
+    """Whether a cache might keep this response, as far as HAProxy looks at it."""
+    if x.response.status not in _CACHEABLE:
+        return False
+    for value in x.response.values(b"cache-control"):
+        word = value.lower()
+        if word in (b"no-cache", b"no-store", b"private", b"max-age=0", b"s-maxage=0"):
+            return False
+    return True
