@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import random
 import sys
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 
 import pytest
@@ -99,7 +99,7 @@ def test_scapy_reads_the_same_out_of_it(advert):
         assert (layer.res, layer.adv) == (advert.reserved, round(advert.interval * 100))
     assert (layer.version, layer.type, layer.vrid) == (advert.version, 1, advert.virtual_router_id)
     assert (layer.priority, layer.ipcount) == (advert.priority, len(advert.addresses))
-    assert layer.addrlist == [str(address) for address in advert.addresses]
+    assert tuple(ip_address(address) for address in layer.addrlist) == advert.addresses
     # Its own checksum over the same fields is ours; scapy writes ffff where the sum leaves 0000.
     stated = layer.chksum
     del layer.chksum
