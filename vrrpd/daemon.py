@@ -17,7 +17,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from vrrpd.config.load import load_in_child
 from vrrpd.config.model import Config, InstanceSettings, TrackKind
 from vrrpd.core.actions import Action, Event, Level, State
 from vrrpd.core.group import Group
@@ -302,6 +301,8 @@ class Daemon:
             self._reloading = self.loop.create_task(self._reload(self.options.file))
 
     async def _reload(self, file: Path) -> None:
+        from vrrpd.config.load import load_in_child
+
         self._supervisor.say("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
         self.log.say(Level.INFO, "Reloading")
         try:

@@ -102,7 +102,6 @@ class Executor:
             return
         if self._state is not None:
             self._state.master(instance, add)
-        self._say(Level.DEBUG, f"({instance}) {'setting' if add else 'removing'} VIPs.")
         batch: list[Encoded] = []
         batched: list[VirtualAddress] = []
         for address in addresses:

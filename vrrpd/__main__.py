@@ -1,0 +1,7 @@
+"""`python -m vrrpd`."""
+
+import sys
+
+from vrrpd.cli import main
+
+sys.exit(main())
