@@ -6,6 +6,7 @@ import argparse
 import shlex
 from ipaddress import ip_address, ip_interface
 from pathlib import Path
+from typing import Literal
 
 from vrrpd.config.model import (
     Authentication,
@@ -119,7 +120,7 @@ def _virtual(text: str) -> VirtualAddress:
     return VirtualAddress(interface.ip, interface.network.prefixlen if "/" in text else None)
 
 
-def _version(options: argparse.Namespace, addresses: tuple[VirtualAddress, ...]) -> tuple[int, str]:
+def _version(options: argparse.Namespace, addresses: tuple[VirtualAddress, ...]) -> tuple[Literal[2, 3], str]:
     """The version and, when it was chosen here, why."""
     interval = options.advert_int if options.advert_int is not None else 1.0
     v6 = addresses[0].address.version == 6
@@ -134,7 +135,7 @@ def _version(options: argparse.Namespace, addresses: tuple[VirtualAddress, ...])
         raise UsageError(f"--advert-int {interval:g}: VRRPv2 has whole seconds from 1 to 255; write --version 3")
     if options.version == 3 and not 0.01 <= interval <= 40.95:
         raise UsageError(f"--advert-int {interval:g}: VRRPv3 has 0.01 to 40.95 seconds")
-    return options.version, ""
+    return (3 if options.version == 3 else 2), ""
 
 
 def _within(option: str, number: int, low: int, high: int) -> int:
