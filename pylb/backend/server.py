@@ -182,7 +182,7 @@ class Server:
         server = self
         while server.tracked is not None:
             server = server.tracked
-        return server.check
+        return server.check if server.check is not None and server.check.enabled else None
 
     @property
     def status(self) -> str:
@@ -195,7 +195,7 @@ class Server:
         wavering = check is not None and not check.settled
         if self.state is State.STOPPING:
             word = "NOLB"
-        elif self.admin & Admin.DRAIN or not self.weight:
+        elif self.admin & Admin.DRAIN:
             word = "DRAIN"
         elif check is None:
             return "no check"

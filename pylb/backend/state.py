@@ -102,11 +102,11 @@ def running(server: Server, now: float, reason: str = "") -> None:
     """Take traffic (again). Nothing during maintenance, or when it does already."""
     if server.admin & Admin.MAINT or server.state in (State.RUNNING, State.STARTING):
         return
-    was_out = not _usable_servers(server.backend)
+    was_out = out_of_service(server.backend)
     come_up(server, now)
-    _settle(server, now, was_out)
-    moved = _welcome(server, now)
-    server.backend.log(NOTICE, _line(server, "is UP", reason) + _online(server, moved) + ".")
+    note_return(server.backend, was_out, now)
+    moved = welcome(server, now)
+    server.backend.log(NOTICE, _line(server, "is UP", reason) + online(server, moved) + ".")
     for follower in server.followers:
         running(follower, now)
 
@@ -115,13 +115,12 @@ def stopping(server: Server, now: float, reason: str = "") -> None:
     """Keep persistent traffic only (NOLB). Only a running server can."""
     if server.admin & Admin.MAINT or server.state not in (State.RUNNING, State.STARTING):
         return
-    was_out = not _usable_servers(server.backend)
+    was_out = out_of_service(server.backend)
     _change(server, State.STOPPING, now)
-    server.refresh()
-    server.backend.refresh()
+    _full_speed(server)
     moved = server.backend.requeue(server, now)
-    server.backend.log(NOTICE, _line(server, "is stopping", reason) + _online(server, moved) + ".")
-    _backend_may_be_down(server.backend, was_out, now)
+    server.backend.log(NOTICE, _line(server, "is stopping", reason) + online(server, moved) + ".")
+    note_outage(server.backend, was_out, now)
     for follower in server.followers:
         stopping(follower, now)
 
@@ -131,10 +130,10 @@ def stopped(server: Server, now: float, reason: str = "") -> None:
     if server.admin & Admin.MAINT or server.state is State.STOPPED:
         return
     gently = server.state is State.STOPPING or bool(server.admin & Admin.DRAIN)
-    was_out = not _usable_servers(server.backend)
+    was_out = out_of_service(server.backend)
     moved = go_down(server, now)
     server.backend.log(NOTICE if gently else ALERT, _line(server, "is DOWN", reason) + left(server, moved) + ".")
-    _backend_may_be_down(server.backend, was_out, now)
+    note_outage(server.backend, was_out, now)
     for follower in server.followers:
         stopped(follower, now)
 
@@ -143,14 +142,19 @@ def go_down(server: Server, now: float) -> int:
     """Stop `server` and see to its waiters and sessions; how many waiters were requeued."""
     _change(server, State.STOPPED, now)
     server.counters.chkdown += 1
-    server.backend.warming.discard(server)
-    server.set_ramp(SCALE, 100)
-    server.refresh()
-    server.backend.refresh()
+    _full_speed(server)
     if server.model.on_marked_down:
         server.shut_sessions(b"D")
     server.backend.drop_idle(server)
     return server.backend.requeue(server, now)
+
+
+def _full_speed(server: Server) -> None:
+    """End a slow start, and let the backend know of the new state."""
+    server.backend.warming.discard(server)
+    server.set_ramp(SCALE, 100)
+    server.refresh()
+    server.backend.refresh()
 
 
 def come_up(server: Server, now: float) -> None:
@@ -170,10 +174,10 @@ def warm_up(backend: Backend, now: float) -> None:
         total = server.model.slowstart or 0.0
         if elapsed >= total:
             server.state = State.RUNNING
-            server.set_ramp(SCALE, 100)
-            backend.warming.discard(server)
-        else:
-            server.set_ramp(min(SCALE, int(SCALE * elapsed / total) + 1), max(1, int(100 * elapsed / total)))
+            _full_speed(server)
+            backend.log(NOTICE, f"{title(server)} is UP{online(server, backend.serve(server, now))}.")
+            continue
+        server.set_ramp(min(SCALE, int(SCALE * elapsed / total) + 1), max(1, int(100 * elapsed / total)))
         server.refresh()
         backend.refresh()
         backend.serve(server, now)
@@ -189,18 +193,29 @@ def _change(server: Server, state: State, now: float) -> None:
 # ---------------------------------------------------------------------------------------------- what else must happen
 
 
-def _usable_servers(backend: Backend) -> int:
-    return backend.active + backend.backups
+def out_of_service(backend: Backend) -> bool:
+    """No server takes balanced traffic."""
+    return not backend.candidates
 
 
-def _settle(server: Server, now: float, was_out: bool) -> None:
-    if was_out and _usable_servers(server.backend):
-        backend = server.backend
+def note_return(backend: Backend, was_out: bool, now: float) -> None:
+    """After a change: if the backend was out of service and is no more, its outage ends."""
+    if was_out and backend.candidates:
         backend.counters.downtime += now - backend.last_change
         backend.last_change = now
 
 
-def _welcome(server: Server, now: float) -> int:
+def note_outage(backend: Backend, was_out: bool, now: float) -> None:
+    """After a change: if the backend is out of service and was not before, say so."""
+    if was_out or backend.candidates:
+        return
+    backend.last_change = now
+    backend.counters.chkdown += 1
+    kind = "proxy" if backend.model.listen else "backend"
+    backend.log(EMERG, f"{kind} {backend.name} has no server available!")
+
+
+def welcome(server: Server, now: float) -> int:
     """A server is back: end the backups' sessions if it wants that, and serve those who wait; how many got a slot."""
     if server.model.on_marked_up and not server.backup and server.eweight:
         for backup in server.backend.servers:
@@ -209,22 +224,13 @@ def _welcome(server: Server, now: float) -> int:
     return server.backend.serve(server, now)
 
 
-def _backend_may_be_down(backend: Backend, was_out: bool, now: float) -> None:
-    if was_out or _usable_servers(backend):
-        return
-    backend.last_change = now
-    backend.counters.chkdown += 1
-    kind = "proxy" if backend.model.listen else "backend"
-    backend.log(EMERG, f"{kind} {backend.name} has no server available!")
-
-
 def title(server: Server) -> str:
     """ "Server b/s", "Backup Server b/s": how log lines begin."""
     return f"{'Backup ' if server.backup else ''}Server {server.backend.name}/{server.name}"
 
 
 def _line(server: Server, what: str, reason: str) -> str:
-    via = f", via {server.tracked.backend.name}/{server.tracked.name}" if server.tracked is not None else ""
+    via = f" via {server.tracked.backend.name}/{server.tracked.name}" if server.tracked is not None else ""
     return f"{title(server)} {what}{via}{reason}"
 
 
@@ -241,9 +247,37 @@ def left(server: Server, requeued: int) -> str:
     )
 
 
-def _online(server: Server, requeued: int) -> str:
+def online(server: Server, requeued: int) -> str:
+    """The end of a line about a server that is there."""
     backend = server.backend
     return (
         f". {backend.active} active and {backend.backups} backup servers online.{_backups_run(backend)}"
         f" {requeued} sessions requeued, {server.queue.length} total in queue"
     )
+
+
+def link_tracking(backends: dict[str, Backend]) -> None:
+    """Tie servers with `track [BACKEND/]SERVER` to those they track; once, when all backends exist.
+
+    Raises KeyError where there is no such server (the configuration's check has said so before).
+    """
+    for backend in backends.values():
+        for server in backend.servers:
+            if server.model.track is None:
+                continue
+            place, _, name = server.model.track.rpartition("/")
+            server.tracked = (backends[place] if place else backend).by_name[name]
+            server.tracked.followers.append(server)
+    for backend in backends.values():
+        for server in backend.servers:
+            if server.tracked is None and server.admin & Admin.MAINT:
+                _inherit_maintenance(server)
+
+
+def _inherit_maintenance(server: Server) -> None:
+    for follower in server.followers:
+        follower.admin |= Admin.INHERITED_MAINT
+        follower.state = State.STOPPED
+        follower.refresh()
+        follower.backend.refresh()
+        _inherit_maintenance(follower)
