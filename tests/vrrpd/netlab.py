@@ -132,7 +132,8 @@ class Node:
         self.lab, self.name, self.address, self.address6 = lab, name, address, address6
         self.init = lab.start_namespace()
         self.enter = ["nsenter", "-t", str(self.init), "-n", "-p", "-m", "--"]
-        self.port = f"{name}"
+        self.port = name
+        self.alive = True
         ip(
             "link", "add", INTERFACE, "netns", str(self.init), "type", "veth",
             "peer", "name", self.port, "netns", str(lab.switch),
@@ -197,6 +198,17 @@ class Node:
         """Plug the node's cable in or out, at the switch."""
         self.lab.in_switch("ip", "link", "set", self.port, "up" if plugged else "down")
 
+    def die(self, daemon: Daemon) -> None:
+        """The host is gone: no cable, and the daemon killed. What it held does not count any more."""
+        self.alive = False
+        self.cable(False)
+        daemon.crash()
+
+    def revive(self) -> None:
+        """The host is back, without a daemon."""
+        self.cable(True)
+        self.alive = True
+
 
 class Lab:
     """The bridge and everything on it; use as a context manager."""
@@ -250,8 +262,8 @@ class Lab:
         return node
 
     def holders(self, address: str = VIP) -> list[str]:
-        """The names of the nodes on which an address stands."""
-        return [node.name for node in self.nodes if node.holds(address)]
+        """The names of the living nodes on which an address stands."""
+        return [node.name for node in self.nodes if node.alive and node.holds(address)]
 
     def wait_for_holder(self, name: str, timeout: float = 10, address: str = VIP) -> float:
         """Wait until exactly that node has the address; how long it took in seconds."""
