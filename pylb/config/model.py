@@ -113,6 +113,8 @@ class Rule:
     args: tuple[str, ...] = ()
     condition: Condition | None = None
     at: Origin = field(default=NOWHERE, compare=False, repr=False)
+    written_as: str = field(default="", compare=False, repr=False)
+    """The removed keyword it was written with, "reqadd" or "rspadd"; "" otherwise."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,78 @@
+"""`log` lines of the global section and of proxies (manual: `log`, 3.1 and 4.2)."""
+
+from __future__ import annotations
+
+import re
+
+from pylb.config import values
+from pylb.config.haproxy.keywords import Line, Refusal
+from pylb.config.haproxy.scalars import Draft, choice, integer, text
+from pylb.config.model import LogTarget
+from pylb.config.words import Word
+
+FACILITIES = (
+    "kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news", "uucp", "cron", "auth2", "ftp",
+    "ntp", "audit", "alert", "cron2", "local0", "local1", "local2", "local3", "local4", "local5", "local6", "local7",
+)  # fmt: skip
+LEVELS = ("emerg", "alert", "crit", "err", "warning", "notice", "info", "debug")
+FORMATS = ("rfc3164", "rfc5424", "local", "priority", "short", "timed", "raw", "iso")
+
+GLOBAL = "global"
+"""Stands in a proxy's list of targets for those of the global section, until these are known."""
+
+
+def read_global_log(draft: Draft, line: Line) -> None:
+    """`log ADDRESS …` or `no log` in the global section."""
+    _append(draft, line, None if line.negation else _target(line))
+
+
+def read_proxy_log(draft: Draft, line: Line) -> None:
+    """`log global`, `log ADDRESS …` or `no log` in a proxy; targets add up, also to those of defaults."""
+    if line.negation:
+        _append(draft, line, None)
+    elif len(line.args) == 1 and line.take(GLOBAL):
+        _append(draft, line, GLOBAL)
+    else:
+        _append(draft, line, _target(line))
+
+
+def _append(draft: Draft, line: Line, target: LogTarget | str | None) -> None:
+    if target is None:
+        draft.values["log"] = ()
+        return
+    targets = draft.values.get("log", ())
+    if target not in targets:  # HAProxy, too, sends once to a target given twice
+        draft.values["log"] = (*targets, target)
+
+
+def _target(line: Line) -> LogTarget:
+    address = line.value(_address, "an address and a facility")
+    options: dict[str, object] = {}
+    while line.peek() in ("len", "format", "sample"):
+        option = line.next()
+        if option.text == "len":
+            options["length"] = line.value(integer(80, 65535))
+        elif option.text == "format":
+            options["format"] = line.value(choice(*FORMATS, kind="log format"))
+        else:
+            raise Refusal(option.at, '"sample" on log lines is not supported by pylb', "every message is sent")
+    facility = line.value(choice(*FACILITIES, kind="log facility"), "a facility, as in local0")
+    level = line.value(choice(*LEVELS, kind="log level")) if line.more else "debug"
+    least = line.value(choice(*LEVELS, kind="log level")) if line.more else "emerg"
+    options.setdefault("format", "local")
+    return LogTarget(address, facility, level, least, at=line.at, **options)  # type: ignore[arg-type]
+
+
+def _address(word: Word) -> str:
+    if word.text in ("stdout", "stderr"):
+        return word.text
+    prefix = word.text.partition("@")[0] if "@" in word.text else ""
+    if prefix in ("ring", "udp", "udp4", "udp6", "tcp", "tcp4", "tcp6", "sockpair"):
+        raise Refusal(
+            word.at, f'log targets of the form "{prefix}@" are not supported by pylb', "as in 127.0.0.1:514, /dev/log"
+        )
+    try:
+        values.parse_address(word.text)
+    except ValueError as error:
+        raise Refusal(word.at, str(error)) from error
+    return re.sub(r":$", "", text(word))

@@ -1,0 +1,75 @@
+"""Configuration files to one Config: by name, directory or both languages.
+
+`.toml` files are pylb's own language, all others HAProxy's. Several files of HAProxy's language are read as one
+configuration, in the order given; a directory stands for its `*.cfg` files in alphabetical order, as in HAProxy
+(management manual, `-f`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from pylb.config import toml
+from pylb.config.haproxy.reader import Reader
+from pylb.config.model import Config, Finding, Origin
+from pylb.config.words import Report
+
+
+def load(paths: Sequence[str], environment: Mapping[str, str]) -> tuple[Config, list[Finding]]:
+    """The configuration in these files and what the readers warn of. Raises ConfigError with all that is wrong.
+
+    `environment` is what `"${NAME}"` reads; setenv in a file changes a copy.
+    """
+    report = Report()
+    files = _files(paths, report)
+    toml_files = [file for file in files if file.suffix == ".toml"]
+    if toml_files and len(files) > 1:
+        others = [str(file) for file in files if file != toml_files[0]]
+        report(Origin(str(toml_files[0])), "a TOML configuration is one file", f"leave out {', '.join(others)}")
+    report.raise_errors()
+    if toml_files:
+        return _load_toml(toml_files[0], report)
+    return read_haproxy([(str(file), _text(file, report)) for file in files], environment, report)
+
+
+def read_haproxy(
+    sources: Sequence[tuple[str, str]], environment: Mapping[str, str], report: Report | None = None
+) -> tuple[Config, list[Finding]]:
+    """The configuration in these (name, text) pairs of HAProxy's language. Raises ConfigError."""
+    report = report or Report()
+    reader = Reader(report, dict(environment, HAPROXY_CFGFILES=";".join(name for name, _ in sources)))
+    for name, text in sources:
+        reader.read(text, name)
+    config = reader.build()
+    report.raise_errors()
+    return config, report.findings
+
+
+def _load_toml(file: Path, report: Report) -> tuple[Config, list[Finding]]:
+    return toml.read(_text(file, report), str(file)), report.findings
+
+
+def _files(paths: Sequence[str], report: Report) -> list[Path]:
+    """The files that these paths stand for."""
+    files: list[Path] = []
+    for path in map(Path, paths):
+        if path.is_dir():
+            found = sorted(p for p in path.iterdir() if p.suffix == ".cfg" and not p.name.startswith("."))
+            if not found:
+                report(Origin(str(path)), "the directory holds no *.cfg file")
+            files += found
+        elif path.exists():
+            files.append(path)
+        else:
+            report(Origin(str(path)), "no such file")
+    return files
+
+
+def _text(file: Path, report: Report) -> str:
+    """A file's text; bytes that are not UTF-8 are kept and refused where they are part of a word."""
+    try:
+        return file.read_bytes().decode("utf-8", "surrogateescape")
+    except OSError as error:
+        report(Origin(str(file)), f"cannot be read: {error.strerror}")
+        return ""
