@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
-from pylb.admin.checks import DESCRIPTIONS
 from pylb.config import model
 
 if TYPE_CHECKING:
     from pylb.admin.rows import Row
-    from pylb.admin.world import CheckView, ServerView
+    from pylb.backend.backend import Backend
+    from pylb.backend.health import Health
+    from pylb.backend.server import Server
 
     IntGetter = Callable[[Row], int | None]
 
@@ -126,7 +127,7 @@ def qcur(row: Row) -> int | None:
 
 
 def qlimit(row: Row) -> int | None:
-    return (row.server.model.maxqueue or None) if row.server else None
+    return (row.server.maxqueue or None) if row.server else None
 
 
 def slim(row: Row) -> int | None:
@@ -144,35 +145,37 @@ def rate_limit(row: Row) -> int:
 # ------------------------------------------------------------------------------------------------------ state, weights
 
 
+def up(backend: Backend) -> bool:
+    """Some server takes traffic, or there is none that could be missed."""
+    return bool(backend.candidates or not backend.servers)
+
+
 def status(row: Row) -> str:
     if row.server is not None:
         return row.server.status
     if row.backend is not None:
-        return "UP" if row.backend.up else "DOWN"
+        return "UP" if up(row.backend) else "DOWN"
     if row.world.stopping:
         return "STOP"
     limit = slim(row)
     return "FULL" if limit and row.counters.scur >= limit else "OPEN"
 
 
-def _usable(row: Row, backup: bool) -> list[ServerView]:
-    return [s for s in row.backend.servers if s.usable and s.model.backup is backup] if row.backend else []
-
-
 def act(row: Row) -> int:
-    return len(_usable(row, False)) if row.server is None else int(not row.server.model.backup)
+    if row.server is not None:
+        return int(not row.server.backup)
+    return row.backend.active if row.backend is not None else 0
 
 
 def bck(row: Row) -> int:
-    return len(_usable(row, True)) if row.server is None else int(row.server.model.backup)
+    if row.server is not None:
+        return int(row.server.backup)
+    return row.backend.backups if row.backend is not None else 0
 
 
-def _in_use(row: Row) -> list[ServerView]:
+def _in_use(row: Row) -> Iterable[Server]:
     """The servers that traffic goes to: active ones; without them the first backup, or all with allbackups."""
-    backups = _usable(row, True)
-    if row.backend is not None and not row.backend.model.allbackups:
-        backups = backups[:1]
-    return _usable(row, False) or backups
+    return row.backend.candidates if row.backend is not None else ()
 
 
 def weight(row: Row) -> int:
@@ -186,11 +189,7 @@ def uweight(row: Row) -> int:
 
 
 def throttle(row: Row) -> int | None:
-    """Per cent of the weight while slow start runs."""
-    server = row.server
-    if server is None or not server.weight or server.effective_weight == server.weight:
-        return None
-    return server.throttle
+    return row.server.throttle(row.now) if row.server is not None else None
 
 
 def lastchg(row: Row) -> int:
@@ -203,10 +202,11 @@ def downtime(row: Row) -> int | None:
     if row.server is not None:
         if row.server.model.check is None:
             return None
-        return int(row.server.downtime + (row.now - row.server.last_change if row.server.state == 0 else 0))
-    if row.backend is None or not row.backend.servers:
+        return int(row.server.down_seconds(row.now))
+    backend = row.backend
+    if backend is None or not backend.servers:
         return None
-    return int(row.backend.downtime + (0 if row.backend.up else row.now - row.backend.last_change))
+    return int(backend.counters.downtime + (0 if backend.candidates else row.now - backend.last_change))
 
 
 def lastsess(row: Row) -> int:
@@ -221,58 +221,31 @@ def idle_connections(row: Row) -> int | None:
 
 
 def idle_limit(row: Row) -> int | None:
-    return row.server.model.pool_max_conn if row.server else None
+    return row.server.max_idle if row.server else None
 
 
 # ------------------------------------------------------------------------------------------------------- health checks
 
 
-def check_status(row: Row) -> str | None:
-    check = _shown_check(row)
-    return check.status or None if check else None
+def of_check(name: str) -> Callable[[Row], int | str | None]:
+    """An attribute of the server (`check_…`, `last_chk`), while its checks run."""
+    return lambda row: None if _running_check(row) is None else getattr(row.server, name)
 
 
-def check_code(row: Row) -> int | None:
-    check = _shown_check(row)
-    return check.code if check else None
-
-
-def check_duration(row: Row) -> int | None:
-    check = _shown_check(row)
-    return None if check is None or check.duration is None else int(check.duration * 1000)
+def of_health(name: str) -> IntGetter:
+    """An attribute of the count of checks, while they run."""
+    return lambda row: None if (check := _running_check(row)) is None else int(getattr(check, name))
 
 
 def last_chk(row: Row) -> str | None:
-    check = _shown_check(row)
-    return check.info or None if check else None
-
-
-def check_desc(row: Row) -> str | None:
-    check = _shown_check(row)
-    return DESCRIPTIONS.get(check.status.removeprefix("* ")) if check else None
-
-
-def check_rise(row: Row) -> int | None:
-    check = _shown_check(row)
-    return check.rise if check else None
-
-
-def check_fall(row: Row) -> int | None:
-    check = _shown_check(row)
-    return check.fall if check else None
-
-
-def check_health(row: Row) -> int | None:
-    check = _shown_check(row)
-    return check.health if check else None
+    return row.server.last_chk or None if row.server is not None and _running_check(row) is not None else None
 
 
 def hanafail(row: Row) -> int | None:
-    return row.server.hana if row.server and row.server.model.check and row.server.model.observe else None
+    return row.server.hana if row.server is not None and row.server.observes else None
 
 
-def _shown_check(row: Row) -> CheckView | None:
-    """The server's own check, unless maintenance has suspended it."""
-    if row.server is None or row.server.status.startswith("MAINT"):
-        return None
-    return row.server.check
+def _running_check(row: Row) -> Health | None:
+    """The server's own check, unless maintenance or an operator has suspended it."""
+    check = row.server.check if row.server is not None else None
+    return check if check is not None and check.enabled and not check.paused else None

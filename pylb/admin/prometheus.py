@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Any, cast
 
-from pylb.admin.checks import RESULTS
-from pylb.admin.columns import COLUMNS, Column
+from pylb.admin.columns import BY_NAME, COLUMNS, Column
+from pylb.admin.getters import up
 from pylb.admin.info import FIELDS, VERSION_METRIC
 from pylb.admin.rows import Row
 from pylb.admin.stats import EVERYTHING, View
@@ -26,6 +27,11 @@ CONTENT_TYPE = "text/plain; version=0.0.4"
 
 KINDS = {"F": "frontend", "B": "backend", "S": "server"}
 SERVER_STATES = ("DOWN", "UP", "MAINT", "DRAIN", "NOLB")
+RESULTS = (
+    "HANA", "SOCKERR", "L4OK", "L4TOUT", "L4CON", "L6OK", "L6TOUT", "L6RSP", "L7TOUT", "L7RSP", "L7OK", "L7OKC",
+    "L7STS", "PROCERR", "PROCTOUT", "PROCOK",
+)  # fmt: skip
+"""States of the check_status metrics, in the exporter's order."""
 
 Sample = tuple[dict[str, str], float]
 NAN = float("nan")
@@ -110,15 +116,13 @@ def _status(row: Row) -> dict[str, float]:
     if row.server is not None:
         state = _state_of(row.server.status)
         return {name: float(name == state) for name in SERVER_STATES}
-    up = row.backend.up if row.backend is not None else not row.world.stopping
-    return {"DOWN": float(not up), "UP": float(up)}
+    fine = up(row.backend) if row.backend is not None else not row.world.stopping
+    return {"DOWN": float(not fine), "UP": float(fine)}
 
 
 def _check_status(row: Row) -> dict[str, float]:
-    if row.server is None or row.server.check is None or row.server.status.startswith("MAINT"):
-        return {}
-    status = row.server.check.status.removeprefix("* ")
-    return {name: float(name == status) for name in RESULTS}
+    status = BY_NAME["check_status"].value(row)
+    return {name: float(name == status) for name in RESULTS} if status is not None else {}
 
 
 def _server_states(row: Row) -> dict[str, float]:
@@ -129,8 +133,8 @@ def _server_states(row: Row) -> dict[str, float]:
 
 def _server_results(row: Row) -> dict[str, float]:
     assert row.backend is not None
-    checks = [s.check for s in row.backend.servers if s.check is not None and not s.status.startswith("MAINT")]
-    found = Counter(check.status.removeprefix("* ") for check in checks)
+    rows = (replace(row, kind="S", server=server) for server in row.backend.servers)
+    found = Counter(BY_NAME["check_status"].value(each) for each in rows)
     return {name: float(found[name]) for name in RESULTS}
 
 

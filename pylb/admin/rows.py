@@ -11,7 +11,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import count
 
-from pylb.admin.world import BackendView, FrontendView, ServerView, World
+from pylb.admin.world import FrontendView, World
+from pylb.backend.backend import Backend
+from pylb.backend.server import Server
 from pylb.config import model
 from pylb.counters import ProxyCounters
 
@@ -22,7 +24,7 @@ class Section:
 
     iid: int
     frontend: FrontendView | None
-    backend: BackendView | None
+    backend: Backend | None
 
     @property
     def name(self) -> str:
@@ -50,8 +52,8 @@ class Row:
     world: World
     section: Section
     frontend: FrontendView | None
-    backend: BackendView | None
-    server: ServerView | None
+    backend: Backend | None
+    server: Server | None
     counters: ProxyCounters
     now: float
 

@@ -1,4 +1,4 @@
-"""A world of plain objects in varied states, so that statistics can be rendered without the proxy.
+"""A world in varied states, so that statistics can be rendered without the proxy: live backends, plain frontends.
 
 `demo_world()` has a healthy and a sick backend, servers in every state, a TCP pair, a `listen` section, names that need
 escaping, and numbers from zero to large. Its clock stands still unless a test moves it.
@@ -8,6 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from pylb.backend import backend, operate, state
+from pylb.backend.health import CheckResult, Status
+from pylb.backend.queue import Ticket
+from pylb.backend.server import Server
+from pylb.config import model
 from pylb.config.model import (
     Address,
     Backend,
@@ -16,8 +21,8 @@ from pylb.config.model import (
     Cookie,
     Frontend,
     Global,
+    HealthCheck,
     Origin,
-    Server,
     ServerCheck,
     StatsPage,
 )
@@ -25,57 +30,6 @@ from pylb.counters import ProxyCounters, Rate
 
 NOW = 100_000.0
 WALL = 1_790_000_000.0
-
-
-@dataclass
-class DemoCheck:
-    status: str = "L7OK"
-    code: int | None = 200
-    duration: float | None = 0.003
-    info: str = ""
-    rise: int = 2
-    fall: int = 3
-    health: int = 4
-
-
-class DemoServer:
-    """Satisfies admin.world.ServerView; `set` methods as the actions of the page need them."""
-
-    def __init__(self, model: Server, sid: int, status: str = "UP", check: DemoCheck | None = None, **values: object):
-        self.name, self.model, self.sid = model.name, model, sid
-        self.address = model.address
-        self.counters = ProxyCounters()
-        self.queue: list[object] = []
-        self.maxconn = model.maxconn or 0
-        self.weight = self.effective_weight = model.weight
-        self.throttle = 100
-        self.status = status
-        self.state = 0 if status.startswith(("DOWN", "MAINT")) else 2
-        self.last_change = NOW - 5025
-        self.downtime = 0.0
-        self.hana = 0
-        self.idle: list[object] = []
-        self.check = check if check is not None else (DemoCheck() if model.check else None)
-        self.calls: list[tuple[object, ...]] = []
-        for name, value in values.items():
-            setattr(self, name, value)
-
-    @property
-    def usable(self) -> bool:
-        return self.status.startswith(("UP", "no check")) and self.effective_weight > 0
-
-
-class DemoBackend:
-    def __init__(self, model: Backend, servers: list[DemoServer], fullconn: int = 300):
-        self.name, self.model, self.servers, self.fullconn = model.name, model, servers, fullconn
-        self.counters = ProxyCounters()
-        self.queue: list[object] = []
-        self.last_change = NOW - 86_400 * 3
-        self.downtime = 12.0
-
-    @property
-    def up(self) -> bool:
-        return not self.servers or any(s.usable for s in self.servers)
 
 
 class DemoFrontend:
@@ -87,7 +41,7 @@ class DemoFrontend:
 class DemoWorld:
     config: Config
     frontends: list[DemoFrontend]
-    backends: list[DemoBackend]
+    backends: list[backend.Backend]
     started: float = NOW - 273_845
     started_wall: float = WALL - 273_845
     version: str = "0.1.0"
@@ -121,8 +75,42 @@ def count(counters: ProxyCounters, rate: int = 0, **values: float) -> None:
             window.add(NOW, rate)
 
 
-def _server(name: str, host: str, port: int, **more: object) -> Server:
-    return Server(name=name, address=Address(host=host, port=port), **more)  # type: ignore[arg-type]
+def _server(name: str, host: str, port: int, **more: object) -> model.Server:
+    return model.Server(name=name, address=Address(host=host, port=port), **more)  # type: ignore[arg-type]
+
+
+def checked(
+    server: Server, status: Status, *, code: int | None = None, ms: int = 0, info: str = "", n: int = 1
+) -> None:
+    """`n` checks of a live server have ended like that."""
+    for _ in range(n):
+        state.check_done(server, CheckResult(status, ms, code, info), server.last_change)
+
+
+def _set_states(world: DemoWorld) -> None:
+    web, bad, db, _ = world.backends
+    for server in (*web.servers, *bad.servers, *db.servers):
+        server.last_change = NOW - 5025
+        if server.check is not None and not server.model.disabled:
+            status = Status.L7OK if server.backend is not db else Status.L4OK
+            checked(server, status, code=200 if status is Status.L7OK else None, ms=3, n=3)
+    _, web2, web3, web4, _, web6, _ = web.servers
+    web2.last_change = NOW - 42
+    checked(web2, Status.L7STS, code=503, ms=3, info="Service Unavailable", n=2)
+    operate.set_state(web3, "maint", NOW - 11)
+    operate.set_state(web3, "ready", NOW - 11)
+    checked(web3, Status.L7OK, code=200, ms=3, n=3)
+    state.warm_up(web, NOW)
+    web4.last_change, web4.downtime = NOW - 130, 421.0
+    checked(web4, Status.L4CON, info="Connection refused", n=3)
+    operate.set_state(web6, "drain", NOW - 5025)
+    web6.hana = 2
+    inv1, inv2, inv3 = bad.servers
+    checked(inv1, Status.L4TOUT, ms=2001, n=3)
+    checked(inv1, Status.L4OK)
+    checked(inv2, Status.L7RSP, ms=12, info='<b>"nonsense", he said</b>\nX,Y', n=3)
+    checked(inv3, Status.L7OKC, code=404, ms=3)
+    web.last_change = NOW - 86_400 * 3
 
 
 def _traffic(counters: ProxyCounters, n: int, rate: int = 0, scur: int = 0) -> None:
@@ -150,7 +138,8 @@ def demo_world(admin: bool = True) -> DemoWorld:
         ),
     )  # fmt: skip
     bad = Backend(
-        name="billing<b>&\"x'", mode="http", at=at(40), description="<script>alert(1)</script>",
+        name="billing<b>&\"x'", mode="http", at=at(40), check=HealthCheck("http", disable_on_404=True),
+        description="<script>alert(1)</script>",
         servers=(
             _server("inv1", "10.0.0.1", 80, check=check), _server("inv2", "10.0.0.2", 80, check=check),
             _server("inv3", "10.0.0.3", 80, check=check),
@@ -168,25 +157,9 @@ def demo_world(admin: bool = True) -> DemoWorld:
     world = DemoWorld(
         Config(globals=globals_, frontends=fronts, backends=(web, bad, db, stats_b)),
         [DemoFrontend(f) for f in fronts],
-        [
-            DemoBackend(web, [
-                DemoServer(web.servers[0], 1),
-                DemoServer(web.servers[1], 2, status="UP 1/3", check=DemoCheck(health=2, status="L7STS", code=503, info="Service Unavailable"), last_change=NOW - 42),
-                DemoServer(web.servers[2], 3, effective_weight=4, throttle=37, last_change=NOW - 11),
-                DemoServer(web.servers[3], 4, status="DOWN", check=DemoCheck("L4CON", None, 0.0, "Connection refused", health=0), downtime=421.0, last_change=NOW - 130),
-                DemoServer(web.servers[4], 5, status="MAINT"),
-                DemoServer(web.servers[5], 6, status="DRAIN", hana=2),
-                DemoServer(web.servers[6], 7, status="no check"),
-            ]),
-            DemoBackend(bad, [
-                DemoServer(bad.servers[0], 1, status="DOWN 1/2", check=DemoCheck("L4TOUT", None, 2.001, "", health=1)),
-                DemoServer(bad.servers[1], 2, status="DOWN", check=DemoCheck("L7RSP", None, 0.012, "<b>\"nonsense\", he said</b>\nX,Y", health=0)),
-                DemoServer(bad.servers[2], 3, status="NOLB", check=DemoCheck("L7OKC", 404)),
-            ]),
-            DemoBackend(db, [DemoServer(db.servers[0], 1, check=DemoCheck("* L4OK", None, 0.0))]),
-            DemoBackend(stats_b, []),
-        ],
-    )  # fmt: skip
+        [backend.Backend(b, fullconn=300, now=NOW - 86_400 * 3) for b in (web, bad, db, stats_b)],
+    )
+    _set_states(world)
     public, db_in, stats = world.frontends
     _traffic(public.counters, 9_884_201, 812, 131)
     count(public.counters, dreq=91, ereq=1_204)
@@ -196,7 +169,8 @@ def demo_world(admin: bool = True) -> DemoWorld:
     web_b, bad_b, db_b, _ = world.backends
     _traffic(web_b.counters, 9_884_000, 810, 131)
     count(web_b.counters, econ=12, eresp=4, wretr=19, wredis=7, cli_abrt=310, srv_abrt=2, qmax=44)
-    web_b.queue.extend([object()] * 3)
+    for number in range(3):
+        web_b.queue.join(object(), Ticket(0, number))
     for server, n in zip(web_b.servers, (4_000_000, 3_900_000, 200_000, 1_500_000, 80_000, 204_000, 0), strict=True):
         _traffic(server.counters, n, min(n, 400_000) // 1000, min(60, n // 70_000))
         server.idle.extend([object()] * (n // 1_000_000))
