@@ -55,6 +55,7 @@ class Daemon:
 
     def __init__(self, node: Node, kind: str, argv: list[str], log: Path) -> None:
         self.node, self.kind, self.log = node, kind, log
+        self._seen = 0
         with log.open("ab") as output:
             self._outer = subprocess.Popen(
                 [*node.enter, *argv], stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd="/"
@@ -74,6 +75,15 @@ class Daemon:
     def text(self) -> str:
         """The log so far."""
         return self.log.read_text(errors="replace")
+
+    def mark(self) -> None:
+        """What is logged from here on is `news`."""
+        self._seen = len(self.text)
+
+    @property
+    def news(self) -> str:
+        """The log since the last mark."""
+        return self.text[self._seen :]
 
     @property
     def running(self) -> bool:
@@ -220,6 +230,7 @@ class Lab:
         self.daemons: list[Daemon] = []
         self._keepers: list[subprocess.Popen[bytes]] = []
         self.nodes: list[Node] = []
+        self.clients: list[Client] = []
         self.switch = self.start_namespace()
         self.in_switch("ip", "link", "add", "br0", "type", "bridge", "mcast_snooping", "0")
         self.in_switch("ip", "link", "set", "br0", "up")
@@ -228,6 +239,8 @@ class Lab:
         return self
 
     def __exit__(self, *_: object) -> None:
+        for client in self.clients:
+            client.close()
         for keeper in self._keepers:
             for pid in children_of(keeper.pid):
                 with contextlib.suppress(ProcessLookupError):
@@ -288,6 +301,7 @@ class Client:
 
     def __init__(self, lab: Lab) -> None:
         self.node = Node(lab, "client", "172.16.10.10", "fe80::a")
+        lab.clients.append(self)
         with network_of(self.node.init):
             self._sockets = {
                 4: socket.socket(socket.AF_INET, socket.SOCK_DGRAM),

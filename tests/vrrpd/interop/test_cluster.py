@@ -77,7 +77,6 @@ def life_of_a_cluster(lab: Lab, case: tuple[str, str]) -> None:
     lab.always(lambda: lab.holders(address) == ["m1"], 0.3, "the leftover address on m2 is gone")
     for name in ("m1", "m2", "m3"):
         assert "Entering MASTER STATE" in daemons[name].text
-    client.close()
 
 
 SCENARIOS = {"test_the_address_is_on_exactly_one_node_all_along": life_of_a_cluster}
