@@ -59,7 +59,7 @@ class Announcer:
         link = self._host.links.get(interface)
         if link is None or len(link.mac) != 6:
             return
-        kind = "gratuitous ARP" if isinstance(address, IPv4Address) else "unsolicited NA"
+        kind = "gratuitous ARP" if isinstance(address, IPv4Address) else "unsolicited Neighbour Advert"
         if isinstance(address, IPv4Address):
             frame = gratuitous_arp(link.mac, address)
         else:

@@ -157,7 +157,7 @@ class Executor:
                 v4 = address.address.version == 4
                 if f"{interface} {address.address}" not in said:
                     said.add(f"{interface} {address.address}")
-                    kind = "gratuitous ARPs" if v4 else "unsolicited NAs"
+                    kind = "gratuitous ARPs" if v4 else "Unsolicited Neighbour Adverts"
                     self._say(
                         Level.DEBUG,
                         f"({action.instance}) Sending/queueing {kind} on {interface} for {address.address}",
