@@ -36,6 +36,9 @@ _VALUES = {digit: value for value, digit in enumerate(_DIGITS)}
 _EXPIRED = b"; Expires=Thu, 01-Jan-1970 00:00:01 GMT"
 _CACHEABLE = frozenset({200, 203, 204, 206, 300, 301, 404, 405, 410, 414, 501})
 """Statuses that a cache may keep without being told (RFC 7231 6.1): `nocache` concerns these."""
+_CACHEABLE_METHODS = frozenset({b"GET", b"HEAD", b"OPTIONS"})
+_UNCACHEABLE = frozenset({b"no-cache", b"no-store", b"private", b"max-age=0", b"s-maxage=0"})
+_FRESHNESS = (b"expires", b"etag", b"last-modified")
 
 
 def encode_date(wall: float) -> bytes:
@@ -112,9 +115,26 @@ class CookiePersistence:
     """The cookie of one backend. Everything that does not depend on the request is bytes made at load."""
 
     __slots__ = (
-        "_attributes", "_backend", "_by_value", "_dated", "_hides", "_indirect", "_inserts", "_maxidle", "_maxlife",
-        "_name", "_nocache", "_pair", "_passive", "_persist", "_postonly", "_prefixes", "_preserve", "_ready",
-        "_rewrites", "_set_cookie",
+        "_attributes",
+        "_backend",
+        "_by_value",
+        "_dated",
+        "_hides",
+        "_indirect",
+        "_inserts",
+        "_logged",
+        "_maxidle",
+        "_maxlife",
+        "_name",
+        "_nocache",
+        "_pair",
+        "_persist",
+        "_postonly",
+        "_prefixes",
+        "_preserve",
+        "_ready",
+        "_rewrites",
+        "_set_cookie",
     )  # fmt: skip
 
     def __init__(self, declared: model.Cookie, backend: Backend) -> None:
@@ -124,7 +144,7 @@ class CookiePersistence:
         self._inserts = declared.mode == "insert"
         self._rewrites = declared.mode == "rewrite"
         self._prefixes = declared.mode == "prefix"
-        self._passive = declared.mode == "passive"
+        self._logged = declared.mode != "passive" or declared.indirect  # whether the log shows letters at all
         self._indirect = declared.indirect
         self._hides = declared.indirect and self._inserts
         self._nocache = declared.nocache
@@ -160,7 +180,7 @@ class CookiePersistence:
 
     def request(self, x: Any) -> None:
         """Read the cookie; hide it from the server where the mode says so."""
-        x.cookie_state = b"--" if self._passive else b"NN"
+        x.cookie_state = b"NN" if self._logged else b"--"
         fields = x.request.get_all(b"cookie")
         for field in fields:
             if self._name in field:
@@ -188,12 +208,13 @@ class CookiePersistence:
                 kept.append(field[position : found.start(1)])
                 position = found.start(1) + value.index(b"~") + 1
             elif self._hides:
-                kept.append(field[position : found.start()])
+                kept.append(field[position : max(position, found.start() - 1)])  # the delimiter before it goes too
                 position = found.end()
         if not kept:
             return field
         kept.append(field[position:])
-        return b"".join(kept) if self._prefixes else _join(kept)
+        edited = b"".join(kept)
+        return edited if self._prefixes else edited.lstrip(b" \t;,")
 
     def _interpret(self, x: Any, value: bytes) -> None:
         state = b""
@@ -220,7 +241,7 @@ class CookiePersistence:
         return state
 
     def _note(self, x: Any, state: bytes) -> None:
-        if not self._passive:
+        if self._logged:
             x.cookie_state = state + x.cookie_state[1:]
 
     def _check_dates(self, x: Any, value: bytes) -> tuple[bytes, bytes]:
@@ -278,7 +299,7 @@ class CookiePersistence:
         return field
 
     def _told(self, x: Any, letter: bytes) -> None:
-        if not self._passive:
+        if self._logged:
             x.cookie_state = x.cookie_state[:1] + letter
 
     def _insert(self, x: Any) -> None:
@@ -324,23 +345,24 @@ def _attributes(declared: model.Cookie) -> bytes:
     return "".join(parts).encode()
 
 
-def _join(pieces: list[bytes]) -> bytes:
-    """What is left of a Cookie field from which pairs were cut, delimiters put right."""
-    pairs = (piece.strip(b" \t;,") for piece in pieces)
-    return b"; ".join(pair for pair in pairs if pair)
-
-
 def _wall(x: Any) -> float:
     """The time of day when the response came."""
     return float(x.started_wall + max(0.0, (x.responded or x.started) - x.started))
 
 
 def _may_be_cached(x: Any) -> bool:
-    """Whether a cache might keep this response, as far as HAProxy looks at it."""
-    if x.response.status not in _CACHEABLE:
+    """Whether a cache might keep this response: what HAProxy looks at, in its order."""
+    head = x.response
+    if (head.get(b"pragma") or b"").lower() == b"no-cache":
         return False
-    for value in x.response.values(b"cache-control"):
+    fresh = False
+    cacheable = head.status in _CACHEABLE and x.request.method in _CACHEABLE_METHODS
+    for value in head.values(b"cache-control"):
         word = value.lower()
-        if word in (b"no-cache", b"no-store", b"private", b"max-age=0", b"s-maxage=0"):
+        if word in _UNCACHEABLE:
             return False
-    return True
+        if word == b"public":
+            cacheable = True
+        elif word.startswith((b"max-age=", b"s-maxage=")):
+            fresh = True
+    return cacheable and (fresh or any(head.has(name) for name in _FRESHNESS))

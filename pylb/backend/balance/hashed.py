@@ -145,7 +145,7 @@ class UrlParam(Hashed):
 
 @balance("hdr")
 class Header(Hashed):
-    """The first value of a header; with `use_domain_only` of a host name only the part before the last dot's label."""
+    """The first value of a header; with `use_domain_only` of a host name only its main label."""
 
     __slots__ = ("_domain_only", "_name")
 
@@ -169,9 +169,12 @@ class Header(Hashed):
 
 
 def _domain(host: bytes) -> bytes:
-    """ "haproxy.1wt.eu" → "1wt": the label before the last dot; as HAProxy, nothing without a dot."""
-    before, dot, _ = host.rpartition(b".")
-    return before.rpartition(b".")[2] if dot else b""
+    """ "haproxy.1wt.eu" → "1wt": the label before the last dot; all of it without a dot behind the first character.
+
+    As in HAProxy an empty label takes its dot along: "a..b" → "a.".
+    """
+    end = host.rfind(b".", 1)
+    return host if end < 0 else host[host.rfind(b".", 0, end - 1) + 1 : end]
 
 
 @balance("hash")
