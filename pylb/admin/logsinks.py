@@ -201,10 +201,10 @@ def _resolve(address: str, text: str, family: int) -> tuple[int, SocketAddress]:
     host, colon, port = text.rpartition(":")
     if not colon or text.endswith("]"):
         host, port = text, ""
-    if port and not (port.isascii() and port.isdigit()):
+    if port and not (port.isascii() and port.isdigit() and int(port) < 65536):
         raise TargetError(f"log address {address!r}: {port!r} is not a port number")
     try:
         found = socket.getaddrinfo(host.strip("[]") or None, int(port or SYSLOG_PORT), family, socket.SOCK_DGRAM)
-    except (OSError, OverflowError) as error:
+    except OSError as error:
         raise TargetError(f"log address {address!r} cannot be resolved: {error}") from None
     return found[0][0], found[0][4]

@@ -130,8 +130,10 @@ def _tick(row: Row) -> str:
 
 def _name_cell(row: Row, view: View) -> str:
     name = esc({"F": "Frontend", "B": "Backend"}.get(row.kind, row.name))
+    of = esc(f"{row.section.name} / {row.name}")
     more = "".join(f"<dt>{heading}</dt><dd>{text}</dd>" for heading, text in details(row, view))
-    return f'<th scope="row" class="name"><details><summary>{name}</summary><dl>{more}</dl></details></th>'
+    opened = f'<details name="row"><summary>{name}</summary><dl data-of="{of}">{more}</dl></details>'
+    return f'<th scope="row" class="name">{opened}</th>'
 
 
 def _status_cell(row: Row, status: str, backup: str) -> str:

@@ -1,0 +1,326 @@
+"""Log lines: framing with a clock in the test's hand, and sinks that lose lines rather than time."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from pylb.admin.logsinks import DatagramSink, StreamSink, TargetError, open_sink
+from pylb.admin.syslog import FORMATS, Frame, make_logger
+from pylb.config.model import Global, LogTarget
+
+WHEN = datetime(2026, 11, 3, 7, 8, 9, 654321).timestamp()
+INFO, NOTICE, ERR, ALERT = 6, 5, 3, 1
+
+
+@pytest.fixture(autouse=True)
+def _utc(monkeypatch):
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+def wall() -> float:
+    return datetime(2026, 11, 3, 7, 8, 9, 654321).timestamp()
+
+
+def frame(format: str, host: str | None = "lb1", tag: str = "pylb", room: int = 1024, **more: object) -> Frame:
+    return Frame(LogTarget("stdout", "local0", format=format, **more), host, tag, 77, room)
+
+
+def receiver(tmp_path: Path) -> tuple[socket.socket, str]:
+    path = str(tmp_path / "log")
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    sock.bind(path)
+    sock.setblocking(False)
+    return sock, path
+
+
+# -------------------------------------------------------------------------------------------------------------- framing
+
+
+@pytest.mark.parametrize(
+    ("format", "line"),
+    [
+        ("rfc3164", b"<134>Nov  3 07:08:09 lb1 pylb[77]: hello\n"),
+        ("rfc5424", b"<134>1 2026-11-03T07:08:09.654321+00:00 lb1 pylb 77 - - hello\n"),
+        ("local", b"<134>Nov  3 07:08:09 pylb[77]: hello\n"),
+        ("priority", b"<134>hello\n"),
+        ("short", b"<6>hello\n"),
+        ("timed", b"<6>2026-11-03T07:08:09.654321+00:00 hello\n"),
+        ("iso", b"2026-11-03T07:08:09.654321+00:00 hello\n"),
+        ("raw", b"hello\n"),
+    ],
+)
+def test_each_format_has_its_header(format, line):
+    assert abs(len(frame(format).line(INFO, b"hello", wall())) - len(line)) == 0
+    assert frame(format).line(INFO, b"hello", wall() + 2e-7) == line
+
+
+def test_without_send_hostname_the_host_is_localhost_or_nil():
+    assert b" localhost pylb[77]" in frame("rfc3164", host=None).line(INFO, b"x", wall())
+    assert b" - pylb 77 " in frame("rfc5424", host=None).line(INFO, b"x", wall())
+
+
+def test_the_second_is_renewed_and_kept():
+    lines = frame("rfc3164")
+    assert b"07:08:09" in lines.line(INFO, b"x", wall())
+    assert b"07:08:09" in lines.line(INFO, b"x", wall() + 0.3)
+    assert b"07:08:10" in lines.line(INFO, b"x", wall() + 0.4)
+    assert b"07:08:09" in lines.line(INFO, b"x", wall()), "a clock that was set back"
+
+
+def test_microseconds_differ_within_a_second():
+    lines = frame("iso")
+    assert b":09.654" in lines.line(INFO, b"x", wall())
+    assert b":09.754" in lines.line(INFO, b"x", wall() + 0.1)
+
+
+def test_zones_west_of_greenwich_with_half_hours(monkeypatch):
+    monkeypatch.setenv("TZ", "<-0330>3:30")
+    time.tzset()
+    assert b"-03:30 x" in frame("iso").line(INFO, b"x", WHEN)
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_a_percent_sign_in_tag_or_message_stays(format):
+    line = frame(format, tag="100%d", host="a%sb").line(INFO, b"50%% of %d", wall())
+    assert line.endswith(b"50%% of %d\n")
+    if b"[77]" in line:
+        assert b"100%d[77]" in line
+
+
+def test_min_level_lowers_severe_messages():
+    lines = frame("priority", min_level="notice")
+    assert lines.line(ALERT, b"x", wall()) == b"<133>x\n"
+    assert lines.line(INFO, b"x", wall()) == b"<134>x\n"
+
+
+def test_long_lines_are_cut_and_still_end_in_a_newline():
+    assert frame("priority", room=20).line(INFO, b"y" * 50, wall()) == b"<134>" + b"y" * 15 + b"\n"
+
+
+# --------------------------------------------------------------------------------------------------------------- logger
+
+
+def test_a_logger_filters_by_level_and_strips_newlines(tmp_path):
+    sock, path = receiver(tmp_path)
+    logger = make_logger([LogTarget(path, "local0", level="notice", format="short")], Global())
+    logger(INFO, b"traffic")
+    logger(NOTICE, b"state\n\n")
+    logger.text(ALERT, "näher")
+    assert sock.recv(999) == b"<5>state\n"
+    assert sock.recv(999) == "<1>näher\n".encode()
+    with pytest.raises(BlockingIOError):
+        sock.recv(999)
+    logger.close()
+    sock.close()
+
+
+def test_a_proxys_tag_wins_over_the_global_one(tmp_path):
+    sock, path = receiver(tmp_path)
+    target = LogTarget(path, "local0", format="local")
+    for tag in ("mine", None):
+        logger = make_logger([target], Global(log_tag="all"), tag, pid=1)
+        logger(INFO, b"x")
+        logger.close()
+    assert b" mine[1]: x" in sock.recv(999)
+    assert b" all[1]: x" in sock.recv(999)
+    sock.close()
+
+
+def test_a_logger_without_targets_is_false_and_silent():
+    logger = make_logger([], Global())
+    logger(INFO, b"x")
+    assert not logger
+    assert logger.dropped == 0
+
+
+# ---------------------------------------------------------------------------------------------------------------- sinks
+
+
+def test_udp_to_nobody_neither_blocks_nor_raises():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as gone:
+        gone.bind(("127.0.0.1", 0))
+        port = gone.getsockname()[1]
+    sink = open_sink(f"127.0.0.1:{port}")
+    begin = time.perf_counter()
+    for _ in range(1000):
+        sink.send(b"x\n")
+    assert time.perf_counter() - begin < 1
+    sink.close()
+
+
+def test_udp_lines_arrive_again_once_the_server_is_back():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.bind(("127.0.0.1", 0))
+        address = sock.getsockname()
+    sink = open_sink(f"127.0.0.1:{address[1]}")
+    sink.send(b"lost\n")
+    sink.send(b"lost too\n")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.bind(address)
+        sock.settimeout(5)
+        sink.send(b"first\n")  # the ICMP error of the line before must not swallow this one
+        sink.send(b"second\n")
+        assert sock.recv(99) == b"first\n"
+        assert sock.recv(99) == b"second\n"
+    sink.close()
+
+
+def test_a_restarted_syslog_daemon_is_found_again(tmp_path):
+    now = [0.0]
+    path = tmp_path / "log"
+    sink = DatagramSink(socket.AF_UNIX, str(path), lambda: now[0])
+    sink.send(b"early\n")
+    assert sink.dropped == 1, "nobody listened yet"
+    now[0] += 1
+    for turn in (b"one\n", b"two\n"):  # the second daemon has a new socket under the old path
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as daemon:
+            daemon.bind(str(path))
+            sink.send(turn)
+            assert daemon.recv(99) == turn
+        path.unlink()
+    assert sink.dropped == 1
+    sink.close()
+
+
+def test_a_socket_that_cannot_be_opened_is_tried_once_a_second(tmp_path, monkeypatch):
+    now, tried = [0.0], []
+    real = socket.socket.connect
+    monkeypatch.setattr(socket.socket, "connect", lambda *a: (tried.append(now[0]), real(*a)))
+    sink = DatagramSink(socket.AF_UNIX, str(tmp_path / "nothing"), lambda: now[0])
+    for moment in (0.1, 0.5, 0.9, 1.1, 1.2):
+        now[0] = moment
+        sink.send(b"x\n")
+    assert tried == [0.0, 1.1]
+    assert sink.dropped == 5
+
+
+def test_a_stuck_syslog_daemon_costs_lines_not_time(tmp_path):
+    sock, path = receiver(tmp_path)
+    sink = open_sink(path)
+    begin = time.perf_counter()
+    for _ in range(5000):
+        sink.send(b"x" * 100 + b"\n")
+    assert time.perf_counter() - begin < 2
+    received = 0
+    try:
+        while sock.recv(999):
+            received += 1
+    except BlockingIOError:
+        pass
+    assert received + sink.dropped == 5000
+    assert sink.dropped > 0
+    sink.close()
+    sock.close()
+
+
+def test_a_full_pipe_drops_whole_lines_and_leaves_its_other_users_blocking():
+    read, write = os.pipe()
+    sink = StreamSink(write)
+    line = b"y" * 3001 + b"\n"
+    for _ in range(100):
+        sink.send(line)
+    assert sink.dropped > 0
+    assert os.get_blocking(write), "the descriptor we were given keeps its mode"
+    os.set_blocking(read, False)
+    got = b"".join(iter(lambda: _read(read), b""))
+    sink.send(line)
+    got += b"".join(iter(lambda: _read(read), b""))
+    assert set(got.split(b"\n")) == {line[:-1], b""}, "a torn line"
+    sink.close()
+    os.close(read)
+    sink.send(line)  # after close: dropped
+    os.close(write)
+
+
+def _read(fd: int) -> bytes:
+    try:
+        return os.read(fd, 65536)
+    except BlockingIOError:
+        return b""
+
+
+def test_a_line_torn_by_a_full_pipe_is_finished_first():
+    read, write = os.pipe()
+    sink = StreamSink(write)
+    room = 65536
+    sink.send(b"a" * (room - 6000) + b"\n")
+    sink.send(b"b" * 9000 + b"\n")  # more than PIPE_BUF: the kernel may take a part
+    sink.send(b"dropped\n")
+    first = os.read(read, room)
+    sink.send(b"c\n")
+    os.set_blocking(read, False)
+    everything = first + b"".join(iter(lambda: _read(read), b""))
+    lines = everything.split(b"\n")
+    assert [len(line) for line in lines if line.startswith(b"b")] in ([9000], [])
+    assert lines[-2] == b"c"
+    sink.close()
+    os.close(read)
+    os.close(write)
+
+
+def test_files_and_stream_sockets_take_lines_too(tmp_path):
+    with open(tmp_path / "log", "wb") as file:  # noqa: PTH123 (the descriptor is what is tested)
+        file.write(b"before\n")
+        file.flush()
+        sink = open_sink(f"fd@{file.fileno()}")
+        sink.send(b"line\n")
+        sink.close()
+    assert (tmp_path / "log").read_bytes() == b"before\nline\n"
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        sink = open_sink(f"fd@{ours.fileno()}")
+        sink.send(b"line\n")
+        assert theirs.recv(99) == b"line\n"
+        for _ in range(100_000):
+            sink.send(b"z" * 200)
+        assert sink.dropped > 0
+        sink.close()
+
+
+@pytest.mark.parametrize(
+    ("address", "word"),
+    [("fd@9999", "9999"), ("127.0.0.1:http", "http"), ("ring@buf", "ring@"), ("127.0.0.1:99999", "99999")],
+)  # fmt: skip
+def test_addresses_that_lead_nowhere_are_named(address, word):
+    with pytest.raises(TargetError, match=word):
+        open_sink(address)
+
+
+def test_a_name_that_does_not_resolve_is_named(monkeypatch):
+    def unknown(*_args):
+        raise socket.gaierror("Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    with pytest.raises(TargetError, match=r"logs\.example"):
+        open_sink("logs.example:514")
+
+
+def test_addresses_as_haproxy_writes_them():
+    for address, family in (
+        ("127.0.0.1", socket.AF_INET),
+        ("[::1]:514", socket.AF_INET6),
+        ("ipv4@127.0.0.1:5", socket.AF_INET),
+    ):
+        sink = open_sink(address)
+        assert isinstance(sink, DatagramSink)
+        assert sink._family == family
+        sink.close()
+
+
+def test_an_abstract_socket_takes_lines():
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+        sock.bind(f"\0pylb-test-{os.getpid()}")
+        sink = open_sink(f"abns@pylb-test-{os.getpid()}")
+        sink.send(b"x\n")
+        assert sock.recv(9) == b"x\n"
+        sink.close()
