@@ -19,7 +19,7 @@ from pylb.config.model import Global, LogTarget
 pytestmark = pytest.mark.interop
 
 TIMES = re.compile(rb"\d{4}-\d\d-\d\dT[\d:.]+[+-]\d\d:\d\d|[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d")
-PATHS = ("/a", "/" + "x" * 1500)
+MESSAGES = ("short and 100% plain", "long " + "x" * 1500)
 
 SETTINGS = [
     pytest.param("", Global(), 1024, id="defaults"),
@@ -33,8 +33,8 @@ SETTINGS = [
 ]
 
 
-def without_times(line: bytes) -> bytes:
-    return TIMES.sub(lambda found: b"T" * len(found[0]), line)
+def without_times(lines: list[bytes]) -> list[bytes]:
+    return sorted(TIMES.sub(lambda found: b"T" * len(found[0]), line) for line in lines)
 
 
 class Receivers:
@@ -89,7 +89,7 @@ def receivers(tmp_path):
 @pytest.mark.parametrize(("extra", "globals_", "length"), SETTINGS)
 def test_haproxy_writes_the_same_bytes(tmp_path, receivers, extra, globals_, length):
     theirs, ours = receivers
-    port = free_port()
+    ports = free_port(), free_port()
     stdout = "\n".join(f"log stdout len {length} format {f} local2 info warning" for f in FORMATS)
     config = f"""
 global
@@ -100,31 +100,33 @@ defaults
     mode http
     log global
     option dontlognull
-    log-format "%HU hello"
     timeout client 5s
     timeout server 5s
     timeout connect 1s
-frontend fe
-    bind 127.0.0.1:{port}
+frontend short
+    bind 127.0.0.1:{ports[0]}
+    log-format "{MESSAGES[0].replace("%", "%%")}"
+    http-request return status 200
+frontend long
+    bind 127.0.0.1:{ports[1]}
+    log-format "{MESSAGES[1]}"
     http-request return status 200
 """
-    with haproxy(tmp_path, config, port) as process:
+    with haproxy(tmp_path, config, ports[1]) as process:
         pid = process.pid
-        for path in PATHS:
-            urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5).close()
+        for port in ports:
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=5).close()
         expected = theirs.read(2)
     out = (tmp_path / "out").read_bytes().splitlines(keepends=True)
 
     logger = make_logger(targets(ours, length), globals_, pid=pid)
-    for path in PATHS:
-        logger(6, f"{path} hello".encode())
+    for message in MESSAGES:
+        logger(6, message.encode())
     got = ours.read(2)
     logger.close()
     for key, lines in expected.items():
-        assert [without_times(line) for line in got[key]] == [without_times(line) for line in lines], key
-    assert [without_times(line) for line in our_stdout(tmp_path, length, globals_, pid)] == [
-        without_times(line) for line in out
-    ]
+        assert without_times(got[key]) == without_times(lines), key
+    assert without_times(our_stdout(tmp_path, length, globals_, pid)) == without_times(out)
 
 
 def our_stdout(tmp_path: Path, length: int, globals_: Global, pid: int) -> list[bytes]:
@@ -132,8 +134,8 @@ def our_stdout(tmp_path: Path, length: int, globals_: Global, pid: int) -> list[
         address = f"fd@{file.fileno()}"
         wanted = [LogTarget(address, "local2", "info", "warning", length, format) for format in FORMATS]
         logger = make_logger(wanted, globals_, pid=pid)
-        for path in PATHS:
-            logger(6, f"{path} hello".encode())
+        for message in MESSAGES:
+            logger(6, message.encode())
         logger.close()
     return (tmp_path / "ours.out").read_bytes().splitlines(keepends=True)
 
