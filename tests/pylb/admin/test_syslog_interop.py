@@ -93,6 +93,7 @@ def test_haproxy_writes_the_same_bytes(tmp_path, receivers, extra, globals_, len
     stdout = "\n".join(f"log stdout len {length} format {f} local2 info warning" for f in FORMATS)
     config = f"""
 global
+    nbthread 1
 {chr(10).join(map(as_config, targets(theirs, length)))}
 {stdout}
 {extra}
