@@ -385,7 +385,7 @@ class InstanceSettings(_Strict):
     track_source: bool = False
     """FAULT while `source` is not configured on the host. [| track_src_ip]"""
     multicast_group: Address | None = None
-    """Destination; None: the global group of the family. [| mcast_dst_ip]"""
+    """Destination; None: the group of the family. [| mcast_dst_ip, vrrp_mcast_group4, vrrp_mcast_group6]"""
     unicast_peers: tuple[UnicastPeer, ...] = ()
     """Send to these and to no group. [| unicast_peer]"""
     unicast_ttl: Annotated[int, Ge(0), Le(255)] = 255
@@ -415,7 +415,7 @@ class InstanceSettings(_Strict):
     old_unicast_checksum: Literal["detect", "always", "never"] = "detect"
     """VRRPv3 unicast checksums of keepalived 1.3.6 and before (pseudo header with 224.0.0.18)."""
     startup_delay: Annotated[float, Ge(0), Le(86400)] = 0.0
-    """Shifts the first timeout. [global.startup_delay | vrrp_startup_delay]"""
+    """Shifts the first timeout. [| vrrp_startup_delay]"""
     garp: Garp = Garp()
     vmac: Vmac | None = None
     promote_secondaries: bool = False
@@ -500,10 +500,6 @@ class Global(_Strict):
 
     router_id: str | None = None
     """Name of the node, in logs and status; None: the host's."""
-    multicast_group_4: IPv4Address = GROUP_4
-    """[| vrrp_mcast_group4]"""
-    multicast_group_6: IPv6Address = GROUP_6
-    """[| vrrp_mcast_group6]"""
     default_interface: str | None = None
     script_user: str | None = None
     script_group: str | None = None

@@ -1,0 +1,94 @@
+"""From names of checks to tracks with weights: the same for both formats.
+
+A reference's own weight wins over the default of what it names.  Owners and members of sync groups may not have
+weights of their own (keepalived drops such tracks, so they are dropped here, with a warning), because a priority that
+moves would break what they promise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from vrrpd.config.errors import Report, did_you_mean
+from vrrpd.config.model import Config, InstanceSettings, Origin, SyncGroup, Track, TrackKind
+
+_WORDS = {
+    TrackKind.SCRIPT: "script",
+    TrackKind.FILE: "file",
+    TrackKind.PROCESS: "process",
+    TrackKind.INTERFACE: "interface",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A name in a track block; None means what the named thing says."""
+
+    kind: TrackKind
+    name: str
+    weight: int | None
+    reverse: bool | None
+    at: Origin
+
+
+def resolve(
+    config: Config,
+    instances: list[tuple[InstanceSettings, list[Reference]]],
+    groups: list[tuple[SyncGroup, list[Reference]]],
+    report: Report,
+) -> Config:
+    """`config` with its instances and groups, their tracks resolved; unknown names are reported."""
+    known: dict[TrackKind, Mapping[str, tuple[int, bool]]] = {
+        TrackKind.SCRIPT: {one.name: (one.weight, one.reverse) for one in config.scripts},
+        TrackKind.FILE: {one.name: (one.weight, one.reverse) for one in config.files},
+        TrackKind.PROCESS: {one.name: (one.weight, one.reverse) for one in config.processes},
+    }
+    synced = {member for group, _ in groups if not group.tracking_weight for member in group.members}
+    done = []
+    for settings, references in instances:
+        tracks = _tracks(references, known, report)
+        if settings.owner:
+            tracks = _unweighted(tracks, f"({settings.name})", "the owner's priority is fixed", report)
+        elif settings.name in synced:
+            tracks = _unweighted(tracks, f"({settings.name})", "members of a sync group move together", report)
+        done.append(replace(settings, tracks=tracks))
+    return replace(
+        config,
+        instances=tuple(done),
+        groups=tuple(replace(group, tracks=_tracks(references, known, report)) for group, references in groups),
+    )
+
+
+def _tracks(
+    references: list[Reference], known: Mapping[TrackKind, Mapping[str, tuple[int, bool]]], report: Report
+) -> tuple[Track, ...]:
+    tracks = []
+    for reference in references:
+        if reference.kind is TrackKind.INTERFACE:
+            weight, reverse = 0, False
+        elif reference.name in known[reference.kind]:
+            weight, reverse = known[reference.kind][reference.name]
+        else:
+            word = _WORDS[reference.kind]
+            report.error(
+                reference.at,
+                f'there is no {word} "{reference.name}"',
+                did_you_mean(reference.name, known[reference.kind]),
+            )
+            continue
+        weight = weight if reference.weight is None else reference.weight
+        reverse = reverse if reference.reverse is None else reference.reverse
+        tracks.append(Track(reference.kind, reference.name, weight, reverse, reference.at))
+    return tuple(tracks)
+
+
+def _unweighted(tracks: tuple[Track, ...], who: str, why: str, report: Report) -> tuple[Track, ...]:
+    for track in tracks:
+        if track.weight:
+            report.warn(
+                track.at,
+                "weight-ignored",
+                f"{who} ignoring tracked {_WORDS[track.kind]} {track.name} with weights: {why}",
+            )
+    return tuple(track for track in tracks if not track.weight)
