@@ -29,7 +29,7 @@ def load(paths: Sequence[str], environment: Mapping[str, str]) -> tuple[Config, 
         report(Origin(str(toml_files[0])), "a TOML configuration is one file", f"leave out {', '.join(others)}")
     report.raise_errors()
     if toml_files:
-        return _load_toml(toml_files[0], report)
+        return _load_toml(toml_files[0], environment, report)
     return read_haproxy([(str(file), _text(file, report)) for file in files], environment, report)
 
 
@@ -42,12 +42,16 @@ def read_haproxy(
     for name, text in sources:
         reader.read(text, name)
     config = reader.build()
+    order = {name: number for number, (name, _) in enumerate(sources)}
+    report.findings.sort(key=lambda f: (order.get(f.at.file, -1), f.at.line, f.at.column))
     report.raise_errors()
     return config, report.findings
 
 
-def _load_toml(file: Path, report: Report) -> tuple[Config, list[Finding]]:
-    return toml.read(_text(file, report), str(file)), report.findings
+def _load_toml(file: Path, environment: Mapping[str, str], report: Report) -> tuple[Config, list[Finding]]:
+    config = toml.read(_text(file, report), str(file), environment, report)
+    report.raise_errors()
+    return config, report.findings
 
 
 def _files(paths: Sequence[str], report: Report) -> list[Path]:

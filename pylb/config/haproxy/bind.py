@@ -133,7 +133,7 @@ def read_options(table: Table[Any], draft: Any, line: Line, kind: str) -> None:
         try:
             _read_option(table, draft, line, kind)
         except Refusal as refusal:
-            line.report(refusal.at, refusal.message, refusal.advice)
+            line.refuse(refusal)
             line.skip_to(table.__contains__)
 
 
@@ -244,7 +244,7 @@ def read_bind(line: Line, unix_defaults: dict[str, Any], unix_prefix: str) -> li
         try:
             binds.append(_bind(Word(text_of_one, places.at), draft, tls, unix_defaults, unix_prefix, line.at))
         except Refusal as refusal:
-            line.report(refusal.at, refusal.message, refusal.advice)
+            line.refuse(refusal)
     return binds
 
 

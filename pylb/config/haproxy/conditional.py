@@ -106,12 +106,12 @@ class Conditionals:
         return state, at
 
     def _holds(self, words: list[Word]) -> bool:
-        """A condition that cannot be read has been reported and does not hold."""
-        _no_more(words, 2)
-        if len(words) < 2 or not words[1].text.strip():
+        """A condition that cannot be read has been reported and does not hold; an empty one does not hold either."""
+        condition = Word(" ".join(word.text for word in words[1:]), words[min(1, len(words) - 1)].at)
+        if not condition.text.strip():
             return False
         try:
-            return _Expression(words[1], self._environment).value()
+            return _Expression(condition, self._environment).value()
         except Refusal as refusal:
             self._report(refusal.at, refusal.message, refusal.advice)
             return False

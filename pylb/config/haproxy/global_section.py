@@ -22,6 +22,10 @@ from pylb.config.haproxy.scalars import (
     text,
 )
 from pylb.config.model import BindTls, Global, Origin, ServerTls, StatsSocket, Tune
+from pylb.config.words import Word
+
+
+_LEAST_BUFFER = 1024
 
 
 class GlobalDraft(Draft):
@@ -60,6 +64,13 @@ def _tune(field: str, parse: Callable[..., object]) -> G:
         draft.tune[field] = line.value(parse)
 
     return read
+
+
+def _bufsize(word: Word) -> int:
+    number = size(word)
+    if number < _LEAST_BUFFER:
+        raise Refusal(word.at, f'"{word.text}" is too small for a head', f"{_LEAST_BUFFER} or more")
+    return number
 
 
 def _read_shared_pool(draft: GlobalDraft, line: Line) -> None:
@@ -153,6 +164,12 @@ def _read_resetenv(draft: GlobalDraft, line: Line) -> None:
     draft.environment.update({n: v for n, v in draft.initial_environment.items() if n in kept})
 
 
+def _node_name(word: Word) -> str:
+    if re.fullmatch(r"[A-Za-z0-9_.-]+", word.text) is None:
+        raise Refusal(word.at, f'"{word.text}" cannot name a node', "letters, digits and - _ . can")
+    return word.text
+
+
 def _read_default_path(draft: GlobalDraft, line: Line) -> None:
     word = line.next("current")
     if word.text != "current":
@@ -177,7 +194,7 @@ _SUPPORTED: list[Keyword[GlobalDraft]] = [
     Keyword("maxconn", put("maxconn", integer(0))),
     Keyword("maxconnrate", put("max_rate", integer(0))),
     Keyword("nbthread", put("nbthread", integer(1, 64)), note="the number of worker processes"),
-    Keyword("node", put("node", text)),
+    Keyword("node", put("node", _node_name)),
     Keyword("pidfile", put("pidfile", text)),
     Keyword("presetenv", _read_setenv),
     Keyword("resetenv", _read_resetenv),
@@ -195,7 +212,7 @@ _SUPPORTED: list[Keyword[GlobalDraft]] = [
     Keyword("stats maxconn", put("stats_maxconn", integer(1))),
     Keyword("stats socket", _read_stats_socket),
     Keyword("stats timeout", put("stats_timeout", duration(least=0.001))),
-    Keyword("tune.bufsize", _tune("bufsize", size)),
+    Keyword("tune.bufsize", _tune("bufsize", _bufsize)),
     Keyword("tune.http.maxhdr", _tune("max_headers", integer(1, 32767))),
     Keyword("tune.idle-pool.shared", _read_shared_pool),
     Keyword("tune.maxrewrite", _tune("maxrewrite", integer(1))),

@@ -26,7 +26,10 @@ Status = Literal["supported", "ignored", "unsupported", "removed"]
 
 
 class Refusal(Exception):
-    """A line that cannot be used: reported by whoever reads lines, which then goes on with the next."""
+    """A line that cannot be used: reported by whoever reads lines, which then goes on with the next.
+
+    An empty message: all there is to say has been reported already.
+    """
 
     def __init__(self, at: Origin, message: str, advice: str = "") -> None:
         super().__init__(message)
@@ -89,6 +92,11 @@ class Line:
         rest = self.args[self._position :]
         self._position = len(self.args)
         return rest
+
+    def refuse(self, refusal: Refusal) -> None:
+        """Report a refusal and go on with the line."""
+        if refusal.message:
+            self.report(refusal.at, refusal.message, refusal.advice)
 
     def end(self) -> None:
         """Refuse arguments that nobody took."""

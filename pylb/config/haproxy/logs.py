@@ -23,7 +23,7 @@ GLOBAL = "global"
 
 def read_global_log(draft: Draft, line: Line) -> None:
     """`log ADDRESS …` or `no log` in the global section."""
-    _append(draft, line, None if line.negation else _target(line))
+    _append(draft, line, None if line.negation else read_target(line))
 
 
 def read_proxy_log(draft: Draft, line: Line) -> None:
@@ -33,7 +33,7 @@ def read_proxy_log(draft: Draft, line: Line) -> None:
     elif len(line.args) == 1 and line.take(GLOBAL):
         _append(draft, line, GLOBAL)
     else:
-        _append(draft, line, _target(line))
+        _append(draft, line, read_target(line))
 
 
 def _append(draft: Draft, line: Line, target: LogTarget | str | None) -> None:
@@ -45,7 +45,8 @@ def _append(draft: Draft, line: Line, target: LogTarget | str | None) -> None:
         draft.values["log"] = (*targets, target)
 
 
-def _target(line: Line) -> LogTarget:
+def read_target(line: Line) -> LogTarget:
+    """`ADDRESS [len N] [format F] FACILITY [LEVEL [MINLEVEL]]`. Raises Refusal."""
     address = line.value(_address, "an address and a facility")
     options: dict[str, object] = {}
     while line.peek() in ("len", "format", "sample"):

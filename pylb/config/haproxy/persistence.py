@@ -6,13 +6,14 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from pylb.config.expression import parse_sample
 from pylb.config.haproxy.keywords import Keyword, Line, Refusal, unknown_word
 from pylb.config.haproxy.proxy import ProxyDraft
 from pylb.config.haproxy.scalars import choice, duration, integer, put, size, text
 from pylb.config.model import Balance, Cookie, HashType, StickTable
 from pylb.config.words import Word
 
-_PLAIN = ("roundrobin", "static-rr", "leastconn", "first", "source", "uri", "url_param", "random")
+_PLAIN = ("roundrobin", "static-rr", "leastconn", "first", "source", "uri", "url_param", "random", "hash")
 _WITH_ARGUMENT = re.compile(r"(hdr|random|rdp-cookie)\(([^()]*)\)")
 
 
@@ -20,15 +21,14 @@ def _read_balance(draft: ProxyDraft, line: Line) -> None:
     word = line.next("an algorithm, as in roundrobin")
     match = _WITH_ARGUMENT.fullmatch(word.text)
     name, argument = (match[1], match[2]) if match else (word.text, "")
-    if name == "hash" or name == "rdp-cookie":
-        raise Refusal(word.at, f'"balance {name}" is not supported by pylb', "source, uri, url_param and hdr hash")
+    if name == "rdp-cookie":
+        raise Refusal(word.at, '"balance rdp-cookie" is not supported by pylb', "source, uri, url_param and hdr hash")
     if name not in _PLAIN and not (match and name == "hdr" and argument):
         raise unknown_word(word, "balance algorithm", (*_PLAIN, "hdr(name)"))
     if name == "random" and argument:
         integer(1)(Word(argument, word.at))
-    args = [argument] if argument else []
-    args += _BALANCE_ARGS[name](line) if name in _BALANCE_ARGS else []
-    draft.values["balance"] = Balance(name, tuple(args), line.at)
+    args = _BALANCE_ARGS[name](line) if name in _BALANCE_ARGS else []
+    draft.values["balance"] = Balance(word.text, tuple(args), line.at)
 
 
 def _uri_args(line: Line) -> list[str]:
@@ -50,6 +50,13 @@ def _url_param_args(line: Line) -> list[str]:
     return args
 
 
+def _hash_args(line: Line) -> list[str]:
+    word = line.next("a sample, as in src")
+    if parse_sample(word.text, word.at, line.report) is None:
+        raise Refusal(word.at, "")
+    return [word.text]
+
+
 def _hdr_args(line: Line) -> list[str]:
     return [line.value(choice("use_domain_only", kind="hdr option"))] if line.more else []
 
@@ -58,6 +65,7 @@ _BALANCE_ARGS: dict[str, Callable[[Line], list[str]]] = {
     "uri": _uri_args,
     "url_param": _url_param_args,
     "hdr": _hdr_args,
+    "hash": _hash_args,
 }
 
 
@@ -109,11 +117,10 @@ def _cookie_text(word: Word) -> str:
 
 
 def _check_cookie(cookie: Cookie, line: Line) -> None:
-    if cookie.mode == "prefix" and (cookie.indirect or cookie.preserve):
-        which = "indirect" if cookie.indirect else "preserve"
-        raise Refusal(line.at, f'cookie "prefix" and "{which}" are incompatible', f"leave out {which}")
-    if (cookie.maxidle or cookie.maxlife) and not (cookie.mode == "insert"):
-        raise Refusal(line.at, '"maxidle" and "maxlife" need cookie mode "insert"', "add insert")
+    if cookie.mode == "rewrite" and cookie.indirect:
+        raise Refusal(line.at, 'cookie modes "rewrite" and "indirect" are incompatible', "insert indirect")
+    if cookie.preserve and not (cookie.mode == "insert" or cookie.indirect):
+        raise Refusal(line.at, 'cookie "preserve" needs "insert" or "indirect"', "add insert")
 
 
 _STORED = {
@@ -173,10 +180,6 @@ def stick_table(line: Line) -> StickTable:
         if not options.get(needed):
             raise Refusal(line.at, f'a stick-table needs a "{needed}"', "type ip size 100k")
     return StickTable(**options)
-
-
-def _read_stick(draft: ProxyDraft, line: Line) -> None:
-    raise Refusal(line.at, f'"{line.keyword}" is not supported by pylb', "stick by cookie, or balance source")
 
 
 PERSISTENCE: list[Keyword[ProxyDraft]] = [

@@ -139,15 +139,12 @@ class ProxyDraft(Draft):
             "acls": tuple(self.acls),
             "error_files": tuple(self.error_files[status] for status in sorted(self.error_files)),
             "listen": self.kind == "listen",
+            "stats": StatsPage(**self.stats) if self.stats is not None else None,
+            "stick_table": self.stick_table,
         }
         if self.connection is not None:
             shared["connection_mode"] = self.connection[0]
         return shared
-
-    def _rules_and_stats(self) -> dict[str, Any]:
-        """Of a `listen` they belong to the client side: a request passes them once."""
-        stats = StatsPage(**self.stats) if self.stats is not None else None
-        return {**self.rules, "stats": stats}
 
     def _frontend(self, shared: dict[str, Any]) -> Frontend:
         picked = {name: value for name, value in self.values.items() if name in _FRONTEND and name != "log"}
@@ -157,9 +154,8 @@ class ProxyDraft(Draft):
         elif not self.values.get("cookie_here"):
             picked.pop("cookie", None)
         return Frontend(
-            **{**picked, **shared, **self._rules_and_stats()},
+            **{**picked, **shared, **self.rules},
             timeouts=Timeouts(**self.timeouts),
-            stick_table=None if self.kind == "listen" else self.stick_table,
             binds=tuple(self.binds),
             use_backend=tuple(self.use_backend),
             captures=tuple(self.captures),
@@ -168,11 +164,11 @@ class ProxyDraft(Draft):
 
     def _backend(self, shared: dict[str, Any]) -> Backend:
         picked = {name: value for name, value in self.values.items() if name in _BACKEND and name != "log"}
-        rules = {} if self.kind == "listen" else self._rules_and_stats()
+        # a request passes the rules of a `listen` once, on the client's side
+        rules = {} if self.kind == "listen" else self.rules
         return Backend(
             **{**picked, **shared, **rules},
             timeouts=Timeouts(**self.timeouts),
-            stick_table=self.stick_table,
             servers=tuple(self.servers),
             check=self.check.build(self.report),
             use_server=tuple(self.use_server),

@@ -60,6 +60,8 @@ def _read_template(draft: ProxyDraft, line: Line) -> None:
     if _TEMPLATE_COUNT.fullmatch(count.text) is None:
         raise Refusal(count.at, f'"{count.text}" is not a number of servers', "as in 3 or 1-5")
     low, high = (int(first), int(last)) if dash else (1, int(first))
+    if not 1 <= low <= high:
+        raise Refusal(count.at, f'"{count.text}" counts no servers', "as in 3 or 1-5")
     rest = line.rest()
     for number in range(low, high + 1):
         name = Word(f"{prefix.text}{number}", prefix.at)

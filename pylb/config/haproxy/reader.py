@@ -33,7 +33,7 @@ UNSUPPORTED_SECTIONS = {
     "log-forward": "logs are sent, not received",
 }
 
-_HTTP_ERRORS_KEYWORDS: Table[HttpErrorsDraft] = Table(HTTP_ERRORS)
+HTTP_ERRORS_KEYWORDS: Table[HttpErrorsDraft] = Table(HTTP_ERRORS)
 
 _MOST_WORDS = 64
 """HAProxy's limit of words a line (MAX_LINE_ARGS); here there is none."""
@@ -100,7 +100,7 @@ class Reader:
             self._report.warning(
                 words[_MOST_WORDS].at, f"HAProxy takes no more than {_MOST_WORDS} words a line", "use several lines"
             )
-        opener = _SECTIONS.get(words[0].text)
+        opener = SECTIONS.get(words[0].text)
         if opener is not None:
             self._section = words[1].text if len(words) > 1 else words[0].text
             self._read_line = self._skip  # should the opener fail
@@ -120,7 +120,7 @@ class Reader:
         """Lines of a section that could not be opened."""
 
     def _outside(self, words: list[Word]) -> None:
-        near = nearest(words[0].text, [*_SECTIONS, *UNSUPPORTED_SECTIONS])
+        near = nearest(words[0].text, [*SECTIONS, *UNSUPPORTED_SECTIONS])
         raise Refusal(
             words[0].at,
             f'unknown keyword "{words[0].text}" out of section',
@@ -257,7 +257,7 @@ class Reader:
         self._http_errors[draft.name] = draft
 
         def read(words: list[Word]) -> None:
-            row, line = self._line(words, _HTTP_ERRORS_KEYWORDS, "keyword in an http-errors section:")
+            row, line = self._line(words, HTTP_ERRORS_KEYWORDS, "keyword in an http-errors section:")
             perform(row, draft, line)
 
         return read
@@ -283,7 +283,7 @@ def _no_more(words: list[Word], most: int) -> None:
         raise Refusal(words[most].at, f'unexpected "{words[most].text}" on the line of a section', "remove it")
 
 
-_SECTIONS: dict[str, Callable[[Reader, list[Word]], Callable[[list[Word]], None]]] = {
+SECTIONS: dict[str, Callable[[Reader, list[Word]], Callable[[list[Word]], None]]] = {
     "global": Reader._open_global,
     "defaults": Reader._open_defaults,
     "frontend": Reader._open_proxy,

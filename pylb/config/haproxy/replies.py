@@ -34,8 +34,8 @@ def _read_errorfile(draft: ProxyDraft, line: Line) -> None:
 
 def _redirect(code_of_redirect: str) -> Callable[[ProxyDraft, Line], None]:
     def read(draft: ProxyDraft, line: Line) -> None:
-        code = line.value(status, "a status and an URL")
-        where = line.value(text, "an URL").replace("%", "%%")
+        code = line.value(status, "a status and a URL")
+        where = line.value(text, "a URL").replace("%", "%%")
         rule = Rule("redirect", ("location", where, "code", code_of_redirect), at=line.at)
         draft.error_files[code] = ErrorFile(code, reply=rule, at=line.at)
 

@@ -23,18 +23,14 @@ _ACL_NAME = re.compile(r"[A-Za-z0-9_.:-]+")
 _RESERVED_NAMES = ("or",)
 
 
-class Reported(Refusal):
-    """What is wrong has been reported in detail."""
-
-
 def _condition(line: Line, what: str) -> Condition:
-    """The condition that the rest of the line must be. Raises Reported."""
+    """The condition that the rest of the line must be. Raises Refusal."""
     words = line.rest()
     if not words:
         raise Refusal(line.at, f'"{what}" needs a condition', 'add "if …" or "unless …"')
     condition = parse_condition(words, line.at, line.report)
     if condition is None:
-        raise Reported(line.at, "")
+        raise Refusal(line.at, "")
     return condition
 
 
@@ -43,7 +39,7 @@ def _optional_condition(line: Line, words: list[Word]) -> Condition | None:
         return None
     condition = parse_condition(words, line.at, line.report)
     if condition is None:
-        raise Reported(line.at, "")
+        raise Refusal(line.at, "")
     return condition
 
 
@@ -144,8 +140,9 @@ def _capture(draft: ProxyDraft, line: Line, kind: str) -> None:
 
 
 def _read_capture_cookie(draft: ProxyDraft, line: Line) -> None:
-    if any(capture.kind == "cookie" for capture in draft.captures):
-        raise Refusal(line.at, "a second cookie cannot be captured", "capture request header Cookie len N")
+    for before in [capture for capture in draft.captures if capture.kind == "cookie"]:
+        line.report.warning(line.at, f'this captured cookie replaces "{before.name}"', "one cookie can be captured")
+        draft.captures.remove(before)
     _capture(draft, line, "cookie")
 
 

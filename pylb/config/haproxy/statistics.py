@@ -48,6 +48,7 @@ def _read_auth(draft: ProxyDraft, line: Line) -> None:
         raise Refusal(word.at, f'"{word.text}" is not a user and a password', "USER:PASSWORD")
     stats = draft.own_stats()
     stats["auth"] = (*stats.get("auth", ()), (user, password))
+    stats["auth_at"] = (*stats.get("auth_at", ()), word.at)
 
 
 def _read_scope(draft: ProxyDraft, line: Line) -> None:

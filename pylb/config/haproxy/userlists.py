@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pylb.config.haproxy.keywords import Keyword, Line, Refusal, Table
+from pylb.config.haproxy.keywords import Keyword, Line, Table
 from pylb.config.haproxy.scalars import choice, text
 from pylb.config.model import Origin, UserList
 from pylb.config.words import Report, Word
@@ -37,7 +37,9 @@ class UserListDraft:
 def _read_group(draft: UserListDraft, line: Line) -> None:
     name = line.next("a group")
     if name.text in draft.groups:
-        raise Refusal(name.at, f'group "{name.text}" is already defined')
+        line.report.warning(name.at, f'duplicated group "{name.text}" is ignored', "the first one holds")
+        line.rest()
+        return
     members: list[str] = []
     if line.more:
         line.value(choice("users", kind="word"))
@@ -50,7 +52,9 @@ def _read_group(draft: UserListDraft, line: Line) -> None:
 def _read_user(draft: UserListDraft, line: Line) -> None:
     name = line.next("a user")
     if name.text in draft.users:
-        raise Refusal(name.at, f'user "{name.text}" is already defined')
+        line.report.warning(name.at, f'duplicated user "{name.text}" is ignored', "the first one holds")
+        line.rest()
+        return
     password, insecure = "", False
     while line.more:
         option = line.value(choice("password", "insecure-password", "groups", kind="word"))

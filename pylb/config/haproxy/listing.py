@@ -1,0 +1,52 @@
+"""Every keyword of HAProxy's language and what pylb makes of it: the tables as data, for the manual and for tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from pylb.config.haproxy.bind import BIND_OPTIONS
+from pylb.config.haproxy.global_section import GLOBAL_KEYWORDS
+from pylb.config.haproxy.keywords import Status, Table
+from pylb.config.haproxy.proxy_keywords import PROXY_KEYWORDS
+from pylb.config.haproxy.reader import HTTP_ERRORS_KEYWORDS, SECTIONS, UNSUPPORTED_SECTIONS
+from pylb.config.haproxy.server import SERVER_OPTIONS
+from pylb.config.haproxy.userlists import USERLIST_KEYWORDS
+
+_TABLES: dict[str, Table[Any]] = {
+    "global": GLOBAL_KEYWORDS,
+    "proxies": PROXY_KEYWORDS,
+    "bind": BIND_OPTIONS,
+    "server": SERVER_OPTIONS,
+    "userlist": USERLIST_KEYWORDS,
+    "http-errors": HTTP_ERRORS_KEYWORDS,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A keyword, where it may stand and what becomes of it."""
+
+    context: str
+    """"section", "global", "proxies", "bind" and "server" (options of such lines), "userlist", "http-errors"."""
+    name: str
+    status: Status
+    """supported, ignored (accepted with a warning), unsupported or removed (errors)."""
+    differing: bool
+    """Supported or kept for old files, but not as HAProxy has it: see the note."""
+    note: str
+
+
+def keywords() -> Iterator[Entry]:
+    """All keywords, by context and in the tables' order."""
+    for name in SECTIONS:
+        yield Entry("section", name, "supported", False, "")
+    for name, note in UNSUPPORTED_SECTIONS.items():
+        yield Entry("section", name, "unsupported", False, note)
+    for context, table in _TABLES.items():
+        for row in table:
+            differing = (row.status == "supported" and bool(row.note)) or (
+                row.status == "removed" and row.read is not None
+            )
+            yield Entry(context, row.name, row.status, differing, row.note)
