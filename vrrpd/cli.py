@@ -13,17 +13,13 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from vrrpd import quick
 from vrrpd.config.model import Config
 from vrrpd.core.actions import Level
-from vrrpd.daemon import Daemon, Options
 from vrrpd.logs import Log
-from vrrpd.system import privileges
-from vrrpd.system.host import Host
-from vrrpd.system.statefile import AlreadyRunning
-from vrrpd.system.tracking import unusable
 
 STATE_DIRECTORY = Path("/run/vrrpd")
 EXIT_CONFIG, EXIT_PERMISSION, EXIT_HOST = 2, 4, 1
@@ -83,16 +79,33 @@ def run(words: Sequence[str]) -> int:
     except quick.UsageError as error:
         return _fail(str(error), EXIT_CONFIG)
     except OSError as error:
-        return _fail(f"{error.filename or ''}: {error.strerror}", EXIT_HOST)
+        return _fail(_explain(error), EXIT_HOST)
     if config is None or not _checks_can_run(config):
         return EXIT_CONFIG
-    return _serve(config, Options(options.state_dir, options.config, options.config_id), log)
+    return _serve(config, options, log)
 
 
-def _serve(config: Config, options: Options, log: Log) -> int:
+def _explain(error: OSError) -> str:
+    text = error.strerror or str(error)
+    return f"{error.filename}: {text}" if error.filename else text
+
+
+def _serve(config: Config, options: argparse.Namespace, log: Log) -> int:
+    from vrrpd.daemon import Daemon, Options
+    from vrrpd.system import privileges
+    from vrrpd.system.statefile import AlreadyRunning
+
+    async def serve() -> None:
+        log.say(Level.INFO, f"Starting vrrpd, pid {os.getpid()}")
+        daemon = Daemon(config, Options(options.state_dir, options.config, options.config_id), log)
+        lacking = daemon.stations.missing_interfaces(config)
+        if lacking:
+            raise OSError(errno.ENODEV, "\n       ".join(lacking))
+        await daemon.run()
+
     try:
         privileges.check_capabilities()
-        asyncio.run(_daemon(config, options, log))
+        asyncio.run(serve())
     except privileges.PermissionMissing as error:
         return _fail(str(error), EXIT_PERMISSION)
     except AlreadyRunning as error:
@@ -100,37 +113,33 @@ def _serve(config: Config, options: Options, log: Log) -> int:
     except PermissionError as error:
         return _fail(f"permission missing: {error}", EXIT_PERMISSION)
     except OSError as error:
-        place = f" {error.filename}" if error.filename else ""
-        return _fail(f"{error.strerror or error}{place}", EXIT_CONFIG if error.errno == errno.ENODEV else EXIT_HOST)
+        return _fail(_explain(error), EXIT_CONFIG if error.errno == errno.ENODEV else EXIT_HOST)
     return 0
 
 
-async def _daemon(config: Config, options: Options, log: Log) -> None:
-    log.say(Level.INFO, f"Starting vrrpd, pid {os.getpid()}")
-    daemon = Daemon(config, options, log)
-    lacking = daemon.stations.missing_interfaces(config)
-    if lacking:
-        raise OSError(errno.ENODEV, "\n       ".join(lacking))
-    await daemon.run()
-
-
 def _from_file(options: argparse.Namespace, log: Log) -> Config | None:
-    from vrrpd.config.load import ConfigErrors, load_in_child
+    from vrrpd.config.errors import ConfigErrors
+    from vrrpd.config.load import load_in_child
 
     chosen = quick.given(options)
     if chosen:
         raise quick.UsageError(f"{', '.join(chosen)}: give these either on the command line or in {options.config}")
+    with ThreadPoolExecutor(1) as pool:
+        reading = pool.submit(load_in_child, str(options.config), options.config_id)
+        import vrrpd.daemon  # noqa: F401  meanwhile: reading and importing take 0.1 s each
     try:
-        loaded = load_in_child(options.config, options.config_id)
+        loaded = reading.result()
     except ConfigErrors as errors:
         print(errors, file=sys.stderr)
         return None
     for finding in loaded.findings:
-        log.say(Level.WARNING, f"{finding.at}: {finding.text}")
+        log.say(Level.WARNING, str(finding))
     return loaded.config
 
 
 def _from_options(options: argparse.Namespace) -> Config:
+    from vrrpd.system.host import Host
+
     host = Host()
     try:
         config, notes = quick.build(options, host.default_interface())
@@ -143,12 +152,12 @@ def _from_options(options: argparse.Namespace) -> Config:
 
 def _checks_can_run(config: Config) -> bool:
     """Say which checks cannot run; False when that keeps the daemon from starting."""
+    from vrrpd.system.tracking import unusable, used_names
+
+    reasons, used = unusable(config), used_names(config)
     how = config.globals.script_missing
-    used = {track.name for one in config.instances for track in one.tracks}
-    used |= {track.name for group in config.groups for track in group.tracks}
     for spec in config.scripts:
-        reason = unusable(config).get(spec.name) if spec.name in used else None
-        if reason is None:
+        if spec.name not in reasons or spec.name not in used:
             continue
         place = f"{spec.command.at}: " if spec.command.at.file else ""
         meaning = {
@@ -156,7 +165,8 @@ def _checks_can_run(config: Config) -> bool:
             "warn": "the check counts as failed",
             "ignore": "THE CHECK IS LEFT OUT, as keepalived does: this node will not notice a failure",
         }[how]
-        print(f"vrrpd: {place}check {spec.name}: {spec.command.argv[0]}: {reason}: {meaning}", file=sys.stderr)
+        what = f"check {spec.name}: {spec.command.argv[0]}: {reasons[spec.name]}"
+        print(f"vrrpd: {place}{what}: {meaning}", file=sys.stderr)
         if how == "fail":
             return False
     return True
@@ -173,13 +183,14 @@ def _command(words: list[str]) -> int:
 
 
 def _check(parser: argparse.ArgumentParser, words: list[str]) -> int:
-    from vrrpd.config.load import ConfigErrors, load
+    from vrrpd.config.errors import ConfigErrors
+    from vrrpd.config.load import load
 
     parser.add_argument("file", type=Path)
     parser.add_argument("-i", "--config-id", metavar="ID")
     options = parser.parse_args(words)
     try:
-        loaded = load(options.file, options.config_id)
+        loaded = load(str(options.file), options.config_id)
     except ConfigErrors as errors:
         print(errors, file=sys.stderr)
         return EXIT_CONFIG
@@ -192,21 +203,22 @@ def _check(parser: argparse.ArgumentParser, words: list[str]) -> int:
 
 
 def _convert(parser: argparse.ArgumentParser, words: list[str]) -> int:
-    from vrrpd.config.load import ConfigErrors, load
-    from vrrpd.config.toml import write
+    from vrrpd.config.errors import ConfigErrors
+    from vrrpd.config.load import load
+    from vrrpd.config.toml_write import dumps
 
     parser.add_argument("file", type=Path, help="a keepalived.conf")
     parser.add_argument("-i", "--config-id", metavar="ID")
     parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="instead of standard output")
     options = parser.parse_args(words)
     try:
-        loaded = load(options.file, options.config_id)
+        loaded = load(str(options.file), options.config_id)
     except ConfigErrors as errors:
         print(errors, file=sys.stderr)
         return EXIT_CONFIG
     except OSError as error:
         return _fail(f"{options.file}: {error.strerror}", EXIT_HOST)
-    text = write(loaded.config)
+    text = dumps(loaded.config)
     if options.output:
         options.output.write_text(text)
     else:

@@ -306,7 +306,7 @@ class Daemon:
         self._supervisor.say("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
         self.log.say(Level.INFO, "Reloading")
         try:
-            loaded = await asyncio.to_thread(load_in_child, file, self.options.config_id)
+            loaded = await asyncio.to_thread(load_in_child, str(file), self.options.config_id)
             self._check_interfaces(loaded.config)
             self._apply(loaded.config)
             self.reloads += 1

@@ -115,7 +115,7 @@ def _advert(packet: Packet, time: float, key: bytes | None) -> Seen | None:
     whole = bytes(layer)[: layer.len] if v4 else bytes(layer)[: 40 + layer.plen]
     start = (layer.ihl * 4 if v4 else 40) + (0 if header is None else (header.payloadlen + 2) * 4)
     message = whole[start:]
-    inner = VRRP(message) if header is not None else packet.getlayer(VRRPv3) or packet.getlayer(VRRP)
+    inner = VRRP(message) if header is not None else packet.getlayer(VRRPv3) or packet[VRRP]
     seen = _read(packet, layer, inner, time, ttl)
     seen.faults += _checksum_faults(seen, message)
     seen.faults += _ttl_faults(seen)

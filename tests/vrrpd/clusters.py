@@ -24,7 +24,7 @@ class Protocol:
     @property
     def down(self) -> float:
         """A generous bound on a master down interval, with process start and a slow machine."""
-        return 4 * self.interval + 4
+        return 4 * self.interval + 12
 
 
 PROTOCOLS = {

@@ -191,7 +191,7 @@ class Node:
         log = self.lab.directory / f"{self.name}.log"
         if kind == "keepalived":
             # After a SIGKILL it takes whatever process has the old number now for itself.
-            self.run("sh", "-c", "rm -f /run/keepalived*.pid /run/keepalived/*.pid")
+            self.run("sh", "-c", "rm -f /run/*.pid /run/keepalived/*.pid")
             argv = [require_program("keepalived"), "-n", "-l", "-D", "-G", "-P", "-f", str(path), *extra]
         else:
             argv = [sys.executable, "-m", "vrrpd", "-D", "-c", str(path), *extra]

@@ -31,8 +31,7 @@ class Tracking:
     def apply(self, config: Config) -> None:
         """Start what is new, stop what is gone, leave alone what stayed as it was."""
         self.dropped = unusable(config) if config.globals.script_missing == "ignore" else {}
-        used = {track.name for instance in config.instances for track in instance.tracks}
-        used |= {track.name for group in config.groups for track in group.tracks}
+        used = used_names(config)
         self._apply_scripts([s for s in config.scripts if s.name in used and s.name not in self.dropped], config)
         self._apply_files(tuple(spec for spec in config.files if spec.name in used))
         self._apply_processes(tuple(spec for spec in config.processes if spec.name in used))
@@ -108,6 +107,12 @@ class Tracking:
             "files": [{"name": name, "number": number} for name, number in files],
             "processes": [] if self._processes is None else self._processes[0].status(),
         }
+
+
+def used_names(config: Config) -> set[str]:
+    """The names of all checks that an instance or a group tracks."""
+    names = {track.name for instance in config.instances for track in instance.tracks}
+    return names | {track.name for group in config.groups for track in group.tracks}
 
 
 def unusable(config: Config) -> dict[str, str]:

@@ -1,0 +1,144 @@
+"""How long until the other node has the address: crash, stop, failed check, each by both programs.
+
+Both nodes run the same program from the same file, m1 with priority 100, m2 with 90. `garp` is from the event
+to the first gratuitous ARP of m2 on the bridge, `gap` the time without an answered ping at the client. A
+crash is the death of a host: its cable is cut and the daemon killed.
+"""
+
+from __future__ import annotations
+
+import random
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from netlab import VIP, Client, Daemon, Lab
+from probes import Ear, Prober
+from support import wait_for
+
+PRIORITIES = {"m1": 100, "m2": 90}
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One way to lose the master."""
+
+    name: str
+    event: str
+    version: int
+    interval: float
+    weight: int | None = None
+    option: str = ""
+    """A keyword that only vrrpd knows, added to its file alone."""
+
+
+KINDS = (
+    Kind("crash, advert_int 1", "crash", 2, 1),
+    Kind("crash, advert_int 0.1", "crash", 3, 0.1),
+    Kind("crash, advert_int 0.01", "crash", 3, 0.01),
+    Kind("stop, advert_int 1", "stop", 2, 1),
+    Kind("stop, advert_int 0.1", "stop", 3, 0.1),
+    Kind("failed check (FAULT), advert_int 1", "check", 2, 1, 0),
+    Kind("failed check (weight -20), advert_int 1", "check", 2, 1, -20),
+    Kind("failed check (weight -20), abdicate, advert_int 1", "check", 2, 1, -20, "abdicate"),
+)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One failover; seconds."""
+
+    garp: float
+    gap: float
+
+
+class Pair:
+    """m1 and m2 with the same program."""
+
+    def __init__(self, lab: Lab, program: str, kind: Kind) -> None:
+        self.lab, self.program, self.kind = lab, program, kind
+        self.nodes = {"m1": lab.node("m1", 100), "m2": lab.node("m2", 101)}
+        self.client = Client(lab)
+        self.flag = {name: lab.directory / f"{name}-up" for name in self.nodes}
+        for path in self.flag.values():
+            path.touch()
+        self.daemons = {name: self.start(name) for name in self.nodes}
+        self.home()
+
+    def start(self, name: str) -> Daemon:
+        node = self.nodes[name]
+        return node.start(self.program, self.config(name))
+
+    def config(self, name: str) -> str:
+        kind = self.kind
+        check, track = "", ""
+        if kind.weight is not None:
+            check = (
+                f'vrrp_script chk {{\n    script "/usr/bin/test -e {self.flag[name]}"\n'
+                f"    interval 1\n    weight {kind.weight}\n}}\n"
+            )
+            track = "    track_script {\n        chk\n    }\n"
+        option = f"    {kind.option}\n" if kind.option and self.program == "vrrpd" else ""
+        return (
+            "global_defs {\n    script_user root\n}\n"
+            f"{check}vrrp_instance VI_1 {{\n    interface ens37\n    virtual_router_id 61\n"
+            f"    version {kind.version}\n    advert_int {kind.interval}\n    priority {PRIORITIES[name]}\n"
+            f"    virtual_ipaddress {{\n        {VIP}\n    }}\n{track}{option}}}\n"
+        )
+
+    def home(self) -> None:
+        """Wait until m1 has the address again, and the client knows it."""
+        self.lab.wait_for_holder("m1", 15)
+        self.client.touch()
+        self.client.follows(self.nodes["m1"])
+        time.sleep(0.3 + random.random() * max(self.kind.interval, 0.5))
+
+    def once(self) -> Run:
+        """One failover and the way back."""
+        ear, prober = Ear(self.lab), Prober(self.client.node, VIP)
+        ear.start()
+        prober.start()
+        time.sleep(0.2 + random.random() * 0.1)
+        mac, event = self.nodes["m2"].mac, time.monotonic()
+        getattr(self, self.kind.event)()
+        wait_for(lambda: ear.first_garp(mac, event) is not None, 15, "the first gratuitous ARP of m2")
+        time.sleep(0.15)
+        prober.finish()
+        ear.finish()
+        garp = ear.first_garp(mac, event)
+        assert garp is not None
+        self.back()
+        self.home()
+        return Run(garp - event, prober.gap(event))
+
+    def crash(self) -> None:
+        self.nodes["m1"].die(self.daemons["m1"])
+
+    def stop(self) -> None:
+        self.daemons["m1"].signal(signal.SIGTERM)
+
+    def check(self) -> None:
+        self.flag["m1"].unlink()
+
+    def back(self) -> None:
+        if self.kind.event == "check":
+            self.flag["m1"].touch()
+            return
+        self.daemons["m1"].stop()
+        if self.kind.event == "crash":
+            self.nodes["m1"].revive()
+        self.daemons["m1"] = self.start("m1")
+
+
+def measure(kind: Kind, program: str, count: int, directory: Path, tick: Callable[[], None]) -> list[Run]:
+    """`count` failovers of one kind."""
+    runs = []
+    directory.mkdir(parents=True, exist_ok=True)
+    with Lab(directory) as lab:
+        pair = Pair(lab, program, kind)
+        for _ in range(count):
+            runs.append(pair.once())
+            tick()
+    return runs
