@@ -447,6 +447,8 @@ class StatsPage:
     realm: str = "HAProxy Statistics"
     auth: tuple[tuple[str, str], ...] = ()
     """(user, password) pairs"""
+    auth_at: tuple[Origin, ...] = field(default=(), compare=False, repr=False)
+    """Where each pair stands, if that is known."""
     admin: tuple[Condition, ...] = ()
     """stats admin if …: who may change servers; empty: nobody."""
     refresh: float | None = None

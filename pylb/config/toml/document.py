@@ -70,7 +70,7 @@ class Node:
 
 def parse(text: str, file: str, env: Mapping[str, str], report: Report) -> Node | None:
     """The document's root table; None after reporting that it is not TOML."""
-    source = text.encode()
+    source = text.encode("utf-8", "surrogateescape")
     tree = _parser().parse(source)
     try:
         values = tomllib.loads(text)

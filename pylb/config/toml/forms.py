@@ -189,26 +189,18 @@ def _names(cls: type) -> set[str]:
 class Logs(Form):
     """Log targets; "global" stands for those of the global section."""
 
-    table: Table
-
     def decode(self, node: Node, reading: Reading) -> Any:
         out: list[LogTarget] = []
         for child in node.value if isinstance(node.value, list) else [node]:
             if child.value == "global":
                 out += reading.global_log
             else:
-                out += self._target(child, reading)
+                target = LOG_TARGET.parse(child.value, child.at, reading.report)
+                out += [target] if target is not None else []
         return tuple(out)
 
-    def _target(self, node: Node, reading: Reading) -> list[LogTarget]:
-        if isinstance(node.value, str):
-            target = LOG_TARGET.parse(node.value, node.at, reading.report)
-        else:
-            target = self.table.decode(node, reading)
-        return [target] if target is not None else []
-
     def encode(self, value: Any) -> Any:
-        return [LOG_TARGET.show(target) or self.table.encode(target) for target in value]
+        return [LOG_TARGET.show(target) for target in value]
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,7 +217,15 @@ class Named(Form):
         return {item.name: self.table.encode(item) for item in value}
 
 
-STEP_KINDS = ("connect", "send", "expect")
+STEP_OPTIONS = {
+    "connect": ("port", "addr", "ssl", "sni", "alpn", "send-proxy", "linger", "default", "comment"),
+    "send": ("meth", "uri", "ver", "body", "data", "binary", "comment"),
+    "expect": (
+        *("match", "pattern", "value", "name-match", "value-match", "negate", "min-recv", "comment"),
+        *("ok-status", "error-status", "tout-status", "on-success", "on-error"),
+    ),
+}
+"""What each kind of step takes (manual: 4.2 `http-check`, `tcp-check`); "headers" is known to send besides."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,8 +239,10 @@ class Step(Form):
         headers: list[tuple[str, str]] = []
         options: list[tuple[str, str]] = []
         for key, child in words.table.items():
-            if key == "headers":
+            if key == "headers" and kind == "send":
                 headers += self._headers(child, reading)
+            elif key not in STEP_OPTIONS[kind]:
+                reading.report.unknown(child.key_at, f'key of "{kind}"', key, (*STEP_OPTIONS[kind], "headers"))
             else:
                 options.append((key, "" if child.value is True else str(child.value)))
         return self.cls(kind, tuple(options), tuple(headers), at=words.key_at)

@@ -1,6 +1,7 @@
 """The parts of HAProxy's language that stay one string in TOML: rules, ACLs, conditions, addresses, log targets.
 
-They read as they do behind their keyword in haproxy.cfg: `http-request = ["set-header X-Proto https if { ssl_fc }"]`.
+They read as they do behind their keyword in haproxy.cfg: `http-request = ["set-header X-Proto https if { ssl_fc }"]`,
+and where that language's reader has a parser for the words, it is the one used here.
 Each parser takes the text, its place and a report, and gives None after reporting; each has its inverse beside it.
 """
 
@@ -19,6 +20,10 @@ from pylb.config.expression import (
     split_condition,
     str_acl,
 )
+from pylb.config.haproxy.keywords import Line, Refusal
+from pylb.config.haproxy.logs import read_target
+from pylb.config.haproxy.persistence import PERSISTENCE, stored_data
+from pylb.config.haproxy.scalars import Draft
 from pylb.config.model import Acl, Address, Balance, Condition, HashType, LogTarget, Origin, Rule, UseBackend
 from pylb.config.values import parse_address, parse_size, parse_time, str_address, str_size, str_time
 from pylb.config.words import Report, Word, join_words, split_words
@@ -140,24 +145,41 @@ def _show_use_backend(rule: UseBackend) -> str:
 # ----------------------------------------------------------------------------------------------------------- choices
 
 
-def _balance(text: str, at: Origin, report: Report) -> Balance | None:
-    words = split_words(text, at, report)
-    if not words:
-        report(at, "the name of an algorithm is missing", 'for example "roundrobin"')
-        return None
-    return Balance(words[0].text, tuple(word.text for word in words[1:]), words[0].at)
+def _line(read: Callable[[Line], Any]) -> Callable[[str, Origin, Report], Any]:
+    """A parser that takes the text for the words behind a keyword of haproxy.cfg."""
+
+    def parse(text: str, at: Origin, report: Report) -> Any:
+        line = Line("", at, split_words(text, at, report), report)
+        try:
+            value = read(line)
+            line.end()
+        except Refusal as refusal:
+            line.refuse(refusal)
+            return None
+        return value
+
+    return parse
+
+
+def _keyword(name: str, field: str) -> Callable[[Line], Any]:
+    """What a keyword of haproxy.cfg puts into a section's draft."""
+    row = next(row for row in PERSISTENCE if row.name == name)
+
+    def read(line: Line) -> Any:
+        draft: Any = Draft()
+        assert row.read is not None
+        row.read(draft, line)
+        return draft.values.get(field)
+
+    return read
+
+
+def _stored(line: Line) -> str:
+    return ",".join(line.value(stored_data))
 
 
 def _show_balance(balance: Balance) -> str:
     return join_words([balance.algorithm, *balance.args])
-
-
-def _hash_type(text: str, at: Origin, report: Report) -> HashType | None:
-    words = [word.text for word in split_words(text, at, report)]
-    if not 1 <= len(words) <= 3 or words[0] not in ("map-based", "consistent"):
-        report(at, f'"{text}" is not a hash type', 'for example "consistent sdbm avalanche"; the other is map-based')
-        return None
-    return HashType(words[0], *words[1:])  # type: ignore[arg-type]
 
 
 def _show_hash_type(hash_type: HashType) -> str:
@@ -165,22 +187,12 @@ def _show_hash_type(hash_type: HashType) -> str:
     return join_words([hash_type.method, hash_type.function, *modifier])
 
 
-def _log_target(text: str, at: Origin, report: Report) -> LogTarget | None:
-    words = [word.text for word in split_words(text, at, report)]
-    if not 2 <= len(words) <= 4:
-        report(at, f'"{text}" should be an address, a facility and at most two levels', 'as in "127.0.0.1:514 local0"')
-        return None
-    levels = dict(zip(("level", "min_level"), words[2:], strict=False))
-    return LogTarget(words[0], words[1], at=at, **levels)  # type: ignore[arg-type]
-
-
-def _show_log_target(target: LogTarget) -> str | None:
-    plain = LogTarget(target.address, target.facility, target.level, target.min_level)
-    if plain != target:
-        return None
+def _show_log_target(target: LogTarget) -> str:
+    options = ["len", str(target.length)] if target.length != 1024 else []
+    options += ["format", target.format] if target.format != "local" else []
     levels = (target.level, target.min_level)
     shown = levels if levels[1] != "emerg" else levels[:1] if levels[0] != "debug" else ()
-    return join_words([target.address, target.facility, *shown])
+    return join_words([target.address, *options, target.facility, *shown])
 
 
 TIME = Phrase('a time such as "10s"', _time, str_time)
@@ -194,6 +206,7 @@ TCP_RULE = Phrase('a rule such as "connection reject if is_bad"', _tcp_rule, _sh
 ACL = Phrase('an ACL such as "is_api path_beg /api"', _acl, str_acl)
 CONDITION = Phrase('a condition such as "if is_api"', _condition, _show_condition)
 USE_BACKEND = Phrase('a name and a condition such as "api if is_api"', _use_backend, _show_use_backend)
-BALANCE = Phrase('an algorithm such as "leastconn"', _balance, _show_balance)
-HASH_TYPE = Phrase('a hash type such as "consistent sdbm"', _hash_type, _show_hash_type)
-LOG_TARGET = Phrase('a log target such as "127.0.0.1:514 local0"', _log_target, _show_log_target)
+BALANCE = Phrase('an algorithm such as "leastconn"', _line(_keyword("balance", "balance")), _show_balance)
+HASH_TYPE = Phrase('a hash type such as "consistent sdbm"', _line(_keyword("hash-type", "hash_type")), _show_hash_type)
+STORED = Phrase('what to store, such as "http_req_rate(10s)"', _line(_stored), str)
+LOG_TARGET = Phrase('a log target such as "127.0.0.1:514 local0"', _line(read_target), _show_log_target)

@@ -12,6 +12,8 @@ from functools import cache
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from pylb.config import model as m
+from pylb.config.haproxy.bind import TLS_VERSIONS
+from pylb.config.haproxy.proxy_keywords import RETRY_CONDITIONS
 from pylb.config.toml import phrases as p
 from pylb.config.toml.forms import (
     Choice,
@@ -31,7 +33,7 @@ from pylb.config.toml.forms import (
 
 # Fields that are no keys: places, names (the table's own key), what is said by the kind of section, and what the
 # readers note for the check alone.
-HIDDEN = {"at", "name", "listen", "accept_invalid", "written_options"}
+HIDDEN = {"at", "name", "listen", "accept_invalid", "auth_at"}
 NAME_IS_A_KEY = (m.Bind, m.Cookie, m.Capture)
 
 # Fields whose keyword is not their name: of one class, or of all.
@@ -76,13 +78,18 @@ PHRASES: dict[type, p.Phrase] = {
     m.UseBackend: p.USE_BACKEND,
 }
 
+TABLE_TYPES = ("ip", "ipv6", "integer", "string", "binary")
+
 SPECIAL: dict[tuple[type, str], Form] = {
     (m.Backend, "redispatch"): Redispatch(),
     (m.Bind, "address"): Text(p.BIND_ADDRESS),
     (m.Bind, "mode"): Text(p.PERMISSIONS),
     (m.HealthCheck, "steps"): Many(Step(m.CheckStep)),
     (m.StatsPage, "auth"): Many(Text(p.LOGIN)),
+    (m.Backend, "retry_on"): Many(Choice(RETRY_CONDITIONS)),
     (m.StickTable, "size"): Text(p.SIZE, or_number=True),
+    (m.StickTable, "store"): Many(Text(p.STORED)),
+    (m.StickTable, "type"): Choice(TABLE_TYPES),
     (m.Tune, "bufsize"): Text(p.SIZE, or_number=True),
     (m.Tune, "maxrewrite"): Text(p.SIZE, or_number=True),
     (m.UserList, "groups"): Groups(),
@@ -141,6 +148,8 @@ def _form(cls: type, name: str, hint: Any) -> Form:
         return special
     if name == "tcp_request":
         return Many(Text(p.TCP_RULE))
+    if name in ("min_version", "max_version"):
+        return Choice(TLS_VERSIONS)
     return _form_of(name, hint)
 
 
@@ -163,7 +172,7 @@ def _form_of(name: str, hint: Any) -> Form:
 
 def _array(name: str, item: Any) -> Form:
     if item is m.LogTarget:
-        return Logs(table(item))
+        return Logs()
     if item is m.Server:
         return Named(table(item))
     return Many(_form_of(name, item))
@@ -173,7 +182,7 @@ def _array(name: str, item: Any) -> Form:
 
 # Keys of a `[listen.NAME]` that only one side takes; every other key of both sides goes to both.
 LISTEN_FRONTEND = {"http-request", "http-response", "http-after-response", "tcp-request"}
-LISTEN_BACKEND = {"cookie"}
+LISTEN_BACKEND = {"cookie", "stick-table"}
 
 # What a section must say itself.
 OWN_KEYS = {"acl", "bind", "server", "use-backend", "use-server", "description", "id", "stick-table", "capture"}

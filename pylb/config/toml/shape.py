@@ -19,7 +19,7 @@ from pylb.config import model as m
 from pylb.config.toml import schema
 from pylb.config.toml.document import Node, Path
 from pylb.config.toml.forms import (
-    STEP_KINDS,
+    STEP_OPTIONS,
     Choice,
     Field,
     Form,
@@ -34,6 +34,7 @@ from pylb.config.toml.forms import (
     Text,
     Users,
 )
+from pylb.config.toml.phrases import LOG_TARGET
 from pylb.config.words import Report, nearest
 
 # A document that is wrong in more layers than this (a bad key hides nothing below it, so one is usual) is given up.
@@ -130,9 +131,8 @@ def _annotation(form: Form, optional: bool = False) -> Any:
             return StrictBool | StrictInt
         case Many(item=item):
             return Annotated[list[_annotation(item)], BeforeValidator(_bracketed)]  # type: ignore[misc]
-        case Logs(table=table):
-            either = Annotated[Any, BeforeValidator(_text_or(_table(table)))]
-            return Annotated[list[either], BeforeValidator(_bracketed)]
+        case Logs():
+            return Annotated[list[StrictStr], BeforeValidator(_bracketed)]
         case Table():
             opened = _table(form)
             return Annotated[opened | None, BeforeValidator(_off)] if optional else opened
@@ -145,8 +145,9 @@ def _special(form: Form) -> Any:
         case Named(table=table):
             return dict[str, _table(table)]  # type: ignore[misc]
         case Step():
+            kinds: Any = Literal[tuple(STEP_OPTIONS)]
             words = dict[str, StrictBool | StrictStr | list[StrictStr]]
-            return Annotated[dict[Literal[STEP_KINDS], words], Limits(min_length=1, max_length=1)]  # type: ignore[valid-type]
+            return Annotated[dict[kinds, words], Limits(min_length=1, max_length=1)]
         case Users():
             return dict[str, _model("user", dict.fromkeys(form.words, StrictStr))]  # type: ignore[misc]
         case Groups():
@@ -161,13 +162,6 @@ def _bracketed(value: Any) -> Any:
 
 def _off(value: Any) -> Any:
     return None if value is False else value
-
-
-def _text_or(table: Any) -> Callable[[Any], Any]:
-    from pydantic import TypeAdapter
-
-    adapter = TypeAdapter(table)
-    return lambda value: value if isinstance(value, str) else adapter.validate_python(value)
 
 
 # ----------------------------------------------------------------------------------------------------------- errors
@@ -185,7 +179,7 @@ def _report(detail: ErrorDetails, root: Node, report: Report) -> Path:
             report(node.key_at, f'the key "{key}" is missing in [{_shown(path)}]', _example(path, key))
         case "literal_error":
             words = _form_at(path)
-            candidates = words.words if isinstance(words, Choice) else STEP_KINDS
+            candidates = words.words if isinstance(words, Choice) else tuple(STEP_OPTIONS)
             near = nearest(str(node.value), candidates)
             advice = f'did you mean "{near}"?' if near else f"one of {', '.join(candidates)}"
             report(node.at, f'"{_word(node)}" is not a value of "{_key(path)}"', advice)
@@ -202,14 +196,9 @@ def _path(loc: tuple[int | str, ...], root: Node) -> Path:
     path: Path = ()
     node = root
     for step in loc:
-        inside = node.value
-        if (isinstance(inside, dict) and step in inside) or (
-            isinstance(inside, list) and isinstance(step, int) and step < len(inside)
-        ):
-            node = inside[step]
-        else:
-            continue
-        path = (*path, step)
+        child, found = node.find((step,))
+        if found:
+            path, node = (*path, step), child
     return path
 
 
@@ -272,6 +261,8 @@ def _expected(path: Path, detail: ErrorDetails) -> str:
         case Table(main=main, switch=switch):
             text = ", or an address alone" if main else ""
             return "a table" + text + (", or true" if switch else "")
+        case Logs():
+            return LOG_TARGET.what
         case Redispatch():
             return "true, or a number of retries"
         case _:
@@ -298,7 +289,7 @@ _TOP: dict[str, Callable[[], dict[str, Field]]] = {
 def _fields_of(form: Form | None) -> dict[str, Field]:
     if isinstance(form, Many):
         form = form.item
-    if isinstance(form, Named | Logs):
+    if isinstance(form, Named):
         form = form.table
     if not isinstance(form, Table):
         return {}

@@ -184,7 +184,7 @@ def _held(table: Table, side: Any, key: str) -> Any:
 
 def _name_global_logs(section: _Section, global_log: tuple[m.LogTarget, ...]) -> None:
     """Write "global" for the global section's targets where a section's begin with them."""
-    targets = Logs(schema.table(m.LogTarget)).encode(global_log)
+    targets = Logs().encode(global_log)
     for keys in (section.keys, section.holds):
         held = keys.get("log")
         if targets and held and held[: len(targets)] == targets:

@@ -59,11 +59,15 @@ rules = st.builds(
     condition=st.none() | conditions,
 )
 tcp_rules = st.builds(replace, rules, action=st.sampled_from(["connection reject", "content accept", "inspect-delay"]))
-steps = st.builds(
-    m.CheckStep,
-    kind=st.sampled_from(["connect", "send", "expect"]),
-    options=st.dictionaries(acl_names, texts, max_size=3).map(lambda d: tuple(d.items())),
-    headers=st.lists(st.tuples(acl_names, words), max_size=2).map(tuple),
+steps = (
+    st.builds(
+        m.CheckStep,
+        kind=st.just("send"),
+        options=st.dictionaries(st.sampled_from(["meth", "uri", "body"]), texts).map(lambda d: tuple(d.items())),
+        headers=st.lists(st.tuples(acl_names, words), max_size=2).map(tuple),
+    )
+    | st.builds(m.CheckStep, kind=st.just("connect"), options=st.just((("port", "81"), ("ssl", ""))))
+    | st.builds(m.CheckStep, kind=st.just("expect"), options=texts.map(lambda t: (("match", "string"), ("pattern", t))))
 )
 
 # One strategy for each type that is not taken apart by its hints, and for each field that is special.
@@ -72,13 +76,22 @@ BY_TYPE: dict[Any, st.SearchStrategy[Any]] = {
     float: times,
     str: texts,
     m.Acl: st.builds(m.Acl, name=acl_names, test=tests),
-    m.Balance: st.builds(m.Balance, algorithm=acl_names, args=st.lists(words, max_size=2).map(tuple)),
+    m.Balance: st.sampled_from(
+        [
+            m.Balance(),
+            m.Balance("leastconn"),
+            m.Balance("uri", ("depth", "3", "whole")),
+            m.Balance("random(3)"),
+            m.Balance("hdr(X-Client)", ("use_domain_only",)),
+            m.Balance("url_param", ("user id",)),
+        ]
+    ),  # fmt: skip
     m.CheckStep: steps,
     m.Condition: conditions,
     m.HashType: st.builds(
         m.HashType,
         method=st.sampled_from(["map-based", "consistent"]),
-        function=acl_names,
+        function=st.sampled_from(["sdbm", "djb2", "crc32", "wt6"]),
         modifier=st.none() | st.just("avalanche"),
     ),
     m.Rule: rules,
@@ -91,10 +104,15 @@ BY_FIELD: dict[tuple[Any, str], st.SearchStrategy[Any]] = {
     (m.ErrorFile, "status"): st.integers(200, 599),
     (m.Global, "nbthread"): st.none() | st.integers(1, 64),
     (m.Global, "spread_checks"): st.integers(0, 50),
-    (m.LogTarget, "address"): words,
-    (m.LogTarget, "facility"): words,
-    (m.LogTarget, "level"): words,
-    (m.LogTarget, "min_level"): words,
+    (m.LogTarget, "address"): st.sampled_from(["127.0.0.1:514", "/dev/log", "stdout", "fd@2"]),
+    (m.LogTarget, "facility"): st.sampled_from(["local0", "daemon"]),
+    (m.LogTarget, "format"): st.sampled_from(["local", "rfc3164", "raw"]),
+    (m.LogTarget, "length"): st.integers(80, 65535),
+    (m.LogTarget, "level"): st.sampled_from(["debug", "info", "emerg"]),
+    (m.LogTarget, "min_level"): st.sampled_from(["emerg", "err"]),
+    (m.Backend, "retry_on"): st.lists(st.sampled_from(["conn-failure", "503"]), max_size=2).map(tuple),
+    (m.StickTable, "type"): st.sampled_from(["ip", "string"]),
+    (m.StickTable, "store"): st.lists(st.sampled_from(["gpc0", "http_req_rate(10s)"]), max_size=2).map(tuple),
     (m.Server, "address"): server_addresses,
     (m.Server, "weight"): st.integers(0, 256),
     (m.StatsPage, "auth"): st.lists(st.tuples(acl_names, texts), max_size=2).map(tuple),
@@ -120,12 +138,14 @@ def of(cls: Any, **given: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
 
 # A section with all of its fields set takes Hypothesis seconds to draw; any few of them meet in the course of a run.
 FIELDS_SET = 5
-HIDDEN = {"at", "accept_invalid", "written_options", "listen"}
+HIDDEN = {"at", "accept_invalid", "auth_at", "listen"}
 
 
 def _field(cls: Any, name: str, hint: Any) -> st.SearchStrategy[Any]:
     if (cls, name) in BY_FIELD:
         return BY_FIELD[cls, name]
+    if name in ("min_version", "max_version"):
+        return st.none() | st.sampled_from(["TLSv1.2", "TLSv1.3"])
     if name == "tcp_request":
         return st.lists(tcp_rules, max_size=2).map(tuple)
     return _hint(hint)
@@ -165,15 +185,17 @@ frontends = of(m.Frontend, name=names)
 backends = of(m.Backend, name=names, servers=servers)
 
 CLIENT_SIDE_ONLY = ("http_request", "http_response", "http_after_response", "tcp_request")
+ONE_SIDED = {*CLIENT_SIDE_ONLY, "stick_table"}
 
 
 def listen(frontend: m.Frontend, backend: m.Backend) -> tuple[m.Frontend, m.Backend]:
     """The two sides of one `listen` section, as the readers give them."""
-    shared = {f.name: getattr(frontend, f.name) for f in fields(m.Proxy) if f.name not in CLIENT_SIDE_ONLY}
+    shared = {f.name: getattr(frontend, f.name) for f in fields(m.Proxy) if f.name not in ONE_SIDED}
     none = dict.fromkeys(CLIENT_SIDE_ONLY, ())
     name = frontend.name
-    both = {**shared, **none, "listen": True}
-    return replace(frontend, listen=True, cookie=None, default_backend=name), replace(backend, **both)
+    server_side = {**shared, **none, "listen": True}
+    client_side = {"listen": True, "cookie": None, "stick_table": None, "default_backend": name}
+    return replace(frontend, **client_side), replace(backend, **server_side)
 
 
 @st.composite

@@ -1,0 +1,100 @@
+"""Files that the configuration names: there and readable, certificates in order.
+
+The check itself opens nothing. Whoever wants files looked at passes a `Look`, which the command line makes from the
+real file system and `net.certificates`, and a test from a dict.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from pylb.config.check.registry import warning
+from pylb.config.check.walk import named, proxies, tests
+from pylb.config.model import Config, Finding, Origin
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateProblem:
+    """What is wrong with a bundle: an error keeps TLS from working, else it is a warning."""
+
+    fatal: bool
+    message: str
+    advice: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How to look at files."""
+
+    read: Callable[[str], bytes]
+    """A file's contents; raises OSError."""
+    certificates: Callable[[str], Sequence[CertificateProblem]]
+    """The problems of a PEM file, or of the PEM files in a directory; raises OSError."""
+
+
+def check_files(config: Config, look: Look) -> Iterator[Finding]:
+    """Errors for files that cannot be read, and for certificates that cannot serve; warnings for doubtful ones."""
+    for path, at, what in _plain_files(config):
+        try:
+            look.read(path)
+        except OSError as problem:
+            yield _unreadable(path, at, what, problem)
+    for path, at in _bundles(config):
+        yield from _bundle(path, at, look)
+
+
+def _unreadable(path: str, at: Origin, what: str, problem: OSError) -> Finding:
+    return Finding("error", at, f'{what} "{path}" cannot be read: {problem.strerror}', "check the path and its owner")
+
+
+def _bundle(path: str, at: Origin, look: Look) -> Iterator[Finding]:
+    try:
+        problems = look.certificates(path)
+    except OSError as problem:
+        yield _unreadable(path, at, "certificate", problem)
+        return
+    for found in problems:
+        if found.fatal:
+            yield Finding("error", at, found.message, found.advice)
+        else:
+            yield warning(at, found.message, found.advice)
+
+
+def _plain_files(config: Config) -> Iterator[tuple[str, Origin, str]]:
+    for proxy in proxies(config):
+        for page in proxy.error_files:
+            if page.path:
+                yield page.path, page.at, f"errorfile {page.status} of {named(proxy)}"
+        for test in tests(proxy):
+            yield from ((path, test.at, "pattern file") for path in test.files)
+    for frontend in config.frontends:
+        for bind in frontend.binds:
+            if bind.tls is not None:
+                base = config.globals.ca_base
+                files = (bind.tls.ca_file, bind.tls.crl_file)
+                yield from ((in_base(base, path), bind.at, "file") for path in files if path)
+    for backend in config.backends:
+        for server in backend.servers:
+            if server.tls is not None:
+                files = (server.tls.ca_file, server.tls.crl_file)
+                base = config.globals.ca_base
+                yield from ((in_base(base, path), server.at, "file") for path in files if path and path[0] != "@")
+
+
+def _bundles(config: Config) -> Iterator[tuple[str, Origin]]:
+    base = config.globals.crt_base
+    for frontend in config.frontends:
+        for bind in frontend.binds:
+            for path in bind.tls.certificates if bind.tls is not None else ():
+                yield in_base(base, path), bind.at
+    for backend in config.backends:
+        for server in backend.servers:
+            if server.tls is not None and server.tls.certificate:
+                yield in_base(base, server.tls.certificate), server.at
+
+
+def in_base(base: str | None, path: str) -> str:
+    """A path under crt-base or ca-base, unless it is absolute (manual: 3.1)."""
+    return str(PurePosixPath(base or "", path))
