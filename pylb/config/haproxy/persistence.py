@@ -131,7 +131,7 @@ _STORED = {
 _STORE = re.compile(r"([a-z0-9_]+)(?:\(([^()]*(?:,[^()]*)?)\))?")
 
 
-def _stored(word: Word) -> tuple[str, ...]:
+def stored_data(word: Word) -> tuple[str, ...]:
     """`http_req_rate(10s),gpc0`: commas inside parentheses do not separate."""
     items = re.split(r",(?![^()]*\))", word.text)
     for item in items:
@@ -173,7 +173,7 @@ def stick_table(line: Line) -> StickTable:
         elif name == "expire":
             options["expire"] = line.value(duration(least=0.001))
         elif name == "store":
-            options["store"] = (*options.get("store", ()), *line.value(_stored))
+            options["store"] = (*options.get("store", ()), *line.value(stored_data))
         else:
             options["nopurge"] = True
     for needed in ("type", "size"):

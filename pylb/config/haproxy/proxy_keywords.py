@@ -87,7 +87,7 @@ def _read_log_format(draft: ProxyDraft, line: Line) -> None:
     draft.values["log_format"] = line.next("a format").text
 
 
-_RETRY_CONDITIONS = (
+RETRY_CONDITIONS = (
     "none", "conn-failure", "empty-response", "junk-response", "response-timeout", "0rtt-rejected",
     "all-retryable-errors", "401", "403", "404", "408", "425", "500", "501", "502", "503", "504",
 )  # fmt: skip
@@ -96,7 +96,7 @@ _RETRY_CONDITIONS = (
 def _read_retry_on(draft: ProxyDraft, line: Line) -> None:
     if not line.more:
         line.next("when to retry, as in conn-failure")
-    known = choice(*_RETRY_CONDITIONS, kind="retry condition")
+    known = choice(*RETRY_CONDITIONS, kind="retry condition")
     conditions = tuple(known(word) for word in line.rest())
     draft.values["retry_on"] = conditions
 

@@ -85,7 +85,7 @@ BY_TYPE: dict[Any, st.SearchStrategy[Any]] = {
             m.Balance("hdr(X-Client)", ("use_domain_only",)),
             m.Balance("url_param", ("user id",)),
         ]
-    ),  # fmt: skip
+    ),
     m.CheckStep: steps,
     m.Condition: conditions,
     m.HashType: st.builds(
