@@ -63,8 +63,13 @@ class Positions:
             index = self._arrays[base]
             self._arrays[base] += 1
             base = (*base, index)
-        for length in range(1, len(base) + 1):
-            self._keys.setdefault(base[:length], self._origin(key_node))
+        length = 0
+        for part in _parts(key_node):
+            length += 1
+            self._keys.setdefault(base[:length], self._origin(part))
+            if length < len(base) and isinstance(base[length], int):
+                length += 1
+                self._keys.setdefault(base[:length], self._origin(part))
         for child in node.children:
             if child.type == "pair":
                 self._pair(child, base)
@@ -101,10 +106,19 @@ class Positions:
 _KEYS = ("bare_key", "quoted_key", "dotted_key")
 
 
+def _parts(node: tree_sitter.Node) -> list[tree_sitter.Node]:
+    """The single keys of a dotted one."""
+    if node.type != "dotted_key":
+        return [node]
+    return [part for child in node.children if child.type in _KEYS for part in _parts(child)]
+
+
 def _key(node: tree_sitter.Node) -> tuple[str, ...]:
-    if node.type == "dotted_key":
-        return tuple(part for child in node.children if child.type in _KEYS for part in _key(child))
+    return tuple(_name(part) for part in _parts(node))
+
+
+def _name(node: tree_sitter.Node) -> str:
     written = (node.text or b"").decode()
     if node.type == "bare_key":
-        return (written,)
-    return (str(tomllib.loads(f"x = {written}")["x"]),)
+        return written
+    return str(tomllib.loads(f"x = {written}")["x"])

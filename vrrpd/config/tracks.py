@@ -2,7 +2,7 @@
 
 A reference's own weight wins over the default of what it names.  Owners and members of sync groups may not have
 weights of their own (keepalived drops such tracks, so they are dropped here, with a warning), because a priority that
-moves would break what they promise.
+moves would break what they promise.  Tracks are ordered by kind, as neither format keeps the order between kinds.
 """
 
 from __future__ import annotations
@@ -63,8 +63,9 @@ def resolve(
 def _tracks(
     references: list[Reference], known: Mapping[TrackKind, Mapping[str, tuple[int, bool]]], report: Report
 ) -> tuple[Track, ...]:
+    order = list(TrackKind)
     tracks = []
-    for reference in references:
+    for reference in sorted(references, key=lambda one: order.index(one.kind)):
         if reference.kind is TrackKind.INTERFACE:
             weight, reverse = 0, False
         elif reference.name in known[reference.kind]:

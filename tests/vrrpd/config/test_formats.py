@@ -42,7 +42,8 @@ INSTANCE = '[instance.V]\ninterface = "eth0"\nvirtual_router_id = 5\naddresses =
 
 def test_what_people_write_is_put_into_the_models_form():
     config = loads(
-        '[defaults]\nadvert_int = 2\ngarp = {master_delay = 3}\n[script.s]\ncommand = ["/bin/true", "a b"]\nuser = "nobody"\n'
+        "[defaults]\nadvert_int = 2\ngarp = {master_delay = 3}\n"
+        + '[script.s]\ncommand = ["/bin/true", "a b"]\nuser = "nobody"\n'
         + "weight = 7\n"
         + INSTANCE
         + 'track_scripts = ["s", {name = "s", weight = -2, reverse = true}]\ntrack_interfaces = ["eth1"]\n'
