@@ -239,11 +239,15 @@ GLOBAL: Table = {
         "checker_rt_priority",
         "checker_no_swap",
         "checker_cpu_affinity",
+        "checker_rlimit_rttime",
+        "bfd_rlimit_rttime",
         "bfd_priority",
         "bfd_rt_priority",
         "bfd_no_swap",
         "bfd_cpu_affinity",
     ),
+    "vrrp_delay_after_boot": ignored("vrrp_startup_delay does what is needed of it"),
+    "owner_ignore_adverts": ignored("it is newer than the keepalived that vrrpd speaks with"),
     "lvs_sync_daemon": refused("it belongs to IPVS load balancing"),
 }
 

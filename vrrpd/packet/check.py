@@ -54,7 +54,7 @@ class AdvertChecker:
         `sequence` is the highest AH number sent or accepted so far.  `same_master`: the sender is the master whose
         address list was checked before (matters with skip_check_adv_addr).
         """
-        if self._last is not None and datagram == self._last[0]:
+        if self._last is not None and _same_advert(datagram, self._last[0]):
             return self._last[1]
         self._check_protocol(datagram)
         self._check_ttl(datagram)
@@ -162,6 +162,17 @@ class AdvertChecker:
     def _check_source(self, datagram: Datagram) -> None:
         if self._peers and self._only_peers and datagram.source not in self._peers:
             raise Refusal(Reason.SOURCE, f"unicast source address {datagram.source} not a unicast peer")
+
+
+def _same_advert(one: Datagram, other: Datagram) -> bool:
+    """Whether all that the tests look at is equal; the IPv4 header differs by its id, which is nobody's concern."""
+    return (
+        one.payload == other.payload
+        and one.ttl == other.ttl
+        and one.protocol == other.protocol
+        and one.source == other.source
+        and one.destination == other.destination
+    )
 
 
 def _coverages(settings: InstanceSettings) -> tuple[Coverage, ...]:

@@ -60,10 +60,10 @@ AGREED = {
     "version 3 with authentication": vrrp("version 3\nauthentication {{\nauth_type PASS\nauth_pass x\n}}"),
     "the same router twice": vrrp() + vrrp().replace("instance V", "instance W"),
     "group without member": vrrp() + "vrrp_sync_group G {{\ngroup {{\nV\nW\n}}\n}}\n",
-    "weight out of range": vrrp("track_script {{\ns weight 300\n}}", SCRIPT.format("")),
 }
 
 STRICTER = {
+    "weight out of range": vrrp("track_script {{\ns weight 300\n}}", SCRIPT.format("")),
     "extra word": vrrp("priority 100 200"),
     "extra word after a flag": vrrp("nopreempt now"),
     "track of nothing": vrrp("track_script {{\nnosuch\n}}"),
