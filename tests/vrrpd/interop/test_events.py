@@ -207,7 +207,7 @@ def quick_restart(lab: Lab, mix: str) -> None:
     slow = PROTOCOLS["v2-none"]
     first = pair.m1.start(KINDS[mix[0]], config(slow, pair.m1, lab))
     second = pair.m2.start(KINDS[mix[1]], config(slow, pair.m2, lab))
-    lab.wait_for_holder("m1", 6)
+    lab.wait_for_holder("m1", 12)
     second.mark()
     first.crash()
     pair.m1.start(KINDS[mix[0]], config(slow, pair.m1, lab))
