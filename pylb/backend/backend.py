@@ -184,7 +184,6 @@ class Backend:
         if current > counters.smax:
             counters.smax = current
         counters.stot += 1
-        counters.rate.add(now)
         counters.lastsess = x.started_wall
         x.server = x.slot_server = server
         if server.sessions is not None:

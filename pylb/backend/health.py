@@ -14,6 +14,7 @@ Nothing here knows sockets, clocks or the server: state.py draws the consequence
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 
@@ -66,12 +67,16 @@ class CheckResult:
     """What else there is to say: an error text, an HTTP reason."""
 
 
+def _nobody() -> None:
+    """Nobody runs checks."""
+
+
 class Health:
     """The count of one server's checks and what the last one found."""
 
     __slots__ = (
-        "code", "downinter", "duration", "enabled", "fall", "fastinter", "health", "hurry", "info", "inter", "last",
-        "paused", "rise", "status",
+        "code", "downinter", "duration", "enabled", "fall", "fastinter", "hasten", "health", "info", "inter", "last",
+        "paused", "rise", "running", "status",
     )  # fmt: skip
 
     def __init__(self, declared: model.ServerCheck) -> None:
@@ -85,8 +90,10 @@ class Health:
         """False after an operator disabled checks: then the server counts as up."""
         self.paused = False
         """During maintenance no check runs."""
-        self.hurry = False
-        """The next check is due at `fastinter` at the latest (observe); cleared by whoever runs the checks."""
+        self.running = False
+        """A check is under way (stats: an asterisk before check_status)."""
+        self.hasten: Callable[[], None] = _nobody
+        """Makes the next check due at `fastinter` at the latest; set by whoever runs the checks."""
         self.status = Status.INI
         self.code: int | None = None
         self.duration: int | None = None

@@ -113,7 +113,6 @@ def _leave_maintenance(server: Server, now: float, cleared: Admin) -> None:
     if check is not None:
         check.paused = False
         check.health = check.rise if check.enabled else check.top  # up, but the first failure counts
-        check.hurry = True
     tracked = server.tracked
     if tracked is None or tracked.state is not State.STOPPED:
         state.come_up(server, now)
@@ -273,7 +272,7 @@ def set_address(server: Server, host: str, port: int | None, family: str, by: st
     new = replace(old, kind="inet", host=host, path="", port=old.port if port is None else port, family="any")
     if new != old:
         server.address = new
+        if server.net is not None:
+            server.net.move(new)
         server.backend.drop_idle(server)
-        if server.check is not None:
-            server.check.hurry = True
     return f"{', '.join(changes)} by '{by}'"

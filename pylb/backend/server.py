@@ -110,7 +110,7 @@ class Server:
         """Idle connections; owned by net/."""
         self.max_idle: int | None = declared.pool_max_conn
         self.net: Any = None
-        """What net/ keeps per server (TLS context, source address)."""
+        """What net/ keeps per server (TLS context, source address); has `move(address)`."""
         self.usable = self.reachable = False
         self.refresh()
 

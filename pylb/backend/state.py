@@ -78,13 +78,12 @@ def observe(server: Server, event: Event, now: float) -> None:
     if good:
         server.consecutive_errors = 0
         return
-    server.consecutive_errors += 1
-    errors, server.consecutive_errors = server.consecutive_errors, server.consecutive_errors
+    server.consecutive_errors = errors = server.consecutive_errors + 1
     if errors < server.model.error_limit:
         return
     server.consecutive_errors = 0
     server.hana += 1
-    health.hurry = True
+    health.hasten()
     if server.model.on_error == "fastinter" or health.paused or not health.enabled:
         return
     info = f"Detected {errors} consecutive errors, last one was: {event.description}"

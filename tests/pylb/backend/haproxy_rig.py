@@ -90,7 +90,7 @@ class Haproxy:
             line = self._log_socket.recv(65536)
             if line == b"stop":
                 return
-            level, _, rest = line.decode().partition(">")
+            level, _, rest = line.decode("latin-1").partition(">")
             self.log.append((int(level[1:]) & 7, rest.partition("]: ")[2].rstrip("\n")))
 
     def command(self, text: str) -> str:
@@ -98,7 +98,7 @@ class Haproxy:
         with socket.socket(socket.AF_UNIX) as control:
             control.connect(str(self._control))
             control.sendall(text.encode() + b"\n")
-            return b"".join(iter(lambda: control.recv(65536), b"")).decode().strip()
+            return b"".join(iter(lambda: control.recv(65536), b"")).decode("latin-1").strip()
 
     def request(self, head: str, source: str = "127.0.0.1") -> bytes:
         """Send a request, return everything that comes back until the connection closes."""

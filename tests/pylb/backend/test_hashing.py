@@ -63,7 +63,8 @@ def requests(case: int) -> list[tuple[bytes, str]]:
         prefix = "http://h.example" if dice.random() < 0.2 else ""
         key = ".".join(word(6).replace(".", "") or "x" for _ in range(dice.randint(1, 4)))
         key += f", {word(5)}" if dice.random() < 0.2 else ""
-        head = f"GET {prefix}{path}{query} HTTP/1.1\r\nHost: h.example\r\nX-Key: {key}\r\nX-Case: c{case}\r\nConnection: close\r\n\r\n"
+        line = f"GET {prefix}{path}{query} HTTP/1.1\r\nHost: h.example\r\n"
+        head = f"{line}X-Key: {key}\r\nX-Case: c{case}\r\nConnection: close\r\n\r\n"
         made.append((head.encode(), f"127.0.{dice.randint(0, 255)}.{dice.randint(1, 254)}"))
     return made
 

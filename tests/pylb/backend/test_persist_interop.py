@@ -121,7 +121,8 @@ def lines_of(head: bytes, *names: bytes) -> list[str]:
     for line in head.partition(b"\r\n\r\n")[0].split(b"\r\n")[1:]:
         name, _, value = line.partition(b":")
         if name.lower() in names:
-            value = re.sub(rb" *= *", b"=", value)  # HAProxy takes spaces around "=" away, we leave them
+            # HAProxy rewrites spaces around "=" and behind delimiters when it edits; we leave them.
+            value = re.sub(rb" *([=;,]) *", rb"\1", value)
             text = re.sub(rb"\|([A-Za-z0-9+/]{5})(?=[|;]|$)", _minutes, value.strip())
             found.append(f"{name.lower().decode()}: {text.decode()}")
     return sorted(found)
