@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -76,7 +76,7 @@ def parse_bundle(data: bytes, path: str = "", now: datetime | None = None) -> Bu
     leaf = _leaf(certificates, key)
     chain = tuple(_chain(leaf, [c for c in certificates if c != leaf]))
     others = tuple(c for c in certificates if c != leaf and c not in chain)
-    problems = tuple(_problems(path, leaf, key, chain, now or datetime.now(timezone.utc)))
+    problems = tuple(_problems(path, leaf, key, chain, now or datetime.now(UTC)))
     return Bundle(path, leaf, key, chain, others, names_of(leaf), problems)
 
 
@@ -134,7 +134,7 @@ def _issued(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
 
 
 def names_of(certificate: x509.Certificate) -> tuple[str, ...]:
-    """What a certificate covers: its subject alternative names, or its common name when it has none (RFC 6125 6.4.4)."""
+    """What a certificate covers: its subject alternative names, else its common name (RFC 6125 6.4.4)."""
     try:
         alternative = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except (x509.ExtensionNotFound, ValueError):
@@ -214,7 +214,7 @@ def self_signed(names: Iterable[str], days: int = 365, now: datetime | None = No
     Raises ValueError for a name that cannot stand in a certificate.
     """
     wanted = [_general_name(name) for name in names]
-    start = (now or datetime.now(timezone.utc)).replace(microsecond=0)
+    start = (now or datetime.now(UTC)).replace(microsecond=0)
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, str(wanted[0].value)[:64])])
     builder = (
