@@ -182,7 +182,7 @@ class _Expression:
         if token[1] == "!":
             return not self._operand()
         if token[1].isdigit():
-            return int(token[1]) != 0
+            return token[1].strip("0") != ""
         if token[1] == "(":
             return self._parenthesis()
         return self._predicate(token[1].removesuffix("(").strip())

@@ -24,7 +24,6 @@ from pylb.config.haproxy.scalars import (
 from pylb.config.model import BindTls, Global, Origin, ServerTls, StatsSocket, Tune
 from pylb.config.words import Word
 
-
 _LEAST_BUFFER = 1024
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from dataclasses import fields, replace
 from itertools import product
+from math import prod
 from typing import Any, Literal
 
 from pylb.config.haproxy.checking import CheckDraft
@@ -192,15 +193,18 @@ def inline_rules(rules: tuple[Rule, ...], acls: list[Acl]) -> list[Rule]:
     ]
 
 
+_MOST_ALTERNATIVES = 1000
+
+
 def _inline(condition: Condition, tests: dict[str, list[Acl]]) -> Condition:
     """In normal form: several tests of a name are alternatives, negated they must fail together."""
     alternatives: list[tuple[Term, ...]] = []
     for group in condition.any_of:
         choices = [_choices(term, tests) for term in group]
+        if prod(map(len, choices)) + len(alternatives) > _MOST_ALTERNATIVES:
+            raise Refusal(condition.at, "the condition has too many alternatives to be handed on from defaults")
         for combination in product(*choices):
             alternatives.append(tuple(term for terms in combination for term in terms))
-    if len(alternatives) > 1000:
-        raise Refusal(condition.at, "the condition has too many alternatives to be handed on from defaults")
     return replace(condition, any_of=tuple(alternatives))
 
 

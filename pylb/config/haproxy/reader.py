@@ -158,15 +158,20 @@ class Reader:
         return self._proxy_reader(draft)
 
     def _open_proxy(self, words: list[Word]) -> Callable[[list[Word]], None]:
+        """A section that must not be opened is read all the same, so that its own errors show with this one."""
         kind: Any = words[0].text
-        if len(words) < 2:
-            raise Refusal(words[0].at, f'"{kind}" needs a name', f"{kind} NAME")
-        check_name(words[1], kind)
-        base = self._from(words, 2) or self._defaults
-        self._check_defaults_of(words, kind, base)
-        draft = self._proxy_draft(kind, words[1].text, words[0].at, base)
-        self._refuse_same_name(draft, words[1])
-        self._proxies.append(draft)
+        draft = self._proxy_draft(kind, words[1].text if len(words) > 1 else "", words[0].at, self._defaults)
+        try:
+            if len(words) < 2:
+                raise Refusal(words[0].at, f'"{kind}" needs a name', f"{kind} NAME")
+            check_name(words[1], kind)
+            base = self._from(words, 2) or self._defaults
+            self._check_defaults_of(words, kind, base)
+            draft = self._proxy_draft(kind, words[1].text, words[0].at, base)
+            self._refuse_same_name(draft, words[1])
+            self._proxies.append(draft)
+        except Refusal as refusal:
+            self._report(refusal.at, refusal.message, refusal.advice)
         return self._proxy_reader(draft)
 
     def _proxy_draft(self, kind: Any, name: str, at: Origin, base: ProxyDraft | None) -> ProxyDraft:

@@ -114,8 +114,8 @@ def test_any_line_gives_words_or_one_lexical_error(line: str) -> None:
 
 ODD_WORDS = [
     r"a\.b\$c", r'"x\$y\.z"', r"'q\w'\x41\q", r'"${UNSET-foo}"b', r'a$HOME"$HOME"', r'"a\\b"', r"\\", r"a\'b\"c",
-    r'"\x41\t."', r"'a'\''b'", r"\q\w\e", r'"\q"', r"%[path,regsub(\"^/a\",b)]", "a=b;c", r'"a b"c', r"\$", r'"\#"', r"\&",
-    r'"${EMPTY-x}"y',
+    r'"\x41\t."', r"'a'\''b'", r"\q\w\e", r'"\q"', r"%[path,regsub(\"^/a\",b)]", "a=b;c", r'"a b"c', r"\$",
+    r'"\#"', r"\&", r'"${EMPTY-x}"y',
 ]  # fmt: skip
 
 
