@@ -7,18 +7,14 @@ import itertools
 import select
 import socket
 import struct
-import sys
 import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-ROOT = Path(__file__).parent.parent.parent
-sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests" / "vrrpd")]
+from netlab import Lab, Node, children_of, network_of
 
-from netlab import Lab, Node, children_of, network_of  # noqa: E402
-
-from vrrpd.system import filters  # noqa: E402
+from vrrpd.system import filters
 
 SO_TIMESTAMPNS = 35
 PROBE_EVERY = 0.01

@@ -19,7 +19,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parent))
+HERE = Path(__file__).resolve().parent
+TESTS = HERE.parent.parent / "tests"
+sys.path[:0] = [str(HERE), str(TESTS), str(TESTS / "vrrpd")]
 
 import failovers
 import resources

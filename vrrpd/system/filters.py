@@ -99,18 +99,21 @@ def _ranges(numbers: Iterable[int]) -> list[tuple[int, int]]:
 
 
 def ethernet_vrrp_program() -> list[Instruction]:
-    """For `vrrpd watch` on a packet socket: IPv4 and IPv6 packets of protocols 112 and 51, and ARP."""
+    """For `vrrpd watch` on a packet socket: protocols 112 and 51 of both families, ARP, neighbour adverts."""
     return [
         (0x28, 0, 0, 12),  # ldh: EtherType
-        (JEQ, 7, 0, 0x0806),
+        (JEQ, 10, 0, 0x0806),
         (JEQ, 0, 2, 0x0800),
         (LD_BYTE_ABS, 0, 0, 14 + 9),
-        (JUMP, 0, 0, 2),
-        (JEQ, 0, 4, 0x86DD),
+        (JUMP, 0, 0, 3),
+        (JEQ, 0, 7, 0x86DD),
         (LD_BYTE_ABS, 0, 0, 14 + 6),
-        (JEQ, 1, 0, 112),
-        (JEQ, 0, 1, 51),
-        (RETURN, 0, 0, 0xFFFF),
+        (JEQ, 2, 0, 58),
+        (JEQ, 3, 0, 112),
+        (JEQ, 2, 3, 51),
+        (LD_BYTE_ABS, 0, 0, 14 + 40),  # ICMPv6 type
+        (JEQ, 0, 1, 136),
+        (RETURN, 0, 0, ACCEPT),
         (RETURN, 0, 0, 0),
     ]
 
