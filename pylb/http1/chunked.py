@@ -164,7 +164,7 @@ class ChunkedReader:
         if end < 0:
             if not _match_trailer_prefix(block):
                 raise ProtocolError(self._status, "malformed trailer")
-            if len(block) > MAX_TRAILER:
+            if len(block) >= MAX_TRAILER + 4:
                 raise ProtocolError(self._status, "trailer too large")
             self._held = block
             return len(data)

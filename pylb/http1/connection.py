@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 _NEVER_BY_NAME = frozenset((b"host", b"content-length", b"transfer-encoding", b"connection"))
 _REQUEST_HOP_BY_HOP = (b"connection", b"keep-alive", b"proxy-connection", b"te", b"upgrade", b"http2-settings")
 _RESPONSE_HOP_BY_HOP = (b"connection", b"keep-alive", b"proxy-connection", b"upgrade")
-_NAMES_NO_FIELD = frozenset((b"", b"close", b"keep-alive"))  # nearly every Connection; one edit instead of seven
+NAMES_NO_FIELD = frozenset((b"", b"close", b"keep-alive"))
+"""Nearly every Connection: the heads then need one edit, or none, instead of what follows (3 µs)."""
 _NOT_PASSED_ON = frozenset((b"h2c", b"h2"))
 
 # A TRACE answer shows the request to whoever sent it, scripts included: no credentials (RFC 9110 9.3.8).
@@ -55,9 +56,6 @@ def offered_protocols(value: bytes) -> bytes:
 
 
 def _remove_named(head: RequestHead | ResponseHead, always: tuple[bytes, ...]) -> None:
-    if not head.hop_by_hop and head.connection in _NAMES_NO_FIELD:
-        head.remove(b"connection")
-        return
     named = connection_tokens(head.connection) - _NEVER_BY_NAME
     for name in named.union(always):
         if is_token(name):

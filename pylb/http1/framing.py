@@ -107,14 +107,17 @@ def response_framing(head: ResponseHead, request_method: bytes, status: int) -> 
     if status == 200 and head.coding_field is None and head.length_field is not None and request_method == b"GET":
         length = _content_length(head, 502)  # by far the most common
         return Framing(LENGTH, length)
-    if status < 200 or status == 204 or (request_method == b"CONNECT" and status < 300):
-        if head.length_field is not None or head.coding_field is not None:
-            head.drop_framing()
-        return TUNNELLED if status == 101 or (request_method == b"CONNECT" and 200 <= status < 300) else NO_BODY
+    if request_method == b"CONNECT" and 200 <= status < 300:  # RFC 9110 9.3.6: to be ignored, even malformed ones
+        head.drop_framing()
+        return TUNNELLED
     suspect = False
     if head.coding_field is not None:
         suspect = _check_response_coding(head)
     length = -1 if head.length_field is None or head.coding_field is not None else _content_length(head, 502)
+    if status < 200 or status == 204:
+        if head.length_field is not None or head.coding_field is not None:
+            head.drop_framing()
+        return TUNNELLED if status == 101 else NO_BODY
     if request_method == b"HEAD" or status == 304:
         return NO_BODY
     if head.coding_field is not None:

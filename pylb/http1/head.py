@@ -81,7 +81,7 @@ def parse_request(data: bytes | bytearray, start: int, end: int, limits: Limits)
             host = value.rstrip(b" \t")
             split_authority(host)
         elif name == b"connection":
-            head.connection = head.connection + b"," + value if head.connection else value.rstrip(b" \t")
+            head.connection = head.connection + b"," + value if head.connection else value.rstrip(b" \t") or b","
         elif name == b"content-length":
             head.length_field = value if head.length_field is None else head.length_field + b"," + value
         elif name == b"transfer-encoding":
@@ -100,7 +100,7 @@ def parse_request(data: bytes | bytearray, start: int, end: int, limits: Limits)
     else:
         head.uri, authority = resolve(head.method, target)
         if authority is not None:
-            head.set(b"host", authority)
+            head.set(b"Host", authority)
     return head
 
 
@@ -126,7 +126,7 @@ def parse_response(data: bytes | bytearray, start: int, end: int, limits: Limits
         if name == b"content-length":
             head.length_field = value if head.length_field is None else head.length_field + b"," + value
         elif name == b"connection":
-            head.connection = head.connection + b"," + value if head.connection else value.rstrip(b" \t")
+            head.connection = head.connection + b"," + value if head.connection else value.rstrip(b" \t") or b","
         elif name == b"transfer-encoding":
             head.coding_field = value if head.coding_field is None else head.coding_field + b"," + value
         else:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from pylb.http1.connection import clean_request, connection_tokens, keeps_open, offered_protocols
+from pylb.http1.connection import NAMES_NO_FIELD, clean_request, connection_tokens, keeps_open, offered_protocols
 from pylb.http1.errors import ProtocolError
 from pylb.http1.fields import Head
 from pylb.http1.grammar import TARGET_CHAR, is_token
@@ -83,9 +83,11 @@ class RequestHead(Head):
     def set_uri(self, uri: bytes) -> None:
         """Replace path and query. What a target may not hold (space, controls, "#", non-ASCII) is percent-encoded.
 
-        An absolute URI keeps its path and query only; Host is a field of its own."""
+        An absolute URI keeps its path and query only; Host is a field of its own. CONNECT has neither: ignored."""
+        if self.method == b"CONNECT":
+            return
         uri = _encode_target(lambda m: b"%%%02X" % m[0][0], uri)
-        if not uri.startswith(b"/") and uri != b"*":
+        if not uri.startswith(b"/") and (uri != b"*" or self.method != b"OPTIONS"):
             try:
                 uri = resolve(b"GET", uri)[0]
             except ProtocolError:
@@ -141,8 +143,10 @@ class RequestHead(Head):
 
     def remove_hop_by_hop(self, keep_upgrade: bool = False) -> None:
         """Remove what is meant for this hop only (connection.py); to be called before rules add fields of our own."""
-        if self.connection or self.hop_by_hop or not self.version:
+        if self.hop_by_hop or not self.version or self.connection not in NAMES_NO_FIELD:
             clean_request(self, keep_upgrade)
+        elif self.connection:
+            self._cut(b"connection")
 
     def serialise(self, extra: bytes = b"") -> bytes:
         """The head as it goes to a server, in our own version (RFC 9110 6.2)."""

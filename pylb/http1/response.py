@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pylb.http1.connection import clean_response, connection_tokens, keeps_open, offered_protocols
+from pylb.http1.connection import NAMES_NO_FIELD, clean_response, connection_tokens, keeps_open, offered_protocols
 from pylb.http1.fields import Head
 from pylb.http1.grammar import NEUTRAL
 
@@ -56,8 +56,10 @@ class ResponseHead(Head):
 
     def remove_hop_by_hop(self) -> None:
         """Remove what is meant for this hop only (connection.py); to be called before rules add fields of our own."""
-        if self.connection or self.hop_by_hop:
+        if self.hop_by_hop or self.connection not in NAMES_NO_FIELD:
             clean_response(self)
+        elif self.connection:
+            self._cut(b"connection")
 
     def serialise(self, extra: bytes = b"") -> bytes:
         """The head as it goes to a client, in our own version."""
