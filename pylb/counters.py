@@ -1,45 +1,47 @@
 """What the proxies count. One plain slot per number, named after HAProxy's stats CSV column where there is one.
 
-Incrementing an attribute is the whole cost on the request path. Rates are sampled by `Rate`, whose reader does the
-arithmetic. Each worker process has its own set; a reader of several sums them, so there is one writer per slot and no
-lock. Which columns exist, what they are called and what kind they are stands in admin/columns.py.
+Incrementing an attribute is the whole cost on the request path; rates are derived from totals once a second. Each
+worker process has its own set; a reader of several sums them, so there is one writer per slot and no lock. Which columns
+exist, what they are called and what kind they are stands in admin/columns.py.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 
 class Rate:
-    """Events per second over a sliding window of one second, as HAProxy's freq counters: the running second plus the
-    previous one weighted by what is left of it."""
+    """Events per second, derived from a running total that is looked at once a second.
 
-    __slots__ = ("_current", "_previous", "_second", "max")
+    Counting costs the request path nothing beyond the total it keeps anyway. The value is HAProxy's sliding second: the
+    running one plus what is left of the one before.
+    """
 
-    def __init__(self) -> None:
-        self._second = 0
-        self._current = 0
-        self._previous = 0
+    __slots__ = ("_before", "_previous", "_since", "_total", "max")
+
+    def __init__(self, total: Callable[[], int]) -> None:
+        """`total` reads the number of events so far."""
+        self._total = total
+        self._since = 0.0
+        self._before = 0
+        self._previous = 0.0
         self.max = 0
-        """The highest rate that `add` has seen."""
+        """The highest rate of any second so far."""
 
-    def add(self, now: float, n: int = 1) -> None:
-        """Count `n` events at `now` (seconds, any monotonic clock)."""
-        second = int(now)
-        if second != self._second:
-            self._previous = self._current if second == self._second + 1 else 0
-            self._current = 0
-            self._second = second
-        self._current += n
-        if self._current > self.max:
-            self.max = self._current
+    def sample(self, now: float) -> None:
+        """Look at the total; to be called once a second (seconds of any monotonic clock)."""
+        total = self._total()
+        elapsed = max(1.0, now - self._since) if self._since else 1.0
+        self._previous = (total - self._before) / elapsed
+        self._before = total
+        self._since = now
+        if self._previous > self.max:
+            self.max = round(self._previous)
 
     def value(self, now: float) -> int:
         """Events per second at `now`."""
-        second = int(now)
-        if second == self._second:
-            return self._current + int(self._previous * (1 - (now - second)))
-        if second == self._second + 1:
-            return int(self._current * (1 - (now - second)))
-        return 0
+        elapsed = min(1.0, max(0.0, now - self._since))
+        return round(self._total() - self._before + self._previous * (1.0 - elapsed))
 
 
 class ProxyCounters:
@@ -57,9 +59,9 @@ class ProxyCounters:
     def __init__(self) -> None:
         for name in self.__slots__:
             setattr(self, name, 0)
-        self.rate = Rate()  # sessions per second
-        self.req_rate = Rate()
-        self.conn_rate = Rate()
+        self.rate = Rate(lambda: self.stot)  # sessions
+        self.req_rate = Rate(lambda: self.req_tot)
+        self.conn_rate = Rate(lambda: self.conn_tot)
         self.lastsess: float | None = None  # wall clock of the last session
         # qtime, ctime, rtime, ttime: HAProxy's averages over the last 1024 requests, kept as milliseconds (float).
         self.qtime = self.ctime = self.rtime = self.ttime = 0.0
@@ -141,6 +143,12 @@ class ProxyCounters:
             self.rtime_max = response
         if total > self.ttime_max:
             self.ttime_max = total
+
+    def sample(self, now: float) -> None:
+        """Once a second: what the rates are made of."""
+        self.rate.sample(now)
+        self.req_rate.sample(now)
+        self.conn_rate.sample(now)
 
     def opened(self) -> None:
         """One more session runs here."""

@@ -1,0 +1,419 @@
+"""A client's connection and its requests, one after the other (manual: session; RFC 9112 9.3).
+
+The protocol cuts the client's bytes into requests, hands each to an HttpExchange with its body, and takes the next
+one when that is over, so pipelined requests are answered in order. Which deadline runs depends on the phase:
+
+    IDLE   nothing of the next request is here yet     timeout http-keep-alive (first request: http-request)
+    HEAD   a part of its head                          timeout http-request, never extended by dripping bytes
+    BODY   its body is coming                          timeout client, restarted by every piece
+    BUSY   it is whole, the response is on its way     none here while the client takes what it gets, else client
+    TUNNEL no more HTTP (tunnel.py)                    timeout tunnel
+    DRAIN  answered, reads what it must not reset      LINGER
+"""
+
+from __future__ import annotations
+
+import time
+from math import inf
+from typing import TYPE_CHECKING, Any, cast
+
+from pylb.http1 import framing
+from pylb.http1.chunked import ChunkedReader
+from pylb.http1.errors import ProtocolError
+from pylb.http1.head import parse_request, reject_early
+from pylb.net.exchange import Exchange
+from pylb.net.failure import Failure
+from pylb.net.flow import PIPELINED
+from pylb.net.request import HttpExchange
+from pylb.net.session import BODY, BUSY, CLOSED, DRAIN, HEAD, IDLE, TUNNEL, Session
+
+if TYPE_CHECKING:
+    from pylb.net.listener import Listener
+
+END = b"\r\n\r\n"
+CRLF = b"\r\n"
+
+LINGER = 2.0
+"""Seconds that a connection is read on after a final answer, so that unread input does not turn into a reset that
+takes the answer with it (RFC 9112 9.6)."""
+
+
+class HttpSession(Session):
+    """See the module."""
+
+    __slots__ = (
+        "_chunks",
+        "_collect",
+        "_collected",
+        "_eof",
+        "_first_byte",
+        "_first_byte_wall",
+        "_pending",
+        "_pumping",
+        "_remaining",
+        "_searched",
+        "_since",
+    )
+
+    def __init__(self, listener: Listener) -> None:
+        super().__init__(listener)
+        self._since = 0.0
+        """Since when the next request is being waited for."""
+        self._first_byte = 0.0
+        self._first_byte_wall = 0.0
+        self._pending = b""
+        """Received, not yet used: a part of a head, or pipelined requests."""
+        self._searched = 0
+        """Up to here `_pending` holds no end of a head."""
+        self._remaining = 0
+        self._chunks: ChunkedReader | None = None
+        self._eof = False
+        self._pumping = False
+        self._collect: Any = None
+        """Who takes the body in place of a server: a statistics page; or the reply that a tarpit holds back."""
+        self._collected: list[bytes] = []
+
+    # ------------------------------------------------------------------------------------------------- the connection
+
+    def started(self) -> None:
+        self._since = self.loop.time()
+        self.arm(self._since + self.listener.first_timeout)
+
+    def data_received(self, data: bytes) -> None:
+        phase = self.phase
+        if phase <= HEAD:
+            if self._pending:
+                data = self._pending + data
+                self._pending = b""
+            self._read_head(data)
+            if self._pending and self.phase == IDLE:
+                self._pump()
+        elif phase == BODY:
+            self._read_body(data)
+        elif phase == TUNNEL:
+            cast(HttpExchange, self.exchange).tunnel_upload(data)
+        elif phase == BUSY:
+            self._keep_for_later(data)
+
+    def eof_received(self) -> bool:
+        """A client may close its sending side and still want the answer, so the exchange goes on."""
+        self._eof = True
+        phase = self.phase
+        if phase == TUNNEL:
+            return cast(HttpExchange, self.exchange).client_half_closed(self.tls is None)
+        if phase <= HEAD:
+            self._gone_before_request()
+            return False
+        if phase == BODY:
+            self._fail(Failure("C", cast(Exchange, self.exchange).stage, "client closed in the middle of its request"))
+            return False
+        if phase == DRAIN:
+            self.close()
+            return False
+        if self.listener.abort_on_close(self.exchange):
+            self._fail(Failure("C", cast(Exchange, self.exchange).stage, "client closed"))
+            return False
+        return self.tls is None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        phase, self.phase = self.phase, CLOSED
+        self.disarm()
+        exchange = self.exchange
+        self.keep_alive = False
+        if exchange is not None:
+            if phase == TUNNEL and exc is None:
+                cast(HttpExchange, exchange).tunnel_over()
+            else:
+                exchange.fail(Failure("C", exchange.stage, "client closed"))
+            self.exchange = None
+        elif phase <= HEAD and not self._eof:
+            self._gone_before_request()
+        self.listener.closed(self)
+
+    # ------------------------------------------------------------------------------------------------------- the head
+
+    def _read_head(self, data: bytes) -> None:
+        """One request head out of `data`; what stands behind it is its body or waits in `_pending`."""
+        start = 0
+        if self.phase == IDLE:
+            if data.startswith(CRLF):  # RFC 9112 2.2: at least one empty line before a request is ignored
+                start = 2
+                if len(data) == 2:
+                    return
+            now = self.loop.time()
+            self._first_byte = now
+            self._first_byte_wall = time.time()
+        end = data.find(END, self._searched or start)
+        if end < 0:
+            self._wait_for_head(data[start:] if start else data)
+            return
+        self._searched = 0
+        try:
+            head = parse_request(data, start, end, self.limits)
+            body = framing.request_framing(head)
+        except ProtocolError as error:
+            self._refuse(error, data[start:])
+            return
+        exchange = self._begin(end + 4 - start)
+        exchange.request_line = data[start : data.find(CRLF, start)]
+        end += 4
+        rest = data[end:] if end < len(data) else b""
+        kind = body.kind
+        if kind == framing.NONE:
+            self.phase = BUSY
+            self.deadline = inf
+            self._pending = rest
+        else:
+            self._expect_body(exchange, body, kind)
+        self.keep_alive = self.listener.keeps_alive and head.wants_keep_alive()
+        exchange.receive(head)
+        if kind != framing.NONE and rest:
+            if self.phase == BODY:
+                self._read_body(rest)
+
+    def _begin(self, size: int) -> HttpExchange:
+        """The objects and times of a new exchange."""
+        now = self.loop.time()
+        exchange = self.exchange = HttpExchange(self, self.listener.frontend)
+        first = self._first_byte
+        self.requests += 1
+        exchange.started = first
+        exchange.started_wall = self._first_byte_wall
+        exchange.idle = first - self._since
+        exchange.handshake, self.handshake = self.handshake, 0.0
+        exchange.head_received = now
+        exchange.bytes_uploaded = exchange.head_size = size
+        counters = self.listener.frontend.counters
+        counters.req_tot += 1
+        return exchange
+
+    def _expect_body(self, exchange: HttpExchange, body: framing.Framing, kind: int) -> None:
+        self.phase = BODY
+        exchange.upload_done = False
+        if kind == framing.CHUNKED:
+            self._chunks = ChunkedReader(400)
+        else:
+            self._chunks = None
+            self._remaining = body.length
+        self.arm(self.loop.time() + self.listener.client_timeout)
+
+    def _wait_for_head(self, data: bytes) -> None:
+        """Not all here yet: refuse what can become nothing valid, keep the rest under one deadline for all of it."""
+        if self.phase == IDLE:
+            self.phase = HEAD
+            if self.requests:
+                self.arm(self.loop.time() + self.listener.request_timeout)
+        try:
+            reject_early(data, 0, self.limits)
+        except ProtocolError as error:
+            self._refuse(error, data)
+            return
+        self._pending = data
+        self._searched = max(0, len(data) - 3)
+
+    def _refuse(self, error: ProtocolError, data: bytes) -> None:
+        """A request that is none: its status, and no more requests on this connection."""
+        exchange = self._begin(len(data))
+        exchange.request_line = b"<BADREQ>"
+        exchange.head_received = None
+        exchange.upload_done = False
+        self.phase = BUSY
+        self.keep_alive = False
+        self.listener.frontend.counters.ereq += 1
+        self.listener.remember_error(self, error, data)
+        exchange.fail(Failure("P", "R", error.reason, error.status))
+
+    # ------------------------------------------------------------------------------------------------------- the body
+
+    def _read_body(self, data: bytes) -> None:
+        exchange = cast(HttpExchange, self.exchange)
+        self.deadline = self.loop.time() + self.listener.client_timeout
+        if self._chunks is not None:
+            try:
+                end = self._chunks.feed(data, 0)
+            except ProtocolError as error:
+                self.listener.frontend.counters.ereq += 1
+                self._fail(Failure("P", exchange.stage, error.reason, error.status))
+                return
+            done = self._chunks.done
+        else:
+            end = min(self._remaining, len(data))
+            self._remaining -= end
+            done = not self._remaining
+        if end < len(data):
+            self._pending = data[end:]
+            data = data[:end]
+        if self._collect is not None:
+            self._collect_body(exchange, data, done)
+            return
+        if done:
+            self.phase = BUSY
+            self.deadline = inf if exchange.stage != "Q" else self.deadline
+            exchange.upload(data)
+            exchange.upload_complete()
+        else:
+            exchange.upload(data)
+
+    def _keep_for_later(self, data: bytes) -> None:
+        """Pipelined input: kept up to one head's worth, then the socket's buffer holds the rest."""
+        self._pending += data
+        if len(self._pending) > self.limits.bufsize:
+            self.hold(PIPELINED)
+
+    # -------------------------------------------------------------------------------------------- ends of exchanges
+
+    def exchange_over(self, exchange: Exchange) -> None:
+        """Called once by each exchange: on to the next request, or to the end of the connection."""
+        self.exchange = None
+        self._collect = None
+        if self.phase == CLOSED:
+            return
+        if self.phase == TUNNEL:
+            self.close()
+        elif self.keep_alive and self.phase == BUSY and not self._eof:
+            self.phase = IDLE
+            self._since = now = self.loop.time()
+            self.arm(now + self.listener.keep_alive_timeout)
+            if self._pending:
+                self._pump()
+        elif self._still_sends(exchange):
+            self._drain()
+        else:
+            self.close()
+
+    def _still_sends(self, exchange: Exchange) -> bool:
+        """Whether the client may be in the middle of something that nobody will read."""
+        if self.phase == BODY:
+            return True
+        unread = bool(self._pending) or not cast(HttpExchange, exchange).upload_done
+        return unread and not self._eof
+
+    def _pump(self) -> None:
+        """Pipelined requests, without recursion: an answer of our own may end an exchange before it returns here."""
+        if self._pumping:
+            return
+        self._pumping = True
+        try:
+            while self.phase == IDLE and self._pending:
+                data, self._pending = self._pending, b""
+                before = self.requests
+                self._read_head(data)
+                if self.requests == before:
+                    break
+        finally:
+            self._pumping = False
+        if len(self._pending) <= self.limits.bufsize:
+            self.release(PIPELINED)
+
+    def _drain(self) -> None:
+        """Answered, but the client is still sending: stop sending, read on for a moment, then close."""
+        self.phase = DRAIN
+        self._pending = b""
+        self.held = 0
+        if not self.transport.is_closing():
+            if self.tls is None and self.transport.can_write_eof():
+                self.transport.write_eof()
+            self.transport.resume_reading()
+        self.arm(self.loop.time() + LINGER)
+
+    def _fail(self, failure: Failure) -> None:
+        exchange = self.exchange
+        self.keep_alive = False
+        if exchange is not None:
+            exchange.fail(failure)
+
+    def _gone_before_request(self) -> None:
+        """The connection ended without a whole request: an event worth a line unless `option dontlognull`."""
+        empty = self.phase == IDLE
+        if empty and self.requests:
+            return
+        exchange = self._placeholder()
+        if not (empty and self.listener.frontend.model.dontlognull):
+            self.listener.frontend.counters.ereq += 1
+            exchange.fail(Failure("C", "R", "closed before the request was complete"))
+        else:
+            self.exchange = None
+
+    def _placeholder(self) -> HttpExchange:
+        """Stands for a request that never came to be, in log and counters."""
+        if self.phase == IDLE:
+            self._first_byte, self._first_byte_wall = self._since, self.accepted_wall
+        exchange = self._begin(len(self._pending))
+        exchange.request_line = b"<BADREQ>"
+        exchange.head_received = None
+        self.keep_alive = False
+        self._pending = b""
+        return exchange
+
+    # ---------------------------------------------------------------------------------------------------- deadlines
+
+    def expired(self, now: float) -> None:
+        phase, exchange = self.phase, self.exchange
+        if phase in (DRAIN, CLOSED):
+            self.close()
+        elif phase <= HEAD:
+            self._request_timed_out(phase)
+        elif exchange is not None:
+            if exchange.stage == "Q":
+                exchange.fail(Failure("s", "Q", "timeout queue"))
+            elif phase == TUNNEL or exchange.stage != "T":
+                self._fail(Failure("c", exchange.stage, "client timeout"))
+            else:
+                self._tarpit_over(exchange)
+
+    def _request_timed_out(self, phase: int) -> None:
+        """HAProxy's 408; a kept-alive connection that stays silent just ends."""
+        if phase == IDLE and self.requests:
+            self.close()
+            return
+        if phase == IDLE and self.listener.frontend.model.dontlognull:
+            self.listener.frontend.counters.ereq += 1
+            self.transport.write(self.listener.frontend.error_reply(408).serialise(None, keep_alive=False))
+            self.close()
+            return
+        exchange = self._placeholder()
+        self.phase = BUSY
+        self.listener.frontend.counters.ereq += 1
+        exchange.fail(Failure("c", "R", "timeout http-request"))
+
+    def tarpit(self, exchange: HttpExchange, reply: Any, delay: float) -> None:
+        """Hold the client for `delay` seconds before `reply` (`http-request tarpit`)."""
+        exchange.stage = "T"
+        self._collect = reply
+        self.arm(self.loop.time() + delay)
+
+    def _tarpit_over(self, exchange: Exchange) -> None:
+        reply, self._collect = self._collect, None
+        cast(HttpExchange, exchange).answer(reply.now())
+
+    # -------------------------------------------------------------------------------------------------- statistics
+
+    def serve_stats(self, exchange: HttpExchange, page: Any) -> None:
+        """Answer from a statistics page; a POST's form is collected first, up to one buffer."""
+        exchange.termination = b"LR"
+        if exchange.upload_done:
+            exchange.answer(page.handle(exchange, b""))
+        else:
+            self._collect = page
+            self._collected = []
+
+    def _collect_body(self, exchange: HttpExchange, data: bytes, done: bool) -> None:
+        exchange.bytes_uploaded += len(data)
+        self._collected.append(data)
+        if sum(map(len, self._collected)) > self.limits.bufsize:
+            self._fail(Failure("P", "R", "form larger than tune.bufsize", 413))
+        elif done:
+            self.phase = BUSY
+            self.deadline = inf
+            exchange.upload_done = True
+            page, self._collect = self._collect, None
+            exchange.answer(page.handle(exchange, b"".join(self._collected)))
+
+    # --------------------------------------------------------------------------------------------------------- tunnels
+
+    def tunnel(self) -> None:
+        super().tunnel()
+        if self._pending:
+            data, self._pending = self._pending, b""
+            cast(HttpExchange, self.exchange).tunnel_upload(data)
+        self.release(PIPELINED)

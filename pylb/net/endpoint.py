@@ -1,0 +1,76 @@
+"""Where and how to reach a server: what a connection attempt needs, worked out when the server's address is set."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+import ssl
+from collections.abc import Callable
+from typing import Any
+
+from pylb.config import model
+
+NO_LIMIT = 1 << 30
+
+
+class Endpoint:
+    """The network side of a live server (`Server.net`)."""
+
+    __slots__ = ("_family", "_host", "_name", "_offset", "_path", "_port", "_source", "max_idle", "tls")
+
+    def __init__(
+        self,
+        declared: model.Server,
+        tls: ssl.SSLContext | None,
+        name: Callable[[Any], str | None] | None,
+        source: str | None,
+    ) -> None:
+        self.tls = tls
+        """The context to connect with; None: plain."""
+        self._name = name
+        self.max_idle = NO_LIMIT if declared.pool_max_conn is None else declared.pool_max_conn
+        self._source: tuple[str, int] | None = None
+        if source is not None:
+            host, _, port = source.rpartition(":") if source.count(":") == 1 else (source, "", "0")
+            self._source = (host.removeprefix("ipv4@").removeprefix("ipv6@"), int(port or 0))
+        self.move(declared.address)
+
+    def move(self, address: model.Address) -> None:
+        """The server is reached at `address` (a numeric host or a unix path) from now on.
+
+        Raises ValueError for a host that is still a name.
+        """
+        self._path = ""
+        self._host = address.host
+        self._port = address.port
+        self._offset = address.port_offset
+        if address.kind == "unix":
+            self._family, self._path = socket.AF_UNIX, address.path
+        elif address.kind == "abns":
+            self._family, self._path = socket.AF_UNIX, "\0" + address.path
+        elif address.kind == "fd":
+            raise ValueError("a server cannot be a file descriptor")
+        else:
+            version = ipaddress.ip_address(address.host).version
+            self._family = socket.AF_INET if version == 4 else socket.AF_INET6
+
+    def sockaddr(self, client_port: int) -> tuple[int, Any]:
+        """Socket family and address; `client_port` is the port that the client reached, for `+N`, `-N` and no port."""
+        if self._path:
+            return self._family, self._path
+        port = self._port
+        if port is None:
+            port = client_port
+        elif self._offset:
+            port = (client_port + port) & 0xFFFF
+        return self._family, (self._host, port)
+
+    def bind_source(self, sock: socket.socket) -> None:
+        """`source`: connect from this address."""
+        if self._source is not None:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            sock.bind(self._source)
+
+    def name(self, exchange: Any) -> str | None:
+        """The name for SNI and for checking the certificate."""
+        return self._name(exchange) if self._name is not None else None

@@ -1,0 +1,354 @@
+"""One trip to a server, whatever it carries: a server is chosen, queued for, connected, given back, and told about.
+
+`Exchange` holds what rules, balance and logs see (rules/context.py) and the phases that HTTP and TCP share, in the
+order they happen:
+
+    choose → (queue) → granted → connect → connection_ready → … the subclass … → finish
+
+Failures anywhere become a `Failure`; `connection_failed` decides about another attempt. `finish` runs exactly once and
+is the only place where counters, the log and the server's slot are settled. net/request.py adds HTTP, net/tunnel.py
+plain TCP.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from math import inf
+from typing import TYPE_CHECKING, Any, cast
+
+from pylb.backend.backend import FULL, QUEUED
+from pylb.backend.health import Event
+from pylb.backend.state import observe
+from pylb.net import upstream as upstreams
+from pylb.net.failure import Failure, Side, Stage
+from pylb.net.plan import Plan
+from pylb.net.upstream import Upstream
+
+if TYPE_CHECKING:
+    from pylb.backend.backend import Backend
+    from pylb.backend.server import Server
+    from pylb.counters import ProxyCounters
+    from pylb.http1.head import RequestHead, ResponseHead
+    from pylb.net.session import Session
+    from pylb.net.tunnel import Tunnel
+    from pylb.rules.frontend import Frontend
+
+TURNAROUND = 1.0
+"""Seconds before the same server is tried again after an immediate failure, HAProxy's turn-around state."""
+
+
+class Exchange:
+    """See rules/context.py for the public attributes."""
+
+    __slots__ = (
+        "_ended",
+        "_turnaround",
+        "actconn",
+        "backend",
+        "backend_queue",
+        "bytes_read",
+        "bytes_uploaded",
+        "captured_request",
+        "captured_request_cookie",
+        "captured_response",
+        "captured_response_cookie",
+        "client_ended",
+        "connected",
+        "cookie_state",
+        "dequeued",
+        "ended",
+        "force_persist",
+        "frontend",
+        "handshake",
+        "head_received",
+        "idle",
+        "log_level",
+        "method",
+        "persist_server",
+        "plan",
+        "priority_class",
+        "redispatched",
+        "request",
+        "request_line",
+        "responded",
+        "response",
+        "retries",
+        "server",
+        "server_ended",
+        "server_queue",
+        "session",
+        "slot_server",
+        "stage",
+        "started",
+        "started_wall",
+        "status",
+        "termination",
+        "upstream",
+        "variables",
+    )
+
+    request: RequestHead
+    plan: Plan
+    started: float
+    started_wall: float
+
+    def __init__(self, session: Session, frontend: Frontend) -> None:
+        self.session = session
+        self.frontend = frontend
+        self.backend: Backend | None = None
+        self.server: Server | None = None
+        self.upstream: Upstream | None = None
+        self.response: ResponseHead | None = None
+        self.request_line = b""
+        self.method = b""
+        self.status = 0
+        self.idle = 0.0
+        self.handshake = 0.0
+        self.head_received: float | None = None
+        self.dequeued: float | None = None
+        self.connected: float | None = None
+        self.responded: float | None = None
+        self.ended: float | None = None
+        self.bytes_read = 0
+        self.bytes_uploaded = 0
+        self.termination = b"--"
+        self.cookie_state = b"--"
+        self.retries = 0
+        self.redispatched = False
+        self.server_queue = 0
+        self.backend_queue = 0
+        self.captured_request: list[bytes | None] | None = None
+        self.captured_response: list[bytes | None] | None = None
+        self.captured_request_cookie: bytes | None = None
+        self.captured_response_cookie: bytes | None = None
+        self.variables: dict[str, Any] | None = None
+        self.actconn = 0
+        self.log_level: int | None = None
+        self.priority_class = 0
+        self.persist_server: Server | None = None
+        self.slot_server: Server | None = None
+        self.force_persist = False
+        self.client_ended = False
+        self.server_ended = False
+        self.stage: Stage = "R"
+        self._ended = False
+        self._turnaround: asyncio.TimerHandle | None = None
+
+    # ------------------------------------------------------------------------------------------------ choosing a server
+
+    def enter_backend(self, backend: Backend) -> None:
+        """`backend` is responsible from now on."""
+        self.backend = backend
+        plan = self.frontend.plans.get(backend)
+        if plan is None:
+            plan = self.frontend.plans[backend] = Plan(self.frontend, backend)
+        self.plan = plan
+        counters = backend.counters
+        counters.stot += 1
+        counters.scur = running = counters.scur + 1
+        if running > counters.smax:
+            counters.smax = running
+
+    def choose(self) -> None:
+        """Ask the backend for a server: connect, wait in a queue, or fail with 503."""
+        now = self.session.loop.time()
+        self.settle(self.plan.backend.assign(self, now), now)
+
+    def granted(self, server: Server | None) -> None:
+        """The queue gives this exchange its turn on `server`; None: there is nothing left to wait for."""
+        self.settle(server, self.session.loop.time())
+
+    def settle(self, outcome: Any, now: float) -> None:
+        """What `assign` or `reassign` said."""
+        if outcome is QUEUED:
+            self.stage = "Q"
+            self.session.arm(now + self.plan.queue_timeout)
+        elif outcome is None:
+            self.fail(Failure("S", "C", "no server is available"))
+        elif outcome is FULL:
+            self.fail(Failure("S", "Q", "the server's queue is full"))
+        else:
+            self.dequeued = now
+            if self.stage == "Q":
+                self.session.deadline = inf
+            self.stage = "C"
+            self.connect(outcome, now)
+
+    # ------------------------------------------------------------------------------------------------------- connecting
+
+    def connect(self, server: Server, now: float) -> None:
+        """Over an idle connection where the reuse policy allows it, over a new one otherwise."""
+        idle = self.reusable(server)
+        if idle is not None:
+            idle.wake()
+            server.counters.reuse += 1
+            self.plan.backend.counters.reuse += 1
+            self.connected = now
+            self.upstream = idle
+            idle.begin(cast("Tunnel", self))
+            self.send()
+            return
+        session = self.session
+        upstream = self.upstream = Upstream(session.loop, session.clock, server, session.limits)
+        server.counters.connect += 1
+        self.plan.backend.counters.connect += 1
+        upstreams.connect(upstream, cast("Tunnel", self), now + self.plan.connect_timeout)
+
+    def reusable(self, server: Server) -> Upstream | None:
+        """An idle connection to `server` that may carry this exchange; taken out of the pool."""
+        return None
+
+    def server_name(self, server: Server) -> str | None:
+        """The name for SNI, from the server's `sni` expression."""
+        name: str | None = server.net.name(self)
+        return name
+
+    def connection_ready(self, upstream: Upstream) -> None:
+        """A new connection is up."""
+        self.connected = self.session.loop.time()
+        upstream.begin(cast("Tunnel", self))
+        if upstream.server.observes is not None:
+            observe(upstream.server, Event.CONNECTED, self.connected)
+        self.send()
+
+    def connection_failed(self, side: str, error: OSError | None) -> None:
+        """A connection attempt failed: side S refused or unreachable, s timed out, R out of sockets."""
+        now = self.session.loop.time()
+        self.upstream = None
+        server = self.server
+        if server is not None and server.observes is not None:
+            observe(server, Event.CONNECTION_FAILED, now)
+        failure = Failure("s" if side == "s" else "S", "C", error.strerror if error and error.strerror else "timeout")
+        if "conn-failure" not in self.plan.retry_on or not self.retry(now, at_once=side == "s"):
+            self._count_connection_error()
+            self.fail(failure)
+
+    def _count_connection_error(self) -> None:
+        self.plan.backend.counters.econ += 1
+        if self.server is not None:
+            self.server.counters.econ += 1
+
+    def retry(self, now: float, at_once: bool = False) -> bool:
+        """Another attempt, if `retries` allows one; on another server where `option redispatch` says so."""
+        plan = self.plan
+        backend = plan.backend
+        if self.retries >= plan.retries or self.server is None:
+            return False
+        self.retries += 1
+        elsewhere = backend.redispatches(self)
+        if not at_once and backend.turns_around(not elsewhere):
+            pause = min(TURNAROUND, plan.connect_timeout)
+            self._turnaround = self.session.loop.call_later(pause, self._again, elsewhere)
+        else:
+            self._again(elsewhere)
+        return True
+
+    def _again(self, elsewhere: bool) -> None:
+        self._turnaround = None
+        now = self.session.loop.time()
+        self.settle(self.plan.backend.reassign(self, now, elsewhere), now)
+
+    # ------------------------------------------------------------------------------------ what the subclass must supply
+
+    def send(self) -> None:
+        """The connection is ready: send what there is."""
+        raise NotImplementedError
+
+    def fail(self, failure: Failure) -> None:
+        """Give up."""
+        raise NotImplementedError
+
+    def server_gone(self, phase: int, error: Exception | None) -> None:
+        """The server's connection broke in `phase` (upstream.py)."""
+        raise NotImplementedError
+
+    def server_timeout(self, now: float) -> None:
+        """The server's deadline passed: connecting, waiting for a response, or idle in the middle of one."""
+        upstream = self.upstream
+        if upstream is not None and upstream.phase == upstreams.CONNECTING:
+            upstream.abort()
+            self.connection_failed("s", None)
+        else:
+            self.fail(Failure("s", self.stage, "server timeout"))
+
+    # --------------------------------------------------------------------------------------------------------- the end
+
+    def end(self, failure: Failure | None = None) -> None:
+        """Note why it ended (the first reason counts) and settle everything. Safe to call again."""
+        if failure is not None and self.termination == b"--":
+            self.termination = failure.termination
+        if self._ended:
+            return
+        self._ended = True
+        session = self.session
+        now = self.ended = session.loop.time()
+        if self._turnaround is not None:
+            self._turnaround.cancel()
+        self._account(now)
+        if self.frontend.log_line is not None:
+            session.listener.log(self)
+        backend = self.backend
+        if backend is not None:
+            if self.slot_server is not None:
+                backend.release(self, now)
+            elif self.stage == "Q":
+                backend.withdraw(self)
+        session.exchange_over(self)
+
+    def detach(self, reusable: bool = False) -> None:
+        """Let go of the server's connection: into the pool when it is clean, closed otherwise."""
+        upstream, self.upstream = self.upstream, None
+        if upstream is None:
+            return
+        server = upstream.server
+        if reusable and self.plan.reuse != "never" and len(server.idle) < server.net.max_idle:
+            upstream.rest()
+        elif upstream.phase == upstreams.TUNNEL or reusable:
+            upstream.close()
+        else:
+            upstream.abort()
+
+    def shutdown(self, letter: bytes) -> None:
+        """Ended from outside: D the server went down (`on-marked-down`), U a better one came up, K an operator."""
+        self.fail(Failure(cast(Side, letter.decode()), self.stage, "session shut down"))
+
+    def _account(self, now: float) -> None:
+        front = self.frontend.counters
+        front.bin += self.bytes_uploaded
+        front.bout += self.bytes_read
+        backend = self.backend
+        if backend is None:
+            return
+        counters = backend.counters
+        counters.scur -= 1
+        counters.bin += self.bytes_uploaded
+        counters.bout += self.bytes_read
+        server = self.server
+        if server is None:
+            return
+        own = server.counters
+        own.bin += self.bytes_uploaded
+        own.bout += self.bytes_read
+        if self.responded is not None and self.dequeued is not None and self.connected is not None:
+            self._average(counters, own, now)
+
+    def _average(self, counters: ProxyCounters, own: ProxyCounters, now: float) -> None:
+        """qtime, ctime, rtime, ttime of backend and server: moving averages over the last 1,024 requests, in ms.
+
+        Written out, because a loop over the two costs a microsecond per request.
+        """
+        assert self.dequeued is not None and self.connected is not None and self.responded is not None
+        queue = (self.dequeued - (self.head_received or self.dequeued)) * 1000
+        connect = (self.connected - self.dequeued) * 1000
+        respond = (self.responded - self.connected) * 1000
+        total = (now - self.started) * 1000
+        weight = 1 / counters.lbtot if 0 < counters.lbtot < 1024 else 1 / 1024
+        counters.qtime += (queue - counters.qtime) * weight
+        counters.ctime += (connect - counters.ctime) * weight
+        counters.rtime += (respond - counters.rtime) * weight
+        counters.ttime += (total - counters.ttime) * weight
+        weight = 1 / own.lbtot if 0 < own.lbtot < 1024 else 1 / 1024
+        own.qtime += (queue - own.qtime) * weight
+        own.ctime += (connect - own.ctime) * weight
+        own.rtime += (respond - own.rtime) * weight
+        own.ttime += (total - own.ttime) * weight

@@ -1,0 +1,238 @@
+"""Binds: listening sockets, the limits at the door, and what happens before the first byte of a session counts.
+
+accept → parked while a maxconn is reached → PROXY header → TLS handshake → session.started()
+
+A limit does not refuse anybody. The listening socket is simply not accepted from, so the kernel's backlog holds the
+next clients, as HAProxy does; those few that the loop had accepted already are parked unread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Callable
+from contextlib import suppress
+from math import inf
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from pylb.config import model
+from pylb.http1.errors import ProtocolError
+from pylb.http1.head import Limits
+from pylb.net import proxy_protocol
+from pylb.net.client import HttpSession
+from pylb.net.clock import Clock
+from pylb.net.flow import HANDSHAKE, HIGH_WATER, LOW_WATER, PARKED
+from pylb.net.session import CLOSED, Session
+from pylb.net.tcp import TcpSession
+from pylb.net.tls import TlsDetails
+
+if TYPE_CHECKING:
+    from pylb.net.door import Door
+    from pylb.net.exchange import Exchange
+    from pylb.rules.frontend import Frontend
+
+LEVEL_INFO, LEVEL_ERR = 6, 3
+
+
+class Listener:
+    """One bind of one frontend."""
+
+    def __init__(
+        self,
+        bind: model.Bind,
+        frontend: Frontend,
+        door: Door,
+        loop: asyncio.AbstractEventLoop,
+        clock: Clock,
+        limits: Limits,
+        context: ssl.SSLContext | None,
+        sockets: list[socket.socket],
+    ) -> None:
+        self.bind = bind
+        self.frontend = frontend
+        self.door = door
+        self.loop = loop
+        self.clock = clock
+        self.limits = limits
+        self.context = context
+        self.sockets = sockets
+        self.sessions = 0
+        self._servers: list[asyncio.Server] = []
+        self._accepting = False
+        self._handshakes: set[asyncio.Task[None]] = set()
+        times = frontend.model.timeouts
+        request = times.http_request if times.http_request is not None else times.client
+        self.client_timeout = inf if times.client is None else times.client
+        self.request_timeout = inf if request is None else request
+        self.first_timeout = self.request_timeout
+        keep = times.http_keep_alive if times.http_keep_alive is not None else request
+        self.keep_alive_timeout = inf if keep is None else keep
+        self.keeps_alive = frontend.model.connection_mode != "close"
+        self._logger = frontend.logger
+        self._make: Callable[[Listener], Session] = HttpSession if frontend.model.mode == "http" else TcpSession
+
+    # ------------------------------------------------------------------------------------------------------ listening
+
+    async def open(self) -> None:
+        """Accept from now on."""
+        self._accepting = True
+        for sock in self.sockets:
+            # The loop owns (and closes) the duplicate; ours stays open, so that pausing loses no client in the backlog.
+            duplicate = sock.dup()
+            server = await self.loop.create_server(
+                lambda: self._make(self), sock=duplicate, backlog=self.bind.backlog or 4096
+            )
+            self._servers.append(server)
+        if not self._accepting:
+            self.pause()
+
+    def pause(self) -> None:
+        """Leave new clients in the backlog."""
+        self._accepting = False
+        for server in self._servers:
+            server.close()
+        self._servers.clear()
+
+    def resume(self) -> None:
+        """Accept again."""
+        if not self._accepting:
+            self._spawn(self.open())
+
+    def close(self) -> None:
+        """Stop for good; running sessions go on."""
+        self.pause()
+        for sock in self.sockets:
+            sock.close()
+        if self.bind.address.kind == "unix":
+            with suppress(OSError):
+                Path(self.bind.address.path).unlink()
+
+    # ----------------------------------------------------------------------------------------- a session comes and goes
+
+    def accepted(self, session: Session) -> None:
+        """A new connection: counted, let in or parked."""
+        self.frontend.counters.conn_tot += 1
+        if self.door.enter(session):
+            self.admit(session)
+        else:
+            session.hold(PARKED)
+
+    def admit(self, session: Session) -> None:
+        """There is room: handshakes, then requests."""
+        counters = self.frontend.counters
+        counters.opened()
+        session.release(PARKED)
+        reply = self.frontend.connection_rules(session) if self.frontend.connection_rules is not None else None
+        if reply is not None:
+            counters.dcon += 1
+            session.reset()
+        elif self.bind.accept_proxy:
+            self._spawn(self._with_proxy_header(session))
+        elif self.context is not None:
+            self._spawn(self._with_tls(session))
+        else:
+            session.started()
+
+    def closed(self, session: Session) -> None:
+        """The connection is gone."""
+        if self.door.leave(session):
+            self.frontend.counters.scur -= 1
+
+    def _spawn(self, coroutine: Any) -> None:
+        task = self.loop.create_task(coroutine)
+        self._handshakes.add(task)
+        task.add_done_callback(self._handshakes.discard)
+
+    # ------------------------------------------------------------------------------------------------------ handshakes
+
+    async def _with_proxy_header(self, session: Session) -> None:
+        """`accept-proxy`: the true addresses come first on the connection, before TLS and HTTP."""
+        session.hold(HANDSHAKE)
+        try:
+            async with asyncio.timeout(min(self.client_timeout, 10.0)):
+                peer, local = await proxy_protocol.receive(self.loop, session.transport)
+        except (ProtocolError, TimeoutError, OSError) as error:
+            self.event(session, f"Received something which does not look like a PROXY protocol header ({error})")
+            session.reset()
+            return
+        if peer is not None:
+            session.set_addresses(peer, local)
+        session.handshake = self.loop.time() - session.accepted
+        session.release(HANDSHAKE)
+        if self.context is not None:
+            await self._with_tls(session)
+        else:
+            session.started()
+
+    async def _with_tls(self, session: Session) -> None:
+        counters = self.frontend.counters
+        context = cast(ssl.SSLContext, self.context)
+        limit = min(self.client_timeout, 60.0)
+        try:
+            transport = await self.loop.start_tls(
+                session.transport, session, context, server_side=True, ssl_handshake_timeout=limit
+            )
+        except (OSError, asyncio.CancelledError) as error:  # ssl.SSLError is an OSError
+            counters.ssl_failed_handshake += 1
+            self.event(session, f"SSL handshake failure ({_tls_reason(error)})")
+            session.transport.abort()
+            if session.phase != CLOSED:
+                session.phase = CLOSED
+                self.closed(session)
+            return
+        if transport is None or session.phase == CLOSED:
+            return
+        counters.ssl_handshakes += 1
+        session.transport = transport
+        session.held = 0
+        transport.set_write_buffer_limits(HIGH_WATER, LOW_WATER)
+        session.tls = TlsDetails(transport.get_extra_info("ssl_object"))
+        session.handshake = self.loop.time() - session.accepted
+        session.started()
+
+    # ------------------------------------------------------------------------------------------------------------ logs
+
+    def log(self, exchange: Exchange) -> None:
+        """One line for a finished exchange, as the frontend's options want it."""
+        frontend = self.frontend
+        line = frontend.log_line
+        if line is None or self._logger is None:
+            return
+        failed = exchange.termination != b"--" and exchange.termination != b"LR"
+        failed = failed or exchange.status >= 500 or exchange.retries > 0
+        settings = frontend.model
+        if settings.dontlog_normal and not failed:
+            return
+        level = LEVEL_ERR if failed and settings.log_separate_errors else LEVEL_INFO
+        if exchange.log_level is not None:
+            if exchange.log_level < 0:
+                return
+            level = exchange.log_level
+        exchange.actconn = self.door.connections
+        self._logger(level, line(exchange))
+
+    def event(self, session: Session, text: str) -> None:
+        """A one-line event of a connection that came to nothing, in HAProxy's form for such."""
+        if self._logger is not None:
+            name = f"{self.frontend.name}/{self.bind.name or '1'}"
+            stamp = self.frontend.timestamp(session.accepted_wall)
+            self._logger(LEVEL_INFO, f"{session.src}:{session.src_port} [{stamp}] {name}: {text}".encode())
+
+    def remember_error(self, session: Session, error: ProtocolError, data: bytes) -> None:
+        """Kept for `show errors`: the last bad request of the frontend."""
+        self.frontend.last_error = (session.accepted_wall, session.src, error.reason, bytes(data[:1024]))
+
+    def abort_on_close(self, exchange: Exchange | None) -> bool:
+        """option abortonclose: a client that closes while its request waits is not served."""
+        if exchange is None or exchange.backend is None:
+            return False
+        return exchange.backend.model.abortonclose and exchange.stage in ("Q", "C")
+
+
+def _tls_reason(error: BaseException) -> str:
+    reason = getattr(error, "reason", None)
+    if reason in ("HTTP_REQUEST", "WRONG_VERSION_NUMBER"):
+        return "plain HTTP on a TLS port"
+    return str(reason or error or type(error).__name__)

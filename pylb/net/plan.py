@@ -1,0 +1,124 @@
+"""What one frontend and one backend together ask of an exchange, decided once.
+
+HAProxy applies some options of the frontend, some of the backend and some of whichever has them. Deciding that per
+request would be paid by everybody; a Plan is made the first time a pair meets and then only read. A feature that the
+pair does not use is None, an empty tuple or False here, and the exchange passes it by.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass
+from math import inf
+from typing import TYPE_CHECKING, Any
+
+from pylb.config import model
+
+if TYPE_CHECKING:
+    from pylb.backend.backend import Backend
+    from pylb.rules.frontend import Frontend
+
+ALL_RETRYABLE = frozenset(
+    ("conn-failure", "empty-response", "junk-response", "response-timeout", "500", "502", "503", "504")
+)
+"""retry-on all-retryable-errors"""
+
+_STRENGTH = {"keep-alive": 0, "server-close": 1, "close": 2}
+
+
+def _or_inf(*values: float | None) -> float:
+    return next((value for value in values if value is not None), inf)
+
+
+@dataclass(frozen=True, slots=True)
+class ForwardFor:
+    """`option forwardfor` compiled for one proxy."""
+
+    prefix: bytes
+    """`\\r\\nX-Forwarded-For: `"""
+    name: bytes
+    """Lower-cased header name, for if-none."""
+    if_none: bool
+    excepts: ipaddress.IPv4Network | ipaddress.IPv6Network | None
+
+    @classmethod
+    def compile(cls, setting: model.ForwardFor | None) -> ForwardFor | None:
+        """None where the option is off."""
+        if setting is None:
+            return None
+        name = setting.header.encode()
+        network = ipaddress.ip_network(setting.except_network, strict=False) if setting.except_network else None
+        return cls(b"\r\n" + name + b": ", name.lower(), setting.if_none, network)
+
+    def line(self, src: str) -> bytes:
+        """The header to add for a client, b"" for an excepted one."""
+        if self.excepts is not None:
+            try:
+                if ipaddress.ip_address(src) in self.excepts:
+                    return b""
+            except ValueError:  # a unix socket has no address
+                return b""
+        return self.prefix + src.encode()
+
+
+class Plan:
+    """See the module. Times are seconds, inf where there is no limit."""
+
+    __slots__ = (
+        "after_response_rules",
+        "backend",
+        "backend_rules",
+        "client_fin",
+        "close_client",
+        "close_server",
+        "connect_timeout",
+        "extra_head",
+        "forward_for",
+        "persist",
+        "queue_timeout",
+        "replays",
+        "response_rules",
+        "retries",
+        "retry_on",
+        "retry_status",
+        "reuse",
+        "server_fin",
+        "server_timeout",
+        "stats",
+        "tunnel_limit",
+        "via",
+    )
+
+    def __init__(self, frontend: Frontend, backend: Backend) -> None:
+        front, back = frontend.model, backend.model
+        times = back.timeouts
+        self.backend = backend
+        self.persist: Any = backend.persist
+        self.stats: Any = backend.stats
+        self.backend_rules = backend.http_request
+        self.response_rules = frontend.http_response + backend.http_response
+        self.after_response_rules = frontend.http_after_response + backend.http_after_response
+        self.connect_timeout = _or_inf(times.connect)
+        self.queue_timeout = _or_inf(times.queue, times.connect)
+        self.server_timeout = _or_inf(times.server)
+        idle = min(_or_inf(front.timeouts.client), _or_inf(times.server))
+        self.tunnel_limit = _or_inf(times.tunnel, front.timeouts.tunnel, idle)
+        self.server_fin = _or_inf(times.server_fin)
+        self.client_fin = _or_inf(front.timeouts.client_fin)
+        mode = max(front.connection_mode, back.connection_mode, key=_STRENGTH.__getitem__)
+        self.close_client = mode == "close"
+        self.close_server = mode != "keep-alive"
+        self.extra_head = b"\r\nConnection: close" if self.close_server else b""
+        # The backend's header name wins; either proxy turns the option on (manual: option forwardfor).
+        self.forward_for = ForwardFor.compile(back.forwardfor or front.forwardfor)
+        self.reuse = "never" if self.close_server else back.http_reuse
+        self.retries = back.retries
+        retry_on = set(back.retry_on)
+        if "all-retryable-errors" in retry_on:
+            retry_on |= ALL_RETRYABLE
+        self.retry_status = frozenset(int(word) for word in retry_on if word.isdecimal())
+        self.retry_on = frozenset(retry_on)
+        via = back.via or front.via
+        self.via = via.encode() if via else None
+        self.replays = bool(self.retry_status or self.retry_on - {"conn-failure", "none"})
+        """`retry-on` asks for more than failed connections: the request is kept until the response."""

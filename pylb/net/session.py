@@ -1,0 +1,156 @@
+"""A client connection's life, whatever it carries (manual: session).
+
+Holds what rules may ask about a client (rules/context.Session), joins the transport's callbacks to the exchange that
+is running, and looks after the tunnel that an upgraded or plain TCP connection becomes. client.py makes HTTP of it,
+tcp.py plain bytes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+import time
+from contextlib import suppress
+from math import inf
+from typing import TYPE_CHECKING, Any, cast
+
+from pylb.http1.head import Limits
+from pylb.net.clock import Clock
+from pylb.net.flow import HIGH_WATER, LOW_WATER, Flow
+
+if TYPE_CHECKING:
+    from pylb.net.exchange import Exchange
+    from pylb.net.tunnel import Tunnel
+    from pylb.net.listener import Listener
+    from pylb.net.plan import ForwardFor
+    from pylb.net.tls import TlsDetails
+
+IDLE, HEAD, BODY, BUSY, TUNNEL, DRAIN, CLOSED = range(7)
+
+RESET = struct.pack("ii", 1, 0)
+"""SO_LINGER that makes close() send RST: the one way to tell the client of a close-delimited body that it is cut."""
+
+MAPPED = "::ffff:"
+"""How an IPv4 client looks on a socket that takes both families."""
+
+
+class Session(Flow, asyncio.Protocol):
+    """See the module; attributes without underscore are those of rules/context.Session."""
+
+    __slots__ = (
+        "_forwarded",
+        "accepted",
+        "accepted_wall",
+        "dst",
+        "dst_port",
+        "exchange",
+        "handshake",
+        "keep_alive",
+        "limits",
+        "listener",
+        "loop",
+        "phase",
+        "requests",
+        "src",
+        "src_port",
+        "tls",
+    )
+
+    def __init__(self, listener: Listener) -> None:
+        self.listener = listener
+        self.loop = listener.loop
+        self.clock: Clock = listener.clock
+        self.limits: Limits = listener.limits
+        self.deadline = inf
+        self.bucket = inf
+        self.held = 0
+        self.phase = IDLE
+        self.requests = 0
+        self.keep_alive = True
+        self.tls: TlsDetails | None = None
+        self.exchange: Tunnel | None = None
+        self.src, self.src_port, self.dst, self.dst_port = "", 0, "", 0
+        self.handshake = 0.0
+        self._forwarded: tuple[Any, bytes] | None = None
+
+    # ------------------------------------------------------------------------------------------------- the connection
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)
+        self.transport.set_write_buffer_limits(HIGH_WATER, LOW_WATER)
+        self.accepted = self.loop.time()
+        self.accepted_wall = time.time()
+        self.set_addresses(self.transport.get_extra_info("peername"), self.transport.get_extra_info("sockname"))
+        self.listener.accepted(self)
+
+    def set_addresses(self, peer: Any, local: Any) -> None:
+        """Where the client comes from and which address it reached, socket addresses or a PROXY header's."""
+        if isinstance(peer, tuple):
+            self.src, self.src_port = peer[0].removeprefix(MAPPED), peer[1]
+        else:
+            self.src = "unix"
+        if isinstance(local, tuple):
+            self.dst, self.dst_port = local[0].removeprefix(MAPPED), local[1]
+        else:
+            self.dst = "unix"
+
+    def started(self) -> None:
+        """The listener lets it in, handshakes are over."""
+        raise NotImplementedError
+
+    def pause_writing(self) -> None:
+        exchange = self.exchange
+        if exchange is not None:
+            self.arm(self.loop.time() + self.listener.client_timeout)
+            exchange.client_full()
+
+    def resume_writing(self) -> None:
+        exchange = self.exchange
+        if exchange is not None:
+            self.deadline = inf if self.phase == BUSY else self.loop.time() + self.listener.client_timeout
+            exchange.client_drained()
+
+    def close(self) -> None:
+        """The end; what has been written still goes out."""
+        self.phase = CLOSED
+        self.disarm()
+        self.transport.close()
+
+    def reset(self) -> None:
+        """The end, and the client must notice that something is missing."""
+        self.phase = CLOSED
+        self.keep_alive = False
+        self.disarm()
+        sock = self.transport.get_extra_info("socket")
+        if self.tls is None and sock is not None:
+            with suppress(OSError):  # a unix socket
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+        self.transport.abort()
+
+    def exchange_over(self, exchange: Exchange) -> None:
+        """Called once by each exchange when it has been settled."""
+        raise NotImplementedError
+
+    # --------------------------------------------------------------------------------------------------------- tunnels
+
+    def tunnel(self) -> None:
+        """Bytes have no meaning here any more; they pass until both sides have ended."""
+        self.phase = TUNNEL
+        self.keep_alive = False
+        self.refresh_tunnel()
+
+    def refresh_tunnel(self) -> None:
+        """Bytes went through: the tunnel's deadline starts again."""
+        exchange = self.exchange
+        if exchange is not None:
+            self.arm(self.loop.time() + exchange.plan.tunnel_limit)
+
+    # ------------------------------------------------------------------------------------------------------- for rules
+
+    def forwarded_for(self, setting: ForwardFor) -> bytes:
+        """The X-Forwarded-For line for this client, built once per connection."""
+        made = self._forwarded
+        if made is None or made[0] is not setting:
+            made = self._forwarded = (setting, setting.line(self.src))
+        return made[1]

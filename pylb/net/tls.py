@@ -1,0 +1,207 @@
+"""TLS: contexts made once at load, the choice of a certificate by SNI, and what rules may ask about a connection.
+
+Each certificate gets its own context. The handshake begins in the default one (the first `crt`); once the client has
+named a host, the SNI callback moves it to the context whose certificate covers the name: exact names before wildcards
+(RFC 6066 3, RFC 6125 6.4.3).
+"""
+
+from __future__ import annotations
+
+import os
+import ssl
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from cryptography import x509
+
+from pylb.config import model
+from pylb.net.certificates import Bundle, load_bundle
+
+VERSIONS = {
+    "SSLv3": ssl.TLSVersion.SSLv3,
+    "TLSv1.0": ssl.TLSVersion.TLSv1,
+    "TLSv1.1": ssl.TLSVersion.TLSv1_1,
+    "TLSv1.2": ssl.TLSVersion.TLSv1_2,
+    "TLSv1.3": ssl.TLSVersion.TLSv1_3,
+}
+SPOKEN = ("http/1.1", "http/1.0")
+"""ALPN protocols that we can answer for; others that a configuration lists are not offered."""
+
+
+class TlsDetails:
+    """A client's TLS connection, as rules and logs see it (rules/context.TlsInfo)."""
+
+    __slots__ = ("_object", "cipher", "sni", "version")
+
+    def __init__(self, ssl_object: Any) -> None:
+        self._object = ssl_object
+        self.sni: str | None = getattr(ssl_object, "sni", None)
+        self.version: str = ssl_object.version() or ""
+        cipher = ssl_object.cipher()
+        self.cipher: str = cipher[0] if cipher else ""
+
+    @property
+    def alpn(self) -> str | None:
+        """The protocol agreed on by ALPN."""
+        selected: str | None = self._object.selected_alpn_protocol()
+        return selected
+
+    @property
+    def resumed(self) -> bool:
+        """The session continues an earlier one."""
+        return bool(self._object.session_reused)
+
+    @property
+    def client_cert(self) -> x509.Certificate | None:
+        """What the client presented; only asked for with `verify`."""
+        der = self._object.getpeercert(True)
+        return x509.load_der_x509_certificate(der) if der else None
+
+
+class CertificateMap:
+    """The contexts of one bind by the names that their certificates cover."""
+
+    def __init__(self, strict: bool) -> None:
+        self.default: ssl.SSLContext | None = None
+        self.bundles: list[Bundle] = []
+        self._strict = strict
+        self._exact: dict[str, ssl.SSLContext] = {}
+        self._wildcard: dict[str, ssl.SSLContext] = {}
+
+    def add(self, bundle: Bundle, context: ssl.SSLContext) -> None:
+        """The first certificate for a name keeps it; the first of all is the default."""
+        if self.default is None:
+            self.default = context
+            context.sni_callback = self._choose
+        self.bundles.append(bundle)
+        for name in bundle.names:
+            name = name.lower()
+            if name.startswith("*."):
+                self._wildcard.setdefault(name[1:], context)
+            else:
+                self._exact.setdefault(name, context)
+
+    def find(self, name: str) -> ssl.SSLContext | None:
+        """The context for a host name, or None."""
+        name = name.lower().rstrip(".")
+        found = self._exact.get(name)
+        if found is None:
+            dot = name.find(".")
+            if dot > 0:
+                found = self._wildcard.get(name[dot:])
+        return found
+
+    def _choose(self, ssl_object: Any, name: str | None, context: ssl.SSLContext) -> int | None:
+        ssl_object.sni = name
+        found = self.find(name) if name is not None else None
+        if found is not None:
+            ssl_object.context = found
+        elif self._strict:
+            return ssl.ALERT_DESCRIPTION_UNRECOGNIZED_NAME
+        return None
+
+
+def certificate_files(paths: Iterable[str], base: str | None) -> list[str]:
+    """The files behind `crt` words: directories give their files in order of names, but not `.key`, `.ocsp`, `.issuer`
+    and `.sctl` companions; relative ones are below crt-base."""
+    found: list[str] = []
+    for word in paths:
+        path = Path(base or "") / word
+        if path.is_dir():
+            skip = (".key", ".ocsp", ".issuer", ".sctl", ".dh")
+            found += [str(p) for p in sorted(path.iterdir()) if p.is_file() and p.suffix not in skip]
+        else:
+            found.append(str(path))
+    return found
+
+
+def server_side(settings: model.BindTls, general: model.Global) -> CertificateMap:
+    """The contexts for one `bind … ssl`.
+
+    Raises OSError or ValueError, naming the file, for certificates that cannot be used.
+    """
+    certificates = CertificateMap(settings.strict_sni)
+    for path in certificate_files(settings.certificates, general.crt_base):
+        bundle = load_bundle(path)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        _limit_versions(context, settings.min_version or general.ssl_default_bind.min_version, settings.max_version)
+        _set_ciphers(context, settings.ciphers or general.ssl_default_bind.ciphers)
+        _load(context, bundle, path)
+        _verify_clients(context, settings, general.ca_base)
+        offered = [name for name in settings.alpn if name in SPOKEN]
+        if offered:
+            context.set_alpn_protocols(offered)
+        if not settings.tickets:
+            context.options |= ssl.OP_NO_TICKET
+            with suppress(ValueError):  # TLS 1.3 tickets have their own switch
+                context.num_tickets = 0
+        certificates.add(bundle, context)
+    if certificates.default is None:
+        raise ValueError("bind … ssl without a certificate: add crt FILE")
+    return certificates
+
+
+def client_side(settings: model.ServerTls, general: model.Global) -> ssl.SSLContext:
+    """The context to connect to a `server … ssl` with. Raises OSError or ValueError naming the file."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    if settings.verify == "none":
+        context.verify_mode = ssl.CERT_NONE
+    else:
+        context.verify_mode = ssl.CERT_REQUIRED
+        if settings.ca_file is None or settings.ca_file == "@system-ca":
+            context.load_default_certs(ssl.Purpose.SERVER_AUTH)
+        else:
+            context.load_verify_locations(str(Path(general.ca_base or "") / settings.ca_file))
+        context.check_hostname = settings.verify_host is not None or settings.sni is not None
+    if settings.crl_file is not None:
+        context.load_verify_locations(str(Path(general.ca_base or "") / settings.crl_file))
+        context.verify_flags |= ssl.VerifyFlags.VERIFY_CRL_CHECK_LEAF
+    if settings.certificate is not None:
+        path = str(Path(general.crt_base or "") / settings.certificate)
+        _load(context, load_bundle(path), path)
+    _limit_versions(context, settings.min_version, settings.max_version)
+    _set_ciphers(context, settings.ciphers)
+    if settings.alpn:
+        context.set_alpn_protocols([name for name in settings.alpn if name in SPOKEN])
+    return context
+
+
+def _limit_versions(context: ssl.SSLContext, lowest: str | None, highest: str | None) -> None:
+    context.minimum_version = VERSIONS[lowest or "TLSv1.2"]
+    if highest is not None:
+        context.maximum_version = VERSIONS[highest]
+
+
+def _set_ciphers(context: ssl.SSLContext, ciphers: str | None) -> None:
+    if ciphers is not None:
+        try:
+            context.set_ciphers(ciphers)
+        except ssl.SSLError as error:
+            raise ValueError(f'no cipher of "{ciphers}" is usable: {error}') from error
+
+
+def _verify_clients(context: ssl.SSLContext, settings: model.BindTls, ca_base: str | None) -> None:
+    if settings.verify == "none":
+        return
+    context.verify_mode = ssl.CERT_REQUIRED if settings.verify == "required" else ssl.CERT_OPTIONAL
+    if settings.ca_file is not None:
+        context.load_verify_locations(str(Path(ca_base or "") / settings.ca_file))
+    if settings.crl_file is not None:
+        context.load_verify_locations(str(Path(ca_base or "") / settings.crl_file))
+        context.verify_flags |= ssl.VerifyFlags.VERIFY_CRL_CHECK_LEAF
+
+
+def _load(context: ssl.SSLContext, bundle: Bundle, path: str) -> None:
+    """OpenSSL wants the leaf first and takes files only; the bundle's order is free and its key should not be written
+    anywhere, so it goes through a file that exists in memory."""
+    fd = os.memfd_create("bundle", os.MFD_CLOEXEC)
+    try:
+        os.write(fd, bundle.pem())
+        context.load_cert_chain(f"/proc/self/fd/{fd}")
+    except ssl.SSLError as error:
+        raise ValueError(f"{path}: {error.reason or error}") from error
+    finally:
+        os.close(fd)

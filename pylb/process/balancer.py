@@ -1,0 +1,300 @@
+"""The running load balancer: every live object of one process, made of one Config.
+
+It is also what the statistics read (admin/world.World) and, through `rules_world`, what rules refer to by name.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import ssl
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from pylb import __version__
+from pylb.admin.page import StatsPageHandler, exporter
+from pylb.admin.syslog import Logger, make_logger
+from pylb.backend import state
+from pylb.backend.backend import Backend, default_fullconn
+from pylb.config import model
+from pylb.config.expression import parse_sample
+from pylb.config.words import Report
+from pylb.counters import Rate
+from pylb.http1.head import Limits
+from pylb.net import tls
+from pylb.net.clock import Clock
+from pylb.net.door import Door, House
+from pylb.net.endpoint import Endpoint
+from pylb.net.listener import Listener
+from pylb.process import binding
+from pylb.process.resolve import resolve
+from pylb.rules.acl import compile_condition
+from pylb.rules.actions import compile_rules
+from pylb.rules.compile import compile_sample
+from pylb.rules.errors import compile_errors
+from pylb.rules.frontend import Frontend
+from pylb.rules.kinds import Kind
+from pylb.rules.scope import Place, World, scope_of
+
+DEFAULT_MAXCONN = 4000
+"""Connections of the process without `maxconn`; HAProxy derives its own from the descriptor limit."""
+
+NOTICE, WARNING = 5, 4
+
+
+class Balancer:
+    """Made in two steps: `__init__` compiles everything (no event loop, errors into `report`), `open` listens."""
+
+    def __init__(self, config: model.Config, report: Report) -> None:
+        self.config = config
+        general = config.globals
+        self.limits = Limits(general.tune.bufsize, general.tune.maxrewrite, general.tune.max_headers)
+        self.maxconn = general.maxconn or DEFAULT_MAXCONN
+        self.house = House(self.maxconn)
+        self.version = __version__
+        self.node = general.node or socket.gethostname()
+        self.pid = os.getpid()
+        self.workers = 1
+        self.stopping = False
+        self.started = 0.0
+        self.started_wall = time.time()
+        self.loop: asyncio.AbstractEventLoop | None = None
+        self.loggers: list[Logger] = []
+        self.listeners_: list[Listener] = []
+        self.world = World(config, hostname=socket.gethostname(), log_tag=general.log_tag, pid=self.pid)
+        self.backends = [self._backend(declared, report) for declared in config.backends]
+        self.world.backends.update({backend.name: backend for backend in self.backends})
+        self.frontends = [self._frontend(declared, report) for declared in config.frontends]
+        self.world.frontends.update({frontend.name: frontend for frontend in self.frontends})
+        self.world.services["prometheus-exporter"] = exporter(self)
+        report.raise_errors()
+        state.link_tracking(self.world.backends)
+        for backend in self.backends:
+            self._compile_backend(backend, report)
+        for frontend in self.frontends:
+            frontend.compile(report)
+            self._stats_page(frontend, frontend.model, report)
+        self._contexts = {id(bind): self._server_side(bind, report) for f in config.frontends for bind in f.binds}
+        self.conn_rate = Rate(lambda: self.house.total)
+        self.sess_rate = Rate(lambda: sum(f.counters.stot for f in self.frontends))
+        self.ssl_rate = Rate(lambda: self.cum_ssl_conns)
+        report.raise_errors()
+
+    # ------------------------------------------------------------------------------------------------------- compiling
+
+    def _logger(self, proxy: model.Proxy, report: Report) -> Logger | None:
+        if not proxy.log:
+            return None
+        try:
+            logger = make_logger(proxy.log, self.config.globals, proxy.log_tag)
+        except ValueError as error:
+            report(proxy.log[0].at, f"cannot log there: {error}")
+            return None
+        self.loggers.append(logger)
+        return logger
+
+    def _backend(self, declared: model.Backend, report: Report) -> Backend:
+        logger = self._logger(declared, report)
+        servers = tuple(replace(server, address=resolve(server, report)) for server in declared.servers)
+        backend = Backend(
+            replace(declared, servers=servers),
+            log=logger.text if logger is not None else _unlogged,
+            fullconn=default_fullconn(self.config, declared.name),
+            fetch=self._balance_sample(declared, report),
+        )
+        for server in backend.servers:
+            server.net = self._endpoint(server.model, declared, report)
+        return backend
+
+    def _balance_sample(self, declared: model.Backend, report: Report) -> Callable[[Any], Any] | None:
+        """`balance hash EXPR`"""
+        balance = declared.balance
+        if balance.algorithm != "hash" or not balance.args:
+            return None
+        scope = scope_of(declared, self.world, report)
+        sample = parse_sample(balance.args[0], balance.at, report)
+        return compile_sample(sample, scope, Kind.STR) if sample is not None else None
+
+    def _endpoint(self, server: model.Server, backend: model.Backend, report: Report) -> Endpoint:
+        context: ssl.SSLContext | None = None
+        name: Callable[[Any], str | None] | None = None
+        if server.tls is not None:
+            try:
+                context = tls.client_side(server.tls, self.config.globals)
+            except (OSError, ValueError) as error:
+                report(server.at, f'TLS of server "{server.name}": {error}')
+            name = self._server_name(server, backend, report)
+        return Endpoint(server, context, name, server.source or backend.source)
+
+    def _server_name(
+        self, server: model.Server, backend: model.Backend, report: Report
+    ) -> Callable[[Any], str | None] | None:
+        """`sni EXPR`, or what `verifyhost` says."""
+        assert server.tls is not None
+        if server.tls.sni is None:
+            fixed = server.tls.verify_host
+            return (lambda x: fixed) if fixed is not None else None
+        sample = parse_sample(server.tls.sni, server.at, report)
+        get = compile_sample(sample, scope_of(backend, self.world, report), Kind.STR) if sample is not None else None
+        if get is None:
+            return None
+
+        def name(x: Any) -> str | None:
+            value = get(x)
+            return value.decode("ascii", "ignore") if isinstance(value, bytes) and value else None
+
+        return name
+
+    def _compile_backend(self, backend: Backend, report: Report) -> None:
+        declared = backend.model
+        scope = scope_of(declared, self.world, report)
+        pages = compile_errors(declared, scope)
+        backend.error_reply = pages
+        backend.http_request = compile_rules(declared.http_request, scope.at(Place.REQUEST))
+        backend.http_response = compile_rules(declared.http_response, scope.at(Place.RESPONSE))
+        backend.http_after_response = compile_rules(declared.http_after_response, scope.at(Place.AFTER_RESPONSE))
+        self._stats_page(backend, declared, report)
+
+    def _stats_page(self, live: Backend | Frontend, declared: model.Proxy, report: Report) -> None:
+        if declared.stats is None:
+            return
+        scope = scope_of(declared, self.world, report)
+        conditions = [compile_condition(condition, scope) for condition in declared.stats.admin]
+        live.stats = StatsPageHandler(
+            declared.stats,
+            self,
+            admin=[condition for condition in conditions if condition is not None],
+            rules=compile_rules(declared.stats.http_request, scope),
+        )
+
+    def _frontend(self, declared: model.Frontend, report: Report) -> Frontend:
+        frontend = Frontend(declared, self.world)
+        frontend.logger = self._logger(declared, report)
+        return frontend
+
+    def _server_side(self, bind: model.Bind, report: Report) -> ssl.SSLContext | None:
+        if bind.tls is None:
+            return None
+        try:
+            return tls.server_side(bind.tls, self.config.globals).default
+        except (OSError, ValueError) as error:
+            report(bind.at, f"TLS: {error}")
+            return None
+
+    # ---------------------------------------------------------------------------------------------------------- running
+
+    def bind(self, report: Report) -> dict[int, list[socket.socket]]:
+        """The listening sockets of every bind, by the bind's identity."""
+        return {
+            id(bind): binding.listen(bind, report, bind.backlog or frontend.backlog)
+            for frontend in self.config.frontends
+            if not frontend.disabled
+            for bind in frontend.binds
+        }
+
+    async def open(self, sockets: dict[int, list[socket.socket]]) -> None:
+        """Listen: from here on traffic comes."""
+        loop = self.loop = asyncio.get_running_loop()
+        self.started, self.started_wall, self.pid = loop.time(), time.time(), os.getpid()
+        clock = Clock(loop)
+        for backend in self.backends:
+            backend.last_change = self.started
+            for server in backend.servers:
+                server.last_change = self.started
+        for frontend in self.frontends:
+            if frontend.model.disabled:
+                continue
+            limit = frontend.model.maxconn or self.maxconn
+            frontend.counters.slim = limit
+            door = Door(self.house, limit)
+            for bind in frontend.model.binds:
+                listener = Listener(
+                    bind, frontend, door, loop, clock, self.limits, self._contexts[id(bind)], sockets[id(bind)]
+                )
+                door.listeners.append(listener)
+                self.listeners_.append(listener)
+                await listener.open()
+            if frontend.logger is not None:
+                frontend.logger.text(NOTICE, f"Proxy {frontend.name} started.")
+
+    def sample(self) -> None:
+        """Once a second: rates, slow starts, numbers that rules ask for."""
+        now = self.now()
+        for rate in (self.conn_rate, self.sess_rate, self.ssl_rate):
+            rate.sample(now)
+        for frontend in self.frontends:
+            frontend.counters.sample(now)
+        for backend in self.backends:
+            backend.counters.sample(now)
+            for server in backend.servers:
+                server.counters.sample(now)
+            if backend.warming:
+                state.warm_up(backend, now)
+
+    def close_listeners(self) -> None:
+        """No new connections; running ones go on."""
+        self.stopping = self.world.stopping = True
+        for listener in self.listeners_:
+            listener.close()
+        for frontend in self.frontends:
+            if frontend.logger is not None:
+                total = frontend.counters.stot
+                frontend.logger.text(WARNING, f"Proxy {frontend.name} stopped (cumulated conns: FE: {total}, BE: 0).")
+
+    def close(self) -> None:
+        """The end of everything."""
+        for backend in self.backends:
+            for server in backend.servers:
+                for connection in tuple(server.idle):
+                    connection.close()
+        for logger in self.loggers:
+            logger.close()
+
+    # ------------------------------------------------------------------------------------------ for admin/world.World
+
+    def now(self) -> float:
+        """The loop's clock."""
+        return self.loop.time() if self.loop is not None else 0.0
+
+    @property
+    def actconn(self) -> int:
+        """Client connections now."""
+        return self.house.connections
+
+    @property
+    def cum_conn(self) -> int:
+        """Client connections since the start."""
+        return self.house.total
+
+    @property
+    def cum_req(self) -> int:
+        """Requests since the start."""
+        return sum(frontend.counters.req_tot for frontend in self.frontends)
+
+    @property
+    def cum_ssl_conns(self) -> int:
+        """TLS handshakes since the start."""
+        return sum(frontend.counters.ssl_handshakes for frontend in self.frontends)
+
+    @property
+    def ssl_conns(self) -> int:
+        """Clients connected by TLS now."""
+        doors = self.house.doors
+        return sum(session.tls is not None for door in doors for session in door.sessions)
+
+    @property
+    def listeners(self) -> int:
+        """Listening sockets."""
+        return sum(len(listener.sockets) for listener in self.listeners_)
+
+    @property
+    def dropped_logs(self) -> int:
+        """Log lines that could not be sent."""
+        return sum(logger.dropped for logger in self.loggers)
+
+
+def _unlogged(level: int, text: str) -> None:
+    """The backend has no log."""

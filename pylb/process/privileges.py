@@ -1,0 +1,103 @@
+"""What a daemon sheds at its start: its terminal, the file system, root (manual: daemon, chroot, user, group, pidfile).
+
+Order matters: sockets and logs are open by now; the pid file is written where it is still visible; chroot comes before
+setuid, which ends the right to it.
+"""
+
+from __future__ import annotations
+
+import grp
+import os
+import pwd
+import resource
+from pathlib import Path
+
+from pylb.config.model import Global
+
+
+class StartError(Exception):
+    """The process cannot start as configured; the message says what to do."""
+
+
+def daemonize() -> None:
+    """Go on in the background, in a session of its own, with standard streams on /dev/null. The caller's process exits
+    with status 0."""
+    if os.fork():
+        os._exit(0)
+    os.setsid()
+    null = os.open(os.devnull, os.O_RDWR)
+    for fd in (0, 1, 2):
+        os.dup2(null, fd)
+    os.close(null)
+
+
+def write_pidfile(path: str) -> None:
+    """Write our pid, replacing an old file at once."""
+    try:
+        target = Path(path)
+        temporary = target.with_name(target.name + ".tmp")
+        temporary.write_text(f"{os.getpid()}\n")
+        temporary.rename(target)
+    except OSError as error:
+        raise StartError(f'cannot write the pid file "{path}": {error.strerror}') from error
+
+
+def raise_file_limit(connections: int) -> int:
+    """Have room for two descriptors per connection; the limit in force afterwards."""
+    wanted = 2 * connections + 100
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < wanted:
+        ceiling = wanted if hard == resource.RLIM_INFINITY or os.geteuid() == 0 else min(wanted, hard)
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (ceiling, max(hard, ceiling)))
+        except (OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (min(wanted, hard), hard))
+        soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return soft
+
+
+def drop(settings: Global) -> list[str]:
+    """chroot, then group, then user. Returns remarks; raises StartError where security would not be as configured."""
+    remarks: list[str] = []
+    uid, gid = _user(settings), _group(settings)
+    if settings.chroot is not None:
+        try:
+            os.chroot(settings.chroot)
+            os.chdir("/")
+        except OSError as error:
+            raise StartError(
+                f'cannot chroot to "{settings.chroot}": {error.strerror}; start as root or remove chroot'
+            ) from error
+    if os.geteuid() != 0:
+        if (uid is not None and uid != os.geteuid()) or (gid is not None and gid != os.getegid()):
+            remarks.append("user and group are not changed: that needs root")
+        return remarks
+    try:
+        if gid is not None:
+            os.setgroups([])
+            os.setgid(gid)
+        if uid is not None:
+            if gid is None:
+                os.setgroups([])
+            os.setuid(uid)
+    except OSError as error:
+        raise StartError(f"cannot change to user {uid} and group {gid}: {error.strerror}") from error
+    return remarks
+
+
+def _user(settings: Global) -> int | None:
+    if settings.user is None:
+        return settings.uid
+    try:
+        return pwd.getpwnam(settings.user).pw_uid
+    except KeyError:
+        raise StartError(f'there is no user "{settings.user}": create it or change the user line') from None
+
+
+def _group(settings: Global) -> int | None:
+    if settings.group is None:
+        return settings.gid
+    try:
+        return grp.getgrnam(settings.group).gr_gid
+    except KeyError:
+        raise StartError(f'there is no group "{settings.group}": create it or change the group line') from None

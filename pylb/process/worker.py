@@ -1,0 +1,138 @@
+"""One process's life: bind, shed privileges, run the loop, stop.
+
+Signals as in HAProxy's management manual: SIGUSR1 stops softly (running sessions finish, at most `hard-stop-after`),
+SIGTERM and SIGINT at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import signal
+import socket
+import sys
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import uvloop
+
+from pylb.config.model import Config, ConfigError
+from pylb.config.words import Report
+from pylb.net.checker import Checker
+from pylb.process import binding, privileges
+from pylb.process.balancer import Balancer
+from pylb.process.control import open_sockets
+
+GC_THRESHOLDS = (50_000, 20, 50)
+"""Exchanges leave no cycles behind, so collections are rare; what exists at the start is not looked at again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the command line decides."""
+
+    foreground: bool = False
+    """-db: never daemonize."""
+    quiet: bool = False
+    daemon: bool = False
+    """-D"""
+    pidfile: str | None = None
+    """-p"""
+
+
+def run(config: Config, options: Options | None = None) -> int:
+    """Serve `config` until a signal ends it; the exit status. Raises ConfigError or privileges.StartError."""
+    options = options or Options()
+    report = Report()
+    balancer = Balancer(config, report)
+    sockets = balancer.bind(report)
+    control = [(stats, binding.listen(stats.bind, report)) for stats in config.globals.stats_sockets]
+    report.raise_errors()
+    remarks = _become(config, options, balancer)
+    for remark in remarks:
+        if not options.quiet:
+            sys.stderr.write(f"pylb: warning: {remark}\n")
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*GC_THRESHOLDS)
+    try:
+        uvloop.run(_serve(balancer, sockets, control))
+    finally:
+        pidfile = options.pidfile or config.globals.pidfile
+        if pidfile is not None and config.globals.chroot is None:
+            with suppress(OSError):
+                Path(pidfile).unlink()
+    return 0
+
+
+def check_start(config: Config) -> None:
+    """Everything that starting would check, without binding. Raises ConfigError."""
+    Balancer(config, Report())
+
+
+def _become(config: Config, options: Options, balancer: Balancer) -> list[str]:
+    """The process that the configuration asks for."""
+    if (config.globals.daemon or options.daemon) and not options.foreground:
+        privileges.daemonize()
+        balancer.pid = os.getpid()
+    pidfile = options.pidfile or config.globals.pidfile
+    if pidfile is not None:
+        privileges.write_pidfile(pidfile)
+    have = privileges.raise_file_limit(balancer.maxconn)
+    remarks = privileges.drop(config.globals)
+    if have < 2 * balancer.maxconn:
+        remarks.append(f"only {have} file descriptors for maxconn {balancer.maxconn}: raise ulimit -n or lower maxconn")
+    return remarks
+
+
+async def _serve(
+    balancer: Balancer, sockets: dict[int, list[socket.socket]], control: list[tuple[object, list[socket.socket]]]
+) -> None:
+    loop = asyncio.get_running_loop()
+    finished = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, finished.set)
+    loop.add_signal_handler(signal.SIGUSR1, _soft_stop, balancer, finished)
+    await balancer.open(sockets)
+    servers = await open_sockets(control, balancer)
+    checker = Checker(balancer.backends, spread=balancer.config.globals.spread_checks)
+    checker.start()
+    housekeeping = loop.create_task(_every_second(balancer))
+    try:
+        await finished.wait()
+    finally:
+        housekeeping.cancel()
+        await checker.stop()
+        for server in servers:
+            server.close()
+        if not balancer.stopping:
+            balancer.close_listeners()
+        balancer.close()
+
+
+async def _every_second(balancer: Balancer) -> None:
+    while True:
+        balancer.sample()
+        await asyncio.sleep(1.0)
+
+
+def _soft_stop(balancer: Balancer, finished: asyncio.Event) -> None:
+    if balancer.stopping:
+        return
+    balancer.close_listeners()
+    loop = asyncio.get_running_loop()
+    if balancer.config.globals.hard_stop_after is not None:
+        loop.call_later(balancer.config.globals.hard_stop_after, finished.set)
+    _when_empty(balancer, finished, loop)
+
+
+def _when_empty(balancer: Balancer, finished: asyncio.Event, loop: asyncio.AbstractEventLoop) -> None:
+    if not balancer.actconn:
+        finished.set()
+    else:
+        loop.call_later(0.05, _when_empty, balancer, finished, loop)
+
+
+__all__ = ["ConfigError", "Options", "check_start", "run"]
