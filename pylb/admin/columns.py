@@ -106,9 +106,9 @@ COLUMNS: tuple[Column, ...] = (
         for code in ("1xx", "2xx", "3xx", "4xx", "5xx", "other")
     ),
     C("hanafail", COUNTER, "S", get.hanafail),
-    C("req_rate", RATE, "F", get.http_rate("req_rate")),
-    C("req_rate_max", MAX, "F", get.http_rate_max("req_rate"), "http_requests_rate_max", "Most requests in a second"),
-    C("req_tot", COUNTER, "FSB", get.http_count("req_tot"), "http_requests_total", "HTTP requests", metric_rows="FB"),
+    C("req_rate", RATE, "F", get.rate("req_rate")),
+    C("req_rate_max", MAX, "F", get.rate_max("req_rate"), "http_requests_rate_max", "Most a second"),
+    C("req_tot", COUNTER, "FSB", get.req_tot, "http_requests_total", "HTTP requests", metric_rows="FB"),
     C("cli_abrt", COUNTER, "SB", get.count("cli_abrt"), "client_aborts_total", "Transfers the client broke off"),
     C("srv_abrt", COUNTER, "SB", get.count("srv_abrt"), "server_aborts_total", "Transfers the server broke off"),
     C("comp_in", COUNTER), C("comp_out", COUNTER), C("comp_byp", COUNTER), C("comp_rsp", COUNTER),

@@ -23,11 +23,6 @@ def count(name: str) -> IntGetter:
     return lambda row: int(getattr(row.counters, name))
 
 
-def http_count(name: str) -> IntGetter:
-    """A counter that only HTTP proxies have."""
-    return lambda row: int(getattr(row.counters, name)) if row.http else None
-
-
 def rate(name: str) -> IntGetter:
     """A rate over the last second."""
     return lambda row: int(getattr(row.counters, name).value(row.now))
@@ -38,14 +33,9 @@ def rate_max(name: str) -> IntGetter:
     return lambda row: int(getattr(row.counters, name).max)
 
 
-def http_rate(name: str) -> IntGetter:
-    """As `rate`, of HTTP proxies."""
-    return lambda row: int(getattr(row.counters, name).value(row.now)) if row.http else None
-
-
-def http_rate_max(name: str) -> IntGetter:
-    """As `rate_max`, of HTTP proxies."""
-    return lambda row: int(getattr(row.counters, name).max) if row.http else None
+def http_count(name: str) -> IntGetter:
+    """A counter that only HTTP proxies have."""
+    return lambda row: int(getattr(row.counters, name)) if row.http else None
 
 
 def millis(name: str) -> IntGetter:
@@ -56,6 +46,10 @@ def millis(name: str) -> IntGetter:
 def if_checked(name: str) -> IntGetter:
     """A counter that servers without a check do not have."""
     return lambda row: int(getattr(row.counters, name)) if row.server is None or row.server.model.check else None
+
+
+def req_tot(row: Row) -> int | None:
+    return row.counters.req_tot if row.http or row.kind == "F" else None
 
 
 # ------------------------------------------------------------------------------------------------------ identification

@@ -112,11 +112,17 @@ def _process(world: World) -> str:
         ("Uptime", uptime_text(uptime(world))),
         ("Workers", str(world.workers)),
         ("Connections", f"{exact(world.actconn)}{limit}"),
-        ("Connections/s", f"{exact(world.conn_rate.value(now))} <small>max {exact(world.conn_rate.max)}</small>"),
+        (
+            "Connections/s",
+            f"{exact(world.conn_rate.value(now))} <small>max {exact(world.conn_rate.max)}</small>",
+        ),
         ("All connections", big(world.cum_conn)),
         ("All requests", big(world.cum_req)),
         ("TLS connections", f"{exact(world.ssl_conns)} <small>of {big(world.cum_ssl_conns)}</small>"),
-        ("TLS handshakes/s", f"{exact(world.ssl_rate.value(now))} <small>max {exact(world.ssl_rate.max)}</small>"),
+        (
+            "TLS handshakes/s",
+            f"{exact(world.ssl_rate.value(now))} <small>max {exact(world.ssl_rate.max)}</small>",
+        ),
         ("Lost log lines", exact(world.dropped_logs)),
     )
     tiles = "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in facts)

@@ -84,3 +84,8 @@ FIELDS: tuple[Field, ...] = (
 # fmt: on
 
 VERSION_METRIC = Field("", "", lambda w: 1, "build_info", "Always 1; the version is the label")
+
+
+def text(world: World) -> bytes:
+    """`show info`: a line each."""
+    return "".join(f"{field.name}: {field.get(world)}\n" for field in FIELDS).encode()

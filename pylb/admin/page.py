@@ -16,7 +16,6 @@ import hmac
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 from urllib.parse import parse_qs, quote, unquote_plus
 
 from pylb.admin import html, prometheus, stats
@@ -25,10 +24,10 @@ from pylb.admin.stats import EVERYTHING, View
 from pylb.admin.world import World
 from pylb.config.model import StatsPage
 from pylb.rules.context import Context
+from pylb.rules.reply import ALLOW, Reply
 
-Headers = list[tuple[bytes, bytes]]
-Respond = Callable[[int, Headers, bytes], Any]
-"""Makes the answer in the form that net/ sends: status, header fields, body."""
+Headers = tuple[tuple[bytes, bytes], ...]
+Step = Callable[[Context], Reply | None]
 
 MAX_SCOPE = 100
 _AUTHORITY = re.compile(rb"https?://[^/?#]*", re.IGNORECASE)
@@ -57,10 +56,9 @@ class StatsPageHandler:
         self,
         model: StatsPage,
         world: World,
-        respond: Respond,
         *,
         admin: Sequence[Callable[[Context], bool]] = (),
-        rules: Sequence[Callable[[Context], Any]] = (),
+        rules: Sequence[Step] = (),
     ) -> None:
         """`admin`: the compiled `stats admin` conditions, any of which allows; `rules`: compiled `stats http-request`.
 
@@ -68,7 +66,6 @@ class StatsPageHandler:
         """
         self._model = model
         self._world = world
-        self._respond = respond
         self._admin = tuple(admin)
         self._rules = tuple(rules)
         if self._admin:
@@ -81,23 +78,19 @@ class StatsPageHandler:
         """Whether a request target, as received, is for this page: `stats uri` is a prefix, as in HAProxy."""
         return target.startswith(self._prefix) or _origin_form(target).startswith(self._prefix)
 
-    def handle(self, x: Context, body: bytes) -> Any:
+    def handle(self, x: Context, body: bytes) -> Reply:
         """The answer to a request that `matches`; `body` is that of a POST."""
-        for rule in self._rules:
-            verdict = rule(x)
-            if verdict is not None:
-                if getattr(verdict, "status", None) is not None:
-                    return verdict
-                break
-        else:
-            if not self._authorised(x):
-                return self._challenge()
+        verdict = next((reply for rule in self._rules if (reply := rule(x)) is not None), None)
+        if verdict is not None and verdict is not ALLOW:
+            return verdict
+        if verdict is None and not self._authorised(x):
+            return self._challenge()
         asked = self._asked(x)
         method = x.request.method
         if method == b"POST":
             return self._post(x, asked, body)
         if method not in (b"GET", b"HEAD"):
-            return self._answer(405, b"text/plain", b"GET, HEAD or POST\n", [(b"allow", b"GET, HEAD, POST")])
+            return self._answer(405, b"text/plain", b"GET, HEAD or POST\n", ((b"allow", b"GET, HEAD, POST"),))
         return self._show(x, asked)
 
     # ---------------------------------------------------------------------------------------------------------- asking
@@ -112,28 +105,31 @@ class StatsPageHandler:
         view = replace(
             self._view, only_up="up" in words, no_maint="no-maint" in words, scope=unquote_plus(scope)[:MAX_SCOPE]
         )
+        refreshes = not (self._model.refresh and "norefresh" in words)
         formats = [word for word in words if word in _FORMATS]
         outcome = next((word[3:] for word in words if word.startswith("st=")), "")
-        return Asked(formats[0] if formats else "html", view, "norefresh" not in words, outcome)
+        return Asked(formats[0] if formats else "html", view, refreshes, outcome)
 
-    def _show(self, x: Context, asked: Asked) -> Any:
-        refresh: Headers = []
+    def _show(self, x: Context, asked: Asked) -> Reply:
+        refresh: Headers = ()
         if self._model.refresh and asked.refresh:
-            refresh = [(b"refresh", str(int(self._model.refresh)).encode())]
+            refresh = ((b"refresh", str(int(self._model.refresh)).encode()),)
         if asked.format in _FORMATS:
             content_type, render = _FORMATS[asked.format]
             return self._answer(200, content_type, render(self._world, asked.view), refresh)
         may_act = self._may_act(x)
         body = html.page(self._world, self._model, asked.view, asked.options, asked.outcome, may_act, asked.refresh)
         # A page with checkboxes refreshes by its script, which waits while one is ticked.
-        return self._answer(200, b"text/html; charset=utf-8", body, [*_PAGE_HEADERS, *([] if may_act else refresh)])
+        return self._answer(
+            200, b"text/html; charset=utf-8", body, _PAGE_HEADERS if may_act else _PAGE_HEADERS + refresh
+        )
 
     # ---------------------------------------------------------------------------------------------------------- acting
 
     def _may_act(self, x: Context) -> bool:
         return any(condition(x) for condition in self._admin)
 
-    def _post(self, x: Context, asked: Asked, body: bytes) -> Any:
+    def _post(self, x: Context, asked: Asked, body: bytes) -> Reply:
         if not self._may_act(x) or not _same_origin(x):
             return self._redirect(asked, "DENY")
         fields = parse_qs(body.decode("latin-1"), keep_blank_values=True, encoding="utf-8", max_num_fields=10_000)
@@ -141,14 +137,14 @@ class StatsPageHandler:
         code = perform(self._world, last.get("b", ""), fields.get("s", []), last.get("action", ""))
         return self._redirect(asked, code)
 
-    def too_large(self, x: Context) -> Any:
+    def too_large(self, x: Context) -> Reply:
         """The answer to a POST whose form exceeds the buffer."""
         return self._redirect(self._asked(x), "EXCD")
 
-    def _redirect(self, asked: Asked, code: str) -> Any:
+    def _redirect(self, asked: Asked, code: str) -> Reply:
         scope = f"?scope={quote(asked.view.scope)}" if asked.view.scope else ""
         location = f"{self._model.uri};st={code}{asked.options}{scope}"
-        return self._answer(303, b"text/plain", b"", [(b"location", location.encode())])
+        return self._answer(303, b"text/plain", b"", ((b"location", location.encode()),))
 
     # -------------------------------------------------------------------------------------------------- authentication
 
@@ -164,13 +160,35 @@ class StatsPageHandler:
             return False
         return sum(hmac.compare_digest(given, user) for user in self._users) > 0  # all of them: no early end to time
 
-    def _challenge(self) -> Any:
+    def _challenge(self) -> Reply:
         realm = self._model.realm.replace("\\", "\\\\").replace('"', '\\"')
         header = (b"www-authenticate", f'Basic realm="{realm}"'.encode())
-        return self._answer(401, b"text/html", _UNAUTHORISED, [header])
+        return self._answer(401, b"text/html", _UNAUTHORISED, (header,))
 
-    def _answer(self, status: int, content_type: bytes, body: bytes, headers: Headers) -> Any:
-        return self._respond(status, [(b"cache-control", b"no-cache"), (b"content-type", content_type), *headers], body)
+    def _answer(self, status: int, content_type: bytes, body: bytes, headers: Headers) -> Reply:
+        return _reply(status, content_type, body, headers)
+
+
+def exporter(world: World) -> Step:
+    """`http-request use-service prometheus-exporter`: all metrics, or, as HAProxy's exporter takes it, those of each
+    `scope=` (global, frontend, backend, server); `no-maint` leaves out servers in maintenance."""
+
+    def serve(x: Context) -> Reply:
+        if x.request.method not in (b"GET", b"HEAD"):
+            return _reply(405, b"text/plain", b"GET or HEAD\n", ((b"allow", b"GET, HEAD"),))
+        _, _, query = x.request.target.decode("latin-1").partition("?")
+        words = parse_qs(query, keep_blank_values=True)
+        view = replace(EVERYTHING, no_maint="no-maint" in words)
+        return _reply(
+            200, prometheus.CONTENT_TYPE.encode(), prometheus.metrics(world, view, words.get("scope", ())), ()
+        )
+
+    return serve
+
+
+def _reply(status: int, content_type: bytes, body: bytes, headers: Headers) -> Reply:
+    fixed = ((b"cache-control", b"no-cache"), (b"content-type", content_type))
+    return Reply(status, fixed + headers, body, termination=b"LR")
 
 
 def _origin_form(target: bytes) -> bytes:
@@ -198,12 +216,12 @@ _FORMATS: dict[str, tuple[bytes, Callable[[World, View], bytes]]] = {
     "json": (b"application/json", stats.as_json),
     "prometheus": (prometheus.CONTENT_TYPE.encode(), prometheus.metrics),
 }
-_PAGE_HEADERS: Headers = [
+_PAGE_HEADERS: Headers = (
     (b"content-security-policy", html.CONTENT_SECURITY_POLICY.encode()),
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"same-origin"),
     (b"x-frame-options", b"DENY"),
-]
+)
 _UNAUTHORISED = (
     b"<html><body><h1>401 Unauthorized</h1>\n"
     b"These statistics are for people with a name and a password.\n</body></html>\n"

@@ -8,7 +8,7 @@ with the first scrape, because it takes 14 MB.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Any, cast
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 CONTENT_TYPE = "text/plain; version=0.0.4"
 
+SCOPES = frozenset(("global", "frontend", "backend", "server"))
 KINDS = {"F": "frontend", "B": "backend", "S": "server"}
 SERVER_STATES = ("DOWN", "UP", "MAINT", "DRAIN", "NOLB")
 RESULTS = (
@@ -37,36 +38,43 @@ Sample = tuple[dict[str, str], float]
 NAN = float("nan")
 
 
-def metrics(world: World, view: View = EVERYTHING) -> bytes:
-    """The whole exposition, text format 0.0.4."""
+def metrics(world: World, view: View = EVERYTHING, scopes: Iterable[str] = ()) -> bytes:
+    """The exposition, text format 0.0.4. `scopes`: of SCOPES; none or "*": all."""
     from prometheus_client import generate_latest
 
-    return generate_latest(cast("Any", _Collection(world, view)))
+    given = frozenset(scopes)
+    return generate_latest(
+        cast("Any", _Collection(world, view, SCOPES if not given or "*" in given else SCOPES & given))
+    )
 
 
 class _Collection:
     """What generate_latest walks."""
 
-    def __init__(self, world: World, view: View) -> None:
+    def __init__(self, world: World, view: View, scopes: Set[str]) -> None:
         self._world = world
         self._view = view
+        self._scopes = scopes
 
     def collect(self) -> Iterator[Metric]:
         """All metrics: the process's, then those of frontends, backends and servers."""
-        for field in FIELDS:
-            if field.metric:
-                value = field.get(self._world)
-                yield _metric(f"haproxy_process_{field.metric}", field.help, [({}, float(value))])
-        name = f"haproxy_process_{VERSION_METRIC.metric}"
-        yield _metric(name, VERSION_METRIC.help, [({"version": self._world.version}, 1.0)])
-
+        if "global" in self._scopes:
+            yield from self._process()
         rows = list(self._view.rows(self._world, self._world.now()))
         for kind, word in KINDS.items():
-            chosen = [row for row in rows if row.kind == kind]
+            chosen = [row for row in rows if row.kind == kind and word in self._scopes]
             for columns in _families(kind):
                 samples = [sample for row in chosen for column in columns for sample in _samples(column, row)]
                 if samples:
                     yield _metric(f"haproxy_{word}_{columns[0].metric}", columns[0].help, samples)
+
+    def _process(self) -> Iterator[Metric]:
+        for field in FIELDS:
+            if field.metric:
+                value = float(field.get(self._world))
+                yield _metric(f"haproxy_process_{field.metric}", field.help, [({}, value)])
+        name = f"haproxy_process_{VERSION_METRIC.metric}"
+        yield _metric(name, VERSION_METRIC.help, [({"version": self._world.version}, 1.0)])
 
 
 @cache
@@ -128,14 +136,14 @@ def _check_status(row: Row) -> dict[str, float]:
 def _server_states(row: Row) -> dict[str, float]:
     assert row.backend is not None
     found = Counter(_state_of(server.status) for server in row.backend.servers)
-    return {name: float(found[name]) for name in SERVER_STATES}
+    return {name: float(found[name]) for name in SERVER_STATES} if found else {}
 
 
 def _server_results(row: Row) -> dict[str, float]:
     assert row.backend is not None
     rows = (replace(row, kind="S", server=server) for server in row.backend.servers)
     found = Counter(BY_NAME["check_status"].value(each) for each in rows)
-    return {name: float(found[name]) for name in RESULTS}
+    return {name: float(found[name]) for name in RESULTS} if found else {}
 
 
 _BY_STATE = {

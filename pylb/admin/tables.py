@@ -60,11 +60,12 @@ LEGEND = (
 
 def state_class(status: str) -> str:
     """The class of a status text, one of STATES."""
-    word, _, progress = status.partition(" ")
+    word, _, rest = status.partition(" ")
+    moving = rest[:1].isdigit()  # "1/3", not the "(4/7)" of a backend
     if word in ("UP", "OPEN"):
-        return "failing" if "/" in progress and "(" not in progress else "up"
+        return "failing" if moving else "up"
     if word == "DOWN":
-        return "rising" if progress else "down"
+        return "rising" if moving else "down"
     return {"MAINT": "maint", "DRAIN": "drain", "NOLB": "drain", "no": "nocheck", "FULL": "failing"}.get(word, "down")
 
 

@@ -76,6 +76,22 @@ class Page:
         if loads:
             self._wait_loaded(before)
 
+    def click_submit(self, form: str) -> None:
+        """Submit a form as the return key does, and wait for the page that comes of it."""
+        before = self._loaded
+        self.run(f"document.querySelector({json.dumps(form)}).requestSubmit()")
+        self._wait_loaded(before)
+
+    def wait_reload(self) -> None:
+        """Wait until the page has loaded again by itself."""
+        self._wait_loaded(self._loaded)
+
+    def run_later(self, script: str, milliseconds: int) -> Any:
+        """The value of a script after that time."""
+        waiting = f"new Promise(done => setTimeout(() => done({script}), {milliseconds}))"
+        result = self.call("Runtime.evaluate", expression=waiting, returnByValue=True, awaitPromise=True)
+        return result["result"].get("value")
+
     def run(self, script: str) -> Any:
         result = self.call("Runtime.evaluate", expression=script, returnByValue=True)
         assert "exceptionDetails" not in result, result

@@ -52,9 +52,9 @@ class DemoWorld:
     actconn: int = 137
     cum_conn: int = 1_204_332
     cum_req: int = 9_884_201
-    conn_rate: Rate = field(default_factory=Rate)
-    sess_rate: Rate = field(default_factory=Rate)
-    ssl_rate: Rate = field(default_factory=Rate)
+    conn_rate: Rate = field(default_factory=lambda: Rate(lambda: 0))
+    sess_rate: Rate = field(default_factory=lambda: Rate(lambda: 0))
+    ssl_rate: Rate = field(default_factory=lambda: Rate(lambda: 0))
     ssl_conns: int = 12
     cum_ssl_conns: int = 88_123
     listeners: int = 4
@@ -66,13 +66,26 @@ class DemoWorld:
         return self.clock
 
 
+def running(total: int, per_second: int) -> Rate:
+    """A rate of which `per_second` of the `total` events happened in the second before NOW."""
+    reading = [total - per_second]
+    rate = Rate(lambda: reading[0])
+    rate.sample(NOW - 2)
+    rate.sample(NOW - 1)
+    reading[0] = total
+    rate.sample(NOW)
+    rate.max = per_second
+    return rate
+
+
 def count(counters: ProxyCounters, rate: int = 0, **values: float) -> None:
     """Fill counters; `rate` events happened within the last second."""
     for name, value in values.items():
         setattr(counters, name, value)
     if rate:
-        for window in (counters.rate, counters.req_rate, counters.conn_rate):
-            window.add(NOW, rate)
+        counters.rate = running(counters.stot, rate)
+        counters.req_rate = running(counters.req_tot, rate)
+        counters.conn_rate = running(counters.conn_tot, rate)
 
 
 def _server(name: str, host: str, port: int, **more: object) -> model.Server:
@@ -180,7 +193,6 @@ def demo_world(admin: bool = True) -> DemoWorld:
     bad_b.last_change = NOW - 61
     _traffic(db_b.counters, 4_100, 3, 6)
     _traffic(db_b.servers[0].counters, 4_100, 3, 6)
-    for window in (world.conn_rate, world.sess_rate):
-        window.add(NOW, 271)
-    world.ssl_rate.add(NOW, 9)
+    world.conn_rate = world.sess_rate = running(world.cum_conn, 271)
+    world.ssl_rate = running(world.cum_ssl_conns, 9)
     return world

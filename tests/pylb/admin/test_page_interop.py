@@ -1,0 +1,214 @@
+"""The statistics page in a real browser, and its form beside the real HAProxy's."""
+
+from __future__ import annotations
+
+import urllib.parse
+import urllib.request
+from dataclasses import replace
+
+import pytest
+from browser import browser
+from demo_world import demo_world
+from page_request import header, request, serve
+from real_haproxy import haproxy
+from support import free_port
+
+from pylb.admin.page import StatsPageHandler
+from pylb.config.model import StatsPage
+
+pytestmark = pytest.mark.interop
+
+PAGE = StatsPage(uri="/stats", auth=(("admin", "secret"),), refresh=30.0, show_legends=True, show_node="", show_desc="")
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    with browser() as page:
+        page.authenticate("admin", "secret")
+        yield page
+
+
+@pytest.fixture
+def world():
+    return demo_world()
+
+
+@pytest.fixture
+def url(world):
+    with serve(StatsPageHandler(PAGE, world, admin=[lambda x: True])) as base:
+        yield f"{base}/stats"
+
+
+def visible(page, name: str) -> bool:
+    return bool(page.run(f"document.querySelector({name!r}).checkVisibility()"))
+
+
+def test_the_page_shows_every_row_and_complains_of_nothing(chromium, url, tmp_path):
+    chromium.complaints.clear()
+    chromium.requested.clear()
+    chromium.look(1500, 900)
+    chromium.goto(url)
+    names = chromium.run("[...document.querySelectorAll('#p2 summary')].map(s => s.textContent)")
+    assert names == ["web1", "web2", "web3", "web4", "web5", "web6", "sorry", "Backend"]
+    assert chromium.run("document.querySelectorAll('section.proxy').length") == 6
+    assert "UP 1/3" in chromium.run("document.querySelector('#p2').innerText")
+    assert chromium.complaints == []
+    assert [address for address in chromium.requested if not address.startswith(("http://127.0.0.1", "data:,"))] == []
+    chromium.screenshot(tmp_path / "page.png")
+    assert (tmp_path / "page.png").stat().st_size > 20_000, "a picture with something on it"
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_states_have_colours_that_can_be_read_in_either_scheme(chromium, url, dark):
+    chromium.look(1500, 900, dark=dark)
+    chromium.goto(url)
+    contrast = """
+        (() => {
+          const light = (c) => { const v = c.match(/[\\d.]+/g).slice(0, 3).map(Number).map(x => x / 255)
+              .map(x => x <= 0.04045 ? x / 12.92 : ((x + 0.055) / 1.055) ** 2.4);
+              return 0.2126 * v[0] + 0.7152 * v[1] + 0.0722 * v[2]; };
+          const card = light(getComputedStyle(document.querySelector('.proxy')).backgroundColor);
+          return [...document.querySelectorAll('.status .state')].map(e => light(getComputedStyle(e).color))
+              .map(l => (Math.max(l, card) + 0.05) / (Math.min(l, card) + 0.05));
+        })()"""
+    ratios = chromium.run(contrast)
+    assert len(ratios) > 10
+    assert min(ratios) > 4.5, "WCAG 2.1, 1.4.3: contrast of text"
+    colours = chromium.run(
+        "new Set([...document.querySelectorAll('.status .state')].map(e => getComputedStyle(e).color)).size"
+    )
+    assert colours >= 6
+
+
+def test_on_a_telephone_rows_become_cards_without_sideways_scrolling(chromium, url):
+    chromium.look(390, 844)
+    chromium.goto(url)
+    assert chromium.run("document.documentElement.scrollWidth") == 390
+    assert not visible(chromium, "thead")
+    assert visible(chromium, "#p2 td.status")
+    heading = chromium.run(
+        "getComputedStyle(document.querySelector('#p2 td[data-h=\"Sessions: Cur\"]'), '::before').content"
+    )
+    assert heading == '"Sessions: Cur"'
+
+
+def test_a_name_opens_to_details(chromium, url):
+    chromium.look(1500, 900)
+    chromium.goto(url)
+    assert not visible(chromium, "#p2 details dl")
+    chromium.click("#p2 summary")
+    assert visible(chromium, "#p2 details dl")
+    assert "172.16.10.102:30080" in chromium.run("document.querySelector('#p2 details dl').innerText")
+
+
+def test_a_server_is_set_to_maint_and_ready_by_the_form(chromium, url, world):
+    web1 = world.backends[0].by_name["web1"]
+    chromium.complaints.clear()
+    chromium.look(1500, 900)
+    chromium.goto(url)
+    for action, status in (("maint", "MAINT"), ("ready", "UP 1/3")):  # up again, but its next failed check counts
+        chromium.click('#p2 input[value="web1"]')
+        chromium.run(f"document.querySelector('#p2 select').value = '{action}'")
+        chromium.click("#p2 button", loads=True)
+        assert web1.status == status
+        assert chromium.run("location.href").endswith("/stats;st=DONE")
+        assert chromium.run("document.querySelector('.message').innerText").startswith("Done.")
+        assert status in chromium.run("document.querySelector('#p2 tbody tr').innerText")
+    assert chromium.complaints == []
+
+
+def test_one_box_chooses_all_servers_of_its_backend(chromium, url):
+    chromium.look(1500, 900)
+    chromium.goto(url)
+    chromium.click("#p2 .all")
+    assert chromium.run("document.querySelectorAll('#p2 input[name=s]:checked').length") == 7
+    assert chromium.run("document.querySelectorAll('#p3 input[name=s]:checked').length") == 0
+
+
+def test_the_scope_form_filters(chromium, url):
+    chromium.look(1500, 900)
+    chromium.goto(f"{url};norefresh")
+    chromium.run("document.querySelector('input[name=scope]').value = 'db'")
+    before = chromium.run("document.querySelectorAll('section').length")
+    chromium.click_submit("nav form")
+    assert (before, chromium.run("document.querySelectorAll('section').length")) == (6, 2)
+    assert chromium.run("location.href").endswith("/stats;norefresh?scope=db")
+
+
+def test_the_page_refreshes_itself_unless_a_box_is_ticked(chromium, world):
+    quick = replace(PAGE, refresh=1.0, auth=())
+    with serve(StatsPageHandler(quick, world, admin=[lambda x: True])) as base:
+        chromium.look(1500, 900)
+        chromium.goto(f"{base}/stats")
+        chromium.run("window.mark = 1")
+        chromium.wait_reload()
+        assert chromium.run("window.mark") is None
+        chromium.click('#p2 input[value="web1"]')
+        chromium.run("window.mark = 1")
+        assert chromium.run_later("window.mark", 2500) == 1
+        chromium.goto("about:blank")
+
+
+# ---------------------------------------------------------------------------------------------- beside the real HAProxy
+
+BODIES = [
+    "s=s1&action=maint&b=app", "s=s1&action=ready&b=app", "s=s1&action=ready&b=%23{id}", "s=nobody&action=ready&b=app",
+    "s=s1&s=nobody&action=drain&b=app", "s=s1&s=s1&action=ready&b=app", "s=s1&action=explode&b=app",
+    "s=s1&action=ready&b=nobody", "s=s1&action=ready&b=fe", "action=ready&b=app", "", "s=s1&action=stop&b=app",
+    "b=app&s=s1&action=start", "s=s1&action=disable&b=app", "s=s1&action=enable&b=app", "s=s1&action=dhlth&b=app",
+    "s=s1&action=ehlth&b=app", "s=s1&action=hrunn&b=app", "s=s1&action=hnolb&b=app", "s=s1&action=hdown&b=app",
+    "s=s1&action=hrunn&b=app", "s=s1&action=shutdown&b=app",
+]  # fmt: skip
+
+
+class NoRedirect(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, *_args: object) -> None:
+        return None
+
+
+def test_forms_are_answered_as_haproxy_answers_them(tmp_path):
+    port = free_port()
+    config = f"""
+defaults
+    mode http
+    timeout client 5s
+    timeout server 5s
+    timeout connect 1s
+frontend fe
+    bind 127.0.0.1:{free_port()}
+backend app
+    server s1 127.0.0.1:{free_port()} check inter 60s
+listen stats
+    bind 127.0.0.1:{port}
+    stats enable
+    stats uri /stats
+    stats admin if TRUE
+"""
+    opener = urllib.request.build_opener(NoRedirect)
+    world = demo_world()
+    app = type(world.backends[0])(_twin())
+    world.backends = [app]
+    world.frontends = []
+    ours = StatsPageHandler(StatsPage(uri="/stats"), world, admin=[lambda x: True])
+    answers = {}
+    with haproxy(tmp_path, config, port):
+        for options in ("", ";up;norefresh?scope=app"):
+            for body in BODIES:
+                target = f"/stats{options}"
+                sent = urllib.request.Request(f"http://127.0.0.1:{port}{target}", body.format(id=2).encode())
+                with pytest.raises(urllib.error.HTTPError) as caught:
+                    opener.open(sent, timeout=5)
+                theirs = caught.value.code, caught.value.headers["location"]
+                caught.value.close()
+                reply = ours.handle(request("POST", target), body.format(id=1).encode())
+                if theirs != (reply.status, header(reply, "location")):
+                    answers[target, body] = theirs, header(reply, "location")
+    assert answers == {}
+
+
+def _twin():
+    from pylb.config import model
+
+    return model.Backend(name="app", mode="http", servers=(
+        model.Server("s1", model.Address(host="127.0.0.1", port=1), check=model.ServerCheck()),
+    ))  # fmt: skip
