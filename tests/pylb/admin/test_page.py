@@ -191,7 +191,9 @@ def test_result_codes(body, code):
 
 
 def test_the_redirect_keeps_options_and_scope():
-    reply = post("s=web1&action=ready&b=web", "/stats;up;norefresh;st=PART?scope=w%26b%0d%0aX")
+    page = handler(replace(PAGE, refresh=5.0), admin=ADMIN)
+    target = "/stats;up;norefresh;st=PART?scope=w%26b%0d%0aX"
+    reply = page.handle(request("POST", target), b"s=web1&action=ready&b=web")
     assert header(reply, "location") == "/stats;st=DONE;up;norefresh?scope=w%26b%0D%0AX"
 
 
