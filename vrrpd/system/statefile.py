@@ -61,7 +61,9 @@ class StateFile:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             self._lock.seek(0)
-            raise AlreadyRunning(f"vrrpd is already running (pid {self._lock.read().strip()})") from None
+            holder = self._lock.read().strip()
+            self._lock.close()
+            raise AlreadyRunning(f"vrrpd is already running (pid {holder}, state in {directory})") from None
         self.former = self._read_former()
         self._slots: dict[str, int] = {}
         self._lock.truncate(0)
