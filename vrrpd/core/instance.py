@@ -31,7 +31,7 @@ Section numbers are those of RFC 9568; RFC 3768 has the same machine in its sect
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING
 
@@ -55,22 +55,19 @@ from vrrpd.core.actions import (
     Notify,
     RemoveAddresses,
     RemoveRoutes,
-    SendAdvert,
     State,
 )
 from vrrpd.core.announcer import Announcer
 from vrrpd.core.counters import Counters
-from vrrpd.core.floods import Floods
-from vrrpd.core.outgoing import writer_for
-from vrrpd.core.peers import DRIFT, Mismatch, Mismatches, Rival
+from vrrpd.core.outgoing import Outbox
+from vrrpd.core.peers import Mismatches, Rival, watch_rival
 from vrrpd.core.priority import Priority, Result
-from vrrpd.core.sequence import SequenceCounter
+from vrrpd.core.reception import Reception
+from vrrpd.core.reload import moved
 from vrrpd.core.timers import NEVER, late_limit, master_down_interval, skew_time
 from vrrpd.packet.advert import Advert, Coverage
-from vrrpd.packet.check import AdvertChecker
 from vrrpd.packet.datagram import Datagram
-from vrrpd.packet.output import AdvertWriter
-from vrrpd.packet.refusal import Reason, Refusal
+from vrrpd.packet.refusal import Refusal
 
 if TYPE_CHECKING:
     from vrrpd.core.group import Group
@@ -112,14 +109,10 @@ class Instance:
         self.link = LinkState()
         self.group: Group | None = None
         self.state_since = 0.0
-        self.sequence = SequenceCounter(sequence)
-        self._packet_id = 0
+        self._outbox = Outbox(settings.name, sequence)
         self._group_tracks: tuple[Track, ...] = ()
         self._priority = Priority(settings.priority, settings.tracks)
-        self._checker = AdvertChecker(settings)
-        self._writer: AdvertWriter | None = None
-        self._old_peers: frozenset[Address] = frozenset()
-        self._floods = Floods()
+        self._reception = Reception(settings, self.counters, self.mismatches)
         self._announcer = Announcer(settings.garp)
         self._master_interval = settings.advert_int
         self._timer = NEVER
@@ -347,7 +340,7 @@ class Instance:
         actions.append(self._log(Level.INFO, text))
         if not self.settings.lower_prio_no_advert:
             if advert.sequence is not None:
-                self.sequence.next()
+                self._outbox.sequence.next()
                 actions.append(self._log(Level.INFO, "IPSEC-AH : Syncing seq_num - Increment seq"))
             actions.append(self._advertise(now))
         actions += self._announce(self._announcer.heard_lower(now))
@@ -381,17 +374,9 @@ class Instance:
         return self._stand_back(advert, now, text)
 
     def _note_rival(self, advert: Advert, now: float) -> Actions:
-        rival = self.rival
-        if rival is None or rival.address != advert.source:
-            self.rival = Rival(advert.source, advert.priority, now, now)
-            self.counters.split_brains += rival is None
-            text = f"split brain: {advert.source} is master too, priority {advert.priority}"
-            return [self._log(Level.WARNING, text)]
-        was_deaf = rival.deaf
-        rival.adverts, rival.last, rival.priority = rival.adverts + 1, now, advert.priority
-        if rival.deaf and not was_deaf:
-            return [self._log(Level.WARNING, f"split brain: {advert.source} does not hear our adverts")]
-        return []
+        self.counters.split_brains += self.rival is None
+        self.rival, news = watch_rival(self.rival, advert, now)
+        return [self._log(Level.WARNING, f"split brain: {news}")] if news else []
 
     def _rival_gone(self, now: float) -> Actions:
         if self.rival is None or now < self.rival.last + self._master_down_interval():
@@ -450,24 +435,20 @@ class Instance:
 
     def packet_received(self, datagram: Datagram, now: float) -> Actions:
         """A packet for this virtual router; whatever is in it, nothing is raised."""
-        if datagram.source == self.source:
-            self.counters.refused[Reason.OWN] += 1
-            return []
-        try:
-            advert = self._checker.check(datagram, self.sequence.value, datagram.source == self.master)
-        except Refusal as refusal:
-            return self._refused(refusal, datagram, now)
-        self.mismatches.accepted(datagram.source)
-        if advert.coverage is Coverage.OLD_UNICAST and datagram.source not in self._old_peers:
-            self._old_peers |= {datagram.source}
-            self._rebuild()
-        return self.advert_received(advert, now)
+        taken = self._reception.take(
+            datagram, now, self.source, self._outbox.sequence.value, datagram.source == self.master
+        )
+        if isinstance(taken, Refusal):
+            return self._refused(taken, datagram, now)
+        if taken.coverage is Coverage.OLD_UNICAST:
+            self._outbox.speaks_old(datagram.source, self.settings, self.source)
+        return self.advert_received(taken, now)
 
     def advert_received(self, advert: Advert, now: float) -> Actions:
         """A packet that passed every test."""
         self.counters.adverts_received += 1
         if advert.sequence is not None:
-            self.sequence.accepted(advert.sequence)
+            self._outbox.sequence.accepted(advert.sequence)
         if self.state is State.BACKUP:
             return self._backup_received(advert, now)
         if self.state is State.MASTER:
@@ -575,36 +556,19 @@ class Instance:
         return [*actions, self._notify(event)]
 
     def reload(self, settings: InstanceSettings, now: float) -> Actions:
-        """New settings for a running instance (see `needs_restart`); a master stays a master."""
+        """New settings for a running instance (unless `reload.needs_restart`); a master stays a master."""
         old, before, skew = self.settings, self.effective_priority, self._skew_time()
         self.settings = settings
         self._announcer.garp = settings.garp
         self._priority.replace(settings.priority, settings.tracks + self._group_tracks)
-        self._checker = AdvertChecker(settings)
+        self._reception.expect(settings)
         self._rebuild()
         if self.state is not State.BACKUP or settings.version == 2:
             self._master_interval = settings.advert_int
-        actions = self._move_addresses(old) if self.state is State.MASTER else []
+        actions = moved(old, settings) if self.state is State.MASTER else []
         if old != settings and self.state is State.MASTER and not self.abdicating:
             actions.insert(0, self._advertise(now))
         return actions + self._priority_changed(before, skew, now) + self.reconsider(now)
-
-    def _move_addresses(self, old: InstanceSettings) -> Actions:
-        new = self.settings
-        actions: Actions = []
-        if (old.routes, old.rules) != (new.routes, new.rules):
-            actions.append(RemoveRoutes(self.name, old.routes, old.rules))
-        gone = tuple(v for v in old.all_addresses if v not in new.all_addresses)
-        added = tuple(v for v in new.all_addresses if v not in old.all_addresses)
-        if gone:
-            actions.append(RemoveAddresses(self.name, gone))
-        if added:
-            actions.append(AddAddresses(self.name, added))
-        if (old.routes, old.rules) != (new.routes, new.rules):
-            actions.append(AddRoutes(self.name, new.routes, new.rules))
-        if added:
-            actions.append(Announce(self.name, added, new.garp.master_repeat))
-        return actions
 
     def join(self, group: Group, tracks: tuple[Track, ...]) -> None:
         """Belong to a sync group, whose tracks count here too."""
@@ -614,20 +578,11 @@ class Instance:
     # Refused packets: nothing below touches a timer of the state machine
 
     def _refused(self, refusal: Refusal, datagram: Datagram, now: float) -> Actions:
-        reason = refusal.reason
-        self.counters.refused[reason] += 1
         if refusal.sequence is not None:
-            self.sequence.accepted(refusal.sequence)
-        if reason in DRIFT:
-            self.mismatches.note(datagram.source, Mismatch(reason, refusal.text, now))
-        actions: Actions = []
-        if refusal.advert is not None:
-            actions += self._stale(refusal.advert, now)
-        held_back = self._floods.hit(reason, now)
-        if held_back is not None:
-            more = f" ({held_back} more like it were not logged)" if held_back else ""
-            actions.append(self._log(Level.WARNING, f"{refusal.text} (from {datagram.source}){more}"))
-        return actions
+            self._outbox.sequence.accepted(refusal.sequence)
+        actions = self._stale(refusal.advert, now) if refusal.advert is not None else []
+        line = self._reception.line(refusal, datagram.source, now)
+        return actions if line is None else [*actions, self._log(Level.WARNING, line)]
 
     def _stale(self, advert: Advert, now: float) -> Actions:
         """Proved to be from a member, but not new: a replay, or a node whose counter is behind after a restart.
@@ -656,8 +611,7 @@ class Instance:
 
     def _rebuild(self) -> None:
         """What the adverts are made of has changed."""
-        source = self.source
-        self._writer = None if source is None else writer_for(self.settings, source, self._old_peers)
+        self._outbox.rebuild(self.settings, self.source)
 
     def _advertise(self, now: float) -> Action:
         """An advert with our priority, which ends an abdication; the next is due one interval later."""
@@ -666,14 +620,14 @@ class Instance:
         return self._send(self.effective_priority)
 
     def _send(self, priority: int) -> Action:
-        if self._writer is None:
+        action = self._outbox.advert(priority)
+        if action is None:
             return self._log(Level.ERROR, "cannot send an advert without a source address")
-        self._packet_id = self._packet_id % 0xFFFF + 1
         self.counters.adverts_sent += 1
-        return SendAdvert(self.name, priority, self._writer.packets(priority, self._packet_id, self.sequence.next()))
+        return action
 
     def _farewell(self, now: float) -> Actions:
-        if self._writer is None:
+        if not self._outbox.ready:
             return []
         self.counters.priority_zero_sent += 1
         return [self._send(0), self._log(Level.DEBUG, "sent 0 priority")]
@@ -699,22 +653,3 @@ class Instance:
     def _late(self, late: float) -> Action:
         self.counters.late_timers += 1
         return self._log(Level.WARNING, f"A thread timer expired {late:.6f} seconds ago")
-
-
-def needs_restart(old: InstanceSettings, new: InstanceSettings) -> bool:
-    """Whether a reload has to stop the old instance and start a new one: what its sockets or its identity rest on."""
-
-    def ground(settings: InstanceSettings) -> InstanceSettings:
-        return replace(
-            InstanceSettings(settings.name, settings.virtual_router_id, settings.interface),
-            version=settings.version,
-            vmac=settings.vmac,
-            vrf=settings.vrf,
-            multicast_group=settings.multicast_group,
-            unicast_ttl=settings.unicast_ttl,
-            source=settings.source,
-            authentication=settings.authentication,
-        )
-
-    unicast = bool(old.unicast_peers) != bool(new.unicast_peers)
-    return unicast or old.family != new.family or ground(old) != ground(new)

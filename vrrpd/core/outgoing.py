@@ -1,8 +1,13 @@
-"""From an instance's settings to the writer of its adverts."""
+"""What an instance sends: its adverts, from its settings to numbered packets.
+
+The writer is rebuilt only when the settings or the source address change; per advert only id, number and priority do.
+"""
 
 from __future__ import annotations
 
 from vrrpd.config.model import GROUP_4, GROUP_6, Address, InstanceSettings
+from vrrpd.core.actions import SendAdvert
+from vrrpd.core.sequence import SequenceCounter
 from vrrpd.packet.advert import Advert, Coverage
 from vrrpd.packet.output import AdvertWriter, auth_fields
 
@@ -46,3 +51,37 @@ def writer_for(settings: InstanceSettings, source: Address, old_peers: frozenset
         key if auth_type == 2 else None,
         old_peers,
     )
+
+
+class Outbox:
+    """The sending side of one instance: IP ids, AH numbers, and the bytes between."""
+
+    def __init__(self, name: str, sequence: int) -> None:
+        self.sequence = SequenceCounter(sequence)
+        self._name = name
+        self._packet_id = 0
+        self._writer: AdvertWriter | None = None
+        self._old_peers: frozenset[Address] = frozenset()
+
+    @property
+    def ready(self) -> bool:
+        """Whether there is a source address to send from."""
+        return self._writer is not None
+
+    def rebuild(self, settings: InstanceSettings, source: Address | None) -> None:
+        """What the adverts are made of has changed."""
+        self._writer = None if source is None else writer_for(settings, source, self._old_peers)
+
+    def speaks_old(self, peer: Address, settings: InstanceSettings, source: Address | None) -> None:
+        """`peer` was seen to use the old unicast checksum, so it gets it too."""
+        if peer not in self._old_peers:
+            self._old_peers |= {peer}
+            self.rebuild(settings, source)
+
+    def advert(self, priority: int) -> SendAdvert | None:
+        """The next advert; None without a source address."""
+        if self._writer is None:
+            return None
+        self._packet_id = self._packet_id % 0xFFFF + 1
+        packets = self._writer.packets(priority, self._packet_id, self.sequence.next())
+        return SendAdvert(self._name, priority, packets)

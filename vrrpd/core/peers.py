@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from vrrpd.config.model import Address
+from vrrpd.packet.advert import Advert
 from vrrpd.packet.refusal import Reason
 
 # Refusals that a rightly meant advert of a differently configured node gets.
@@ -41,6 +42,16 @@ class Rival:
     def deaf(self) -> bool:
         """It goes on after several of our adverts: nothing of ours reaches it."""
         return self.adverts > UNHEARD_AFTER
+
+
+def watch_rival(rival: Rival | None, advert: Advert, now: float) -> tuple[Rival, str]:
+    """The other master after one more advert of it, and what is new about it, if anything."""
+    if rival is None or rival.address != advert.source:
+        news = f"{advert.source} is master too, priority {advert.priority}"
+        return Rival(advert.source, advert.priority, now, now), news
+    was_deaf = rival.deaf
+    rival.adverts, rival.last, rival.priority = rival.adverts + 1, now, advert.priority
+    return rival, f"{advert.source} does not hear our adverts" if rival.deaf and not was_deaf else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,8 @@ from network import VIP, VIP_6, Network, settings
 
 from vrrpd.config.model import Authentication, Garp, Track, TrackKind, UnicastPeer, VirtualAddress
 from vrrpd.core.actions import AddAddresses, Announce, Event, Log, Notify, RemoveAddresses, SendAdvert, State
-from vrrpd.core.instance import Instance, LinkState, needs_restart
+from vrrpd.core.instance import Instance, LinkState
+from vrrpd.core.reload import needs_restart
 from vrrpd.core.snapshot import snapshot
 from vrrpd.packet.advert import Advert, decode
 from vrrpd.packet.datagram import Datagram, from_ipv4
