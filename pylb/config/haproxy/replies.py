@@ -33,10 +33,13 @@ def _read_errorfile(draft: ProxyDraft, line: Line) -> None:
 
 
 def _redirect(code_of_redirect: str) -> Callable[[ProxyDraft, Line], None]:
+    """errorloc: the answer is a redirect, which must not be kept for the next time."""
+
     def read(draft: ProxyDraft, line: Line) -> None:
         code = line.value(status, "a status and a URL")
         where = line.value(text, "a URL").replace("%", "%%")
-        rule = Rule("redirect", ("location", where, "code", code_of_redirect), at=line.at)
+        words = ("status", code_of_redirect, "hdr", "Location", where, "hdr", "Cache-Control", "no-cache")
+        rule = Rule("return", words, at=line.at)
         draft.error_files[code] = ErrorFile(code, reply=rule, at=line.at)
 
     return read

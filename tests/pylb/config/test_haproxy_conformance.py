@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 from haproxy_corpus import CONTEXTS, DIFFERENT, entries
-from haproxy_tools import errors
+from haproxy_tools import errors, read
 from support import require_program, skip_or_fail
 
+from pylb.config import toml
 from pylb.config.haproxy.listing import keywords
 
 ENTRIES = entries()
@@ -28,6 +29,13 @@ def test_every_line_of_the_corpus_is_accepted_or_refused_as_it_says():
         if accepted == bool(found):
             wrong.append((line, found))
     assert wrong == []
+
+
+def test_every_accepted_line_can_be_converted_to_toml_and_means_the_same():
+    for accepted, line, text in ENTRIES:
+        if accepted:
+            config = read(text, PATH=PATH)
+            assert toml.read(toml.write(config), env={}) == config, line
 
 
 def test_every_exception_is_still_one():

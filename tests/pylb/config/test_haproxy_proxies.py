@@ -302,7 +302,7 @@ def test_answers_of_our_own_by_status():
     files = {e.status: (e.path, e.reply) for e in config.frontends[0].error_files}
     assert files[404] == ("/e/404.http", None)
     assert files[503] == ("/own/503.http", None)
-    assert files[500][1] == Rule("redirect", ("location", "http://x/100%%", "code", "303"))
+    assert files[500][1].args[:5] == ("status", "303", "hdr", "Location", "http://x/100%%")
     assert files[403][1] == Rule("return", ("status", "403", "content-type", "text/plain", "string", "go away"))
     assert 'unknown http-errors section "nosuch"' in errors("backend b\n errorfiles nosuch\n")[0]
     assert "no file for status 404" in errors("http-errors a\nbackend b\n errorfiles a 404\n")[0]
