@@ -110,10 +110,9 @@ def response_framing(head: ResponseHead, request_method: bytes, status: int) -> 
     if request_method == b"CONNECT" and 200 <= status < 300:  # RFC 9110 9.3.6: to be ignored, even malformed ones
         head.drop_framing()
         return TUNNELLED
-    suspect = False
-    if head.coding_field is not None:
-        suspect = _check_response_coding(head)
-    length = -1 if head.length_field is None or head.coding_field is not None else _content_length(head, 502)
+    # Both are judged even where they have no meaning: what is malformed is not passed on.
+    length = -1 if head.length_field is None else _content_length(head, 502)
+    suspect = head.coding_field is not None and _check_response_coding(head)
     if status < 200 or status == 204:
         if head.length_field is not None or head.coding_field is not None:
             head.drop_framing()

@@ -86,6 +86,10 @@ def test_from_servers_transfer_encoding_wins_and_the_connection_is_not_used_agai
     assert not framing.reusable
     assert head.fields() == [(b"Transfer-Encoding", b"chunked")]
     assert of_response(b"Transfer-Encoding: chunked").reusable
+    head = response(b"Content-Length: 5, 5", b"Transfer-Encoding: Chunked")
+    assert response_framing(head, b"GET", 200) == Framing(CHUNKED)
+    assert head.fields() == [(b"Transfer-Encoding", b"chunked")]
+    assert refusal(of_response, b"Transfer-Encoding: chunked", b"Content-Length: +5") == 502
 
 
 @pytest.mark.parametrize(

@@ -137,6 +137,12 @@ def test_what_h11_refuses_as_a_response_we_refuse(data, method):
     judge_response(data, method)
 
 
+def as_h11_shows(head):
+    """Names in lower case, and the value of Transfer-Encoding too."""
+    pairs = [(name.lower(), value) for name, value in head.fields()]
+    return [(name, value.lower() if name == b"transfer-encoding" else value) for name, value in pairs]
+
+
 def forward(data: bytes, keep_upgrade: bool) -> None:
     """What we send on for `data` is read by h11 as exactly the message that we hold."""
     conversation = Conversation()
@@ -157,7 +163,7 @@ def forward(data: bytes, keep_upgrade: bool) -> None:
     message = read_h11(wire)
     assert isinstance(message, Message) and message.complete, (data, wire, message)
     assert message.line == (head.method, head.uri)
-    assert message.fields == [(name.lower(), value) for name, value in head.fields()]
+    assert message.fields == as_h11_shows(head)
     assert message.body == conversation.body
     again = Conversation()
     again.feed(wire)  # and by ourselves: nothing that we send would be refused by the next pylb
@@ -185,7 +191,7 @@ def test_responses_that_we_forward_h11_reads_the_same_way(data, method):
     message = read_h11(head.serialise() + conversation.body, method)
     assert isinstance(message, Message)
     assert message.line == (head.status, head.reason)
-    assert message.fields == [(name.lower(), value) for name, value in head.fields()]
+    assert message.fields == as_h11_shows(head)
     assert message.body == conversation.body
 
 
