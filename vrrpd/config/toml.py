@@ -15,10 +15,11 @@ from __future__ import annotations
 import re
 import shlex
 import tomllib
+import types
 from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -176,6 +177,7 @@ class _Reader:
             known |= {"user", "group"} if kind is TrackScript else set()
             self._unknown((*path, key), f"a key of [{'.'.join(map(str, path))}]", tuple(known))
             del table[key]
+        self._check_types(kind, path, table)
         if "at" in names:
             given["at"] = self.positions.key(path)
         try:
@@ -183,6 +185,17 @@ class _Reader:
         except ValidationError as error:
             self._invalid(error, path)
             return None
+
+    def _check_types(self, kind: type[Any], path: KeyPath, table: Table) -> None:
+        """pydantic takes "100" and true for numbers; a file that says so is rather mistaken."""
+        hints = get_type_hints(kind)
+        for key in list(table):
+            wanted, value = _plain_types(hints[key]), table[key]
+            if not isinstance(value, str | bool) or type(value) in wanted or not wanted <= {int, float, bool}:
+                continue
+            what = "true or false" if wanted == {bool} else "a number"
+            self._error((*path, key), f'"{key}" has to be {what}, not {_written(value)}')
+            del table[key]
 
     def _invalid(self, error: ValidationError, path: KeyPath) -> None:
         for one in error.errors(include_url=False):
@@ -381,6 +394,17 @@ class _Reader:
 def _is_branch(part: str | int) -> bool:
     """Parts of pydantic's place that name a branch of a union and no key."""
     return isinstance(part, str) and (part.startswith(("literal[", "is-", "function-")) or part in _BRANCHES)
+
+
+def _plain_types(hint: Any) -> set[Any]:
+    """The types in a union, None left out; a Literal counts as itself."""
+    if isinstance(hint, types.UnionType):
+        return {one for part in get_args(hint) for one in _plain_types(part)}
+    return set() if hint is type(None) else {hint}
+
+
+def _written(value: str | bool) -> str:
+    return f'"{value}"' if isinstance(value, str) else str(value).lower()
 
 
 _BRANCHES = frozenset({"int", "str", "float", "bool", "ipv4address", "ipv6address", "ipv4network", "ipv6network"})

@@ -26,7 +26,9 @@ wants to be called.  Invariants:
 - While abdicating a master is silent but keeps its addresses, as nobody else has them yet: whoever answers with a
   better advert takes them like any other preemption, and if nobody does within our own skew time we go on as before.
 
-Section numbers are those of RFC 9568; RFC 3768 has the same machine in its section 6.4.
+Section numbers are those of RFC 9568; RFC 3768 has the same machine in its section 6.4.  The file is longer than
+others here because a transition that stands elsewhere is one that a reader misses; what needs no state (judging
+packets, building them, what a reload moves) is in reception.py, outgoing.py and reload.py.
 """
 
 from __future__ import annotations
@@ -186,10 +188,11 @@ class Instance:
         actions: Actions = []
         if not resume:
             actions += [self._log(Level.DEBUG, "removing VIPs."), *self._withdraw()]
-        return actions + self._enter(now, resume=resume, first=True)
+        return actions + self._enter(now, resume)
 
-    def _enter(self, now: float, resume: bool = False, first: bool = False) -> Actions:
+    def _enter(self, now: float, resume: bool = False) -> Actions:
         """From INIT or FAULT into whatever state is right."""
+        first = self.state is State.INIT
         if self._blocked():
             return self._into_fault(now, first) if self.state is not State.FAULT else []
         if self._priority.waiting:
@@ -374,6 +377,8 @@ class Instance:
         return self._stand_back(advert, now, text)
 
     def _note_rival(self, advert: Advert, now: float) -> Actions:
+        if now - self.state_since < self.settings.advert_int:
+            return []  # adverts that crossed at an election; the other has had no chance to hear us
         self.counters.split_brains += self.rival is None
         self.rival, news = watch_rival(self.rival, advert, now)
         return [self._log(Level.WARNING, f"split brain: {news}")] if news else []

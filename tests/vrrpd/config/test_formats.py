@@ -33,6 +33,13 @@ def test_the_examples_of_both_formats_tell_of_one_virtual_router():
     assert ours.abdicate and not theirs.abdicate
 
 
+@pytest.mark.parametrize("path", [*sorted((ROOT / "configs").glob("keepalived*.conf")), ROOT / "configs/vrrpd.toml"])
+def test_the_examples_have_no_findings_but_hints(path):
+    reader = toml if path.suffix == ".toml" else keepalived
+    findings = check.check(reader.load(str(path)).config, find_program=lambda name: name)
+    assert {finding.code for finding in findings} == {"weak-authentication"}
+
+
 def loads(text: str):
     return toml.loads(text.encode(), "vrrpd.toml").config
 
@@ -80,7 +87,10 @@ def test_the_better_ways_are_on_by_default():
     [
         (INSTANCE + "prioriti = 5\n", 5, 1, '"prioriti" is not a key', '"priority"'),
         (INSTANCE + "priority = 300\n", 5, 12, "less than or equal to 255", ""),
-        (INSTANCE + 'priority = "high"\n', 5, 12, "valid integer", ""),
+        (INSTANCE + 'priority = "high"\n', 5, 12, "a number, not", ""),
+        (INSTANCE + 'priority = "100"\n', 5, 12, 'has to be a number, not "100"', ""),
+        (INSTANCE + "advert_int = true\n", 5, 14, "has to be a number, not true", ""),
+        (INSTANCE + 'preempt = "no"\n', 5, 11, "has to be true or false", ""),
         (INSTANCE + "garp = {master_repeat = 0}\n", 5, 25, "greater than or equal to 1", ""),
         (INSTANCE + 'track_scripts = ["nosuch"]\n', 5, 18, 'no script "nosuch"', ""),
         ('[instance.V]\ninterface = "eth0"\n', 1, 11, 'has no "virtual_router_id"', ""),
