@@ -41,6 +41,8 @@ def admin_socket_open(config: Config) -> Iterator[Finding]:
 
 def why_guessable(user: str, password: str) -> str | None:
     """Why a password is no obstacle, or None."""
+    if not password:
+        return "is empty"
     lower = password.lower()
     if lower in COMMON_PASSWORDS or (lower.isdigit() and lower in "01234567890"):
         return "is one of the first that are tried"

@@ -1,0 +1,5 @@
+"""`python -m pylb`"""
+
+from pylb.cli import main
+
+raise SystemExit(main())
