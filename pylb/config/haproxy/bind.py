@@ -170,7 +170,7 @@ _KERNEL = "the kernel's default is used"
 BIND_OPTIONS: Table[BindDraft] = Table(
     [
         Keyword("accept-proxy", constant("accept_proxy", True)),
-        Keyword("alpn", read_alpn),
+        Keyword("alpn", read_alpn, note="h2 is left out with a warning"),
         Keyword("backlog", put("backlog", integer(0))),
         Keyword("ca-file", put_tls("ca_file", text)),
         Keyword("ciphers", put_tls("ciphers", text)),
@@ -187,7 +187,7 @@ BIND_OPTIONS: Table[BindDraft] = Table(
         Keyword("mode", put("mode", octal)),
         Keyword("name", put("name", text)),
         Keyword("no-tls-tickets", tls_constant("tickets", False)),
-        Keyword("proto", read_proto),
+        Keyword("proto", read_proto, note="h1 and none alone"),
         Keyword("ssl", _read_ssl),
         Keyword("strict-sni", tls_constant("strict_sni", True)),
         Keyword("tfo", constant("tfo", True)),

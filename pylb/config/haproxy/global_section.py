@@ -9,7 +9,7 @@ from typing import Any
 from pylb.config.haproxy.bind import BindDraft, read_options, read_stats_socket, tls_fields, tls_version_keywords
 from pylb.config.haproxy.global_words import IGNORED, UNSUPPORTED
 from pylb.config.haproxy.keywords import Keyword, Line, Refusal, Table
-from pylb.config.haproxy.logs import read_global_log
+from pylb.config.haproxy.logs import LOG_NOTE, read_global_log
 from pylb.config.haproxy.scalars import (
     Draft,
     choice,
@@ -182,12 +182,12 @@ _SUPPORTED: list[Keyword[GlobalDraft]] = [
     Keyword("chroot", put("chroot", text)),
     Keyword("crt-base", put("crt_base", text)),
     Keyword("daemon", constant("daemon", True)),
-    Keyword("default-path", _read_default_path),
+    Keyword("default-path", _read_default_path, note="current alone"),
     Keyword("description", _read_text_of_all("description")),
     Keyword("gid", put("gid", integer(0))),
     Keyword("group", put("group", text)),
     Keyword("hard-stop-after", put("hard_stop_after", duration())),
-    Keyword("log", read_global_log, negatable=True),
+    Keyword("log", read_global_log, negatable=True, note=LOG_NOTE),
     Keyword("log-send-hostname", _read_log_send_hostname),
     Keyword("log-tag", put("log_tag", text)),
     Keyword("maxconn", put("maxconn", integer(0))),

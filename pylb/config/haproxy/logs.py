@@ -17,6 +17,8 @@ FACILITIES = (
 LEVELS = ("emerg", "alert", "crit", "err", "warning", "notice", "info", "debug")
 FORMATS = ("rfc3164", "rfc5424", "local", "priority", "short", "timed", "raw", "iso")
 
+LOG_NOTE = "no sample; to UDP, Unix sockets, stdout, stderr and descriptors"
+
 GLOBAL = "global"
 """Stands in a proxy's list of targets for those of the global section, until these are known."""
 

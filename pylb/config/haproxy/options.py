@@ -156,7 +156,7 @@ OPTIONS: list[Keyword[ProxyDraft]] = [
     ),
     *(Keyword(f"option {n}", None, "dflb", "removed", note) for n, note in _REMOVED.items()),
     Keyword("option forwardfor", _read_forwardfor, "dflb"),
-    Keyword("option http-restrict-req-hdr-names", _read_restrict, "dflb"),
+    Keyword("option http-restrict-req-hdr-names", _read_restrict, "dflb", note="preserve alone"),
     Keyword("option httpchk", read_httpchk, "dlb"),
     Keyword("option httplog", _read_httplog, "dfl"),
     Keyword("option redispatch", _read_redispatch, "dlb", negatable=True),

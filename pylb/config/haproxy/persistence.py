@@ -183,10 +183,10 @@ def stick_table(line: Line) -> StickTable:
 
 
 PERSISTENCE: list[Keyword[ProxyDraft]] = [
-    Keyword("balance", _read_balance, "dlb"),
-    Keyword("cookie", _read_cookie, "dflb"),
+    Keyword("balance", _read_balance, "dlb", note="no rdp-cookie, no check_post"),
+    Keyword("cookie", _read_cookie, "dflb", note="not dynamic; in a frontend without effect, as in HAProxy"),
     Keyword("hash-type", _read_hash_type, "dlb"),
-    Keyword("stick-table", read_stick_table, "flb", strict=True),
+    Keyword("stick-table", read_stick_table, "flb", strict=True, note="no peers, srvkey, write-to"),
     *(
         Keyword(f"stick {name}", None, "lb", "unsupported", "stick by cookie, or balance source")
         for name in ("match", "on", "store-request", "store-response")

@@ -17,7 +17,7 @@ from pylb.config.haproxy.checking import (
     read_tcp_send_binary,
 )
 from pylb.config.haproxy.keywords import Keyword, Line, Refusal, Table
-from pylb.config.haproxy.logs import read_proxy_log
+from pylb.config.haproxy.logs import LOG_NOTE, read_proxy_log
 from pylb.config.haproxy.options import OPTIONS, TIMEOUTS
 from pylb.config.haproxy.persistence import PERSISTENCE
 from pylb.config.haproxy.proxy import ProxyDraft
@@ -32,6 +32,9 @@ P = Callable[[ProxyDraft, Line], None]
 
 
 _TEMPLATE_COUNT = re.compile(r"[0-9]{1,4}(?:-[0-9]{1,4})?")
+
+
+_NO_SOCKS = "no via-socks4, no proto"
 
 
 def _read_bind(draft: ProxyDraft, line: Line) -> None:
@@ -131,7 +134,7 @@ _PLAIN: list[Keyword[ProxyDraft]] = [
     Keyword("http-reuse", put("http_reuse", choice("never", "safe", "aggressive", "always")), "dlb"),
     Keyword("id", _read_id, "flb"),
     Keyword("load-server-state-from-file", _read_load_state, "dlb"),
-    Keyword("log", read_proxy_log, "dflb", negatable=True),
+    Keyword("log", read_proxy_log, "dflb", negatable=True, note=LOG_NOTE),
     Keyword("log-format", _read_log_format, "dfl"),
     Keyword("log-tag", put("log_tag", text), "dflb"),
     Keyword("maxconn", put("maxconn", integer(0)), "dfl"),
@@ -141,18 +144,18 @@ _PLAIN: list[Keyword[ProxyDraft]] = [
     Keyword("retry-on", _read_retry_on, "dlb"),
     Keyword("server", _read_server, "lb", strict=True),
     Keyword("server-template", _read_template, "lb", strict=True),
-    Keyword("source", _read_source, "dlb"),
+    Keyword("source", _read_source, "dlb", note="an address; no usesrc, no interface"),
     Keyword("unique-id-format", put("unique_id_format", text), "dfl"),
     Keyword("unique-id-header", put("unique_id_header", text), "dfl"),
     Keyword("http-check comment", read_comment, "dlb"),
-    Keyword("http-check connect", read_connect, "dlb"),
+    Keyword("http-check connect", read_connect, "dlb", note=_NO_SOCKS),
     Keyword("http-check disable-on-404", read_disable_on_404, "dlb"),
-    Keyword("http-check expect", read_expect, "dlb"),
-    Keyword("http-check send", read_http_send, "dlb"),
+    Keyword("http-check expect", read_expect, "dlb", note="no string-lf, no status-code"),
+    Keyword("http-check send", read_http_send, "dlb", note="no uri-lf, no body-lf"),
     Keyword("http-check send-state", read_send_state, "dlb"),
     Keyword("tcp-check comment", read_comment, "dlb"),
-    Keyword("tcp-check connect", read_connect, "dlb"),
-    Keyword("tcp-check expect", read_expect, "dlb"),
+    Keyword("tcp-check connect", read_connect, "dlb", note=_NO_SOCKS),
+    Keyword("tcp-check expect", read_expect, "dlb", note="no string-lf, binary-lf, status-code"),
     Keyword("tcp-check send", read_tcp_send, "dlb"),
     Keyword("tcp-check send-binary", read_tcp_send_binary, "dlb"),
 ]
