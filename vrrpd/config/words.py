@@ -271,6 +271,8 @@ def rule(words: list[Word], report: Report) -> Rule | None:
     line = _Words(words, report)
     values: Values = {"at": words[0].at}
     _options(line, values, _RULE, "an option of a rule that vrrpd knows")
+    if "table" not in values and "action" not in values:
+        line.fail(words[0], "the rule says nothing to do", "write a table")
     if line.failed:
         return None
     for end in ("source", "to"):

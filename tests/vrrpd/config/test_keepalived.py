@@ -257,6 +257,7 @@ def test_tracks_with_weights_are_dropped_where_priorities_may_not_move(tmp_path)
             '"dev"',
         ),
         ("vrrp_script s {\nscript /bin/true x\n}\n", 2, 18, "has to be quoted", 'script "/bin/true x"'),
+        ("static_rules {\nfrom 10.0.0.0/8\n}\n", 2, 1, "says nothing to do", "table"),
         ('vrrp_script s {\nscript "/bin/true\n}\n', 2, 8, "never closed", ""),
         ("vrrp_script s {\nscript /bin/true\nweight 300\n}\n", 3, 8, "outside -253 to 253", ""),
     ],
