@@ -37,7 +37,7 @@ def page(
 ) -> bytes:
     """The whole page. `options`: those of the present address; `outcome`: the code of an action just done."""
     now = world.now()
-    wait = int(model.refresh or 0) if refreshes and may_act else 0
+    wait = max(1, int(model.refresh)) if model.refresh and refreshes and may_act else 0
     later = f'<noscript><meta http-equiv="refresh" content="{wait}"></noscript>' if wait else ""
     link = Links(model.uri, view, options, refreshes)
     parts = [
@@ -137,7 +137,7 @@ def _tools(model: StatsPage, link: Links) -> str:
         (link.toggle("no-maint", maint), "Show MAINT servers" if maint else "Hide MAINT servers"),
     ]
     if model.refresh:
-        word = "Stop refresh" if link.refreshes else f"Refresh every {int(model.refresh)} s"
+        word = "Stop refresh" if link.refreshes else f"Refresh every {max(1, int(model.refresh))} s"
         links.append((link.toggle("norefresh", not link.refreshes), word))
     links.append((link.here(""), "Refresh now"))
     for word, name in (("csv", "CSV"), ("json", "JSON"), ("prometheus", "Prometheus")):

@@ -1,7 +1,9 @@
 """Where log lines go: datagram sockets and inherited descriptors that take bytes at once or not at all.
 
-`send` never blocks and never raises OSError. What cannot be delivered now is dropped and counted: a log line is worth
-less than the request that is waiting behind it.
+`send` never blocks and never raises OSError. What cannot be delivered now is dropped, and the caller told: a log line
+is worth less than the request that is waiting behind it.
+
+All log targets of one address share a sink: one socket, and on a pipe no line in the middle of another.
 """
 
 from __future__ import annotations
@@ -31,10 +33,11 @@ class TargetError(ValueError):
 class Sink(Protocol):
     """Takes whole lines, newline included."""
 
-    dropped: int
+    def send(self, line: bytes) -> bool:
+        """Whether the line was taken."""
 
-    def send(self, line: bytes) -> None: ...
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """For good; what comes later is not taken. A second time does nothing."""
 
 
 def _not_open(line: bytes) -> int:
@@ -53,7 +56,7 @@ class DatagramSink:
     opened again.
     """
 
-    __slots__ = ("_address", "_clock", "_family", "_next_open", "_send", "_socket", "dropped")
+    __slots__ = ("_address", "_clock", "_family", "_next_open", "_send", "_socket")
 
     def __init__(self, family: int, address: SocketAddress, clock: Clock = time.monotonic) -> None:
         """`address` is numeric (or a path): no name is looked up here."""
@@ -63,31 +66,34 @@ class DatagramSink:
         self._socket: socket.socket | None = None
         self._send: Callable[[bytes], int] = _not_open
         self._next_open = 0.0
-        self.dropped = 0
         self._open()
 
-    def send(self, line: bytes) -> None:
-        """Hand one datagram to the kernel, or count it as dropped."""
+    def send(self, line: bytes) -> bool:
+        """Hand one datagram to the kernel; False when it is lost."""
         try:
             self._send(line)
         except BlockingIOError:
-            self.dropped += 1
+            return False
         except OSError as error:
-            self._send_again(line, keep=self._family != socket.AF_UNIX and isinstance(error, ConnectionRefusedError))
+            return self._send_again(
+                line, keep=self._family != socket.AF_UNIX and isinstance(error, ConnectionRefusedError)
+            )
+        return True
 
     def close(self) -> None:
-        """Close for good; what comes later is dropped."""
+        """Close for good."""
         self._forget()
         self._next_open = float("inf")
 
-    def _send_again(self, line: bytes, keep: bool) -> None:
+    def _send_again(self, line: bytes, keep: bool) -> bool:
         if not keep:
             self._forget()
             self._open()
         try:
             self._send(line)
         except OSError:
-            self.dropped += 1
+            return False
+        return True
 
     def _open(self) -> None:
         now = self._clock()
@@ -116,26 +122,24 @@ class StreamSink:
     meanwhile is dropped.
     """
 
-    __slots__ = ("_close", "_rest", "_write", "dropped")
+    __slots__ = ("_close", "_rest", "_write")
 
     def __init__(self, fd: int) -> None:
         """Raises TargetError when `fd` is not open."""
         self._write, self._close = _own_writer(fd)
         self._rest = b""
-        self.dropped = 0
 
-    def send(self, line: bytes) -> None:
-        """Write one line, or count it as dropped."""
+    def send(self, line: bytes) -> bool:
+        """Write one line; False when it is lost."""
         if self._rest and not self._finish():
-            self.dropped += 1
-            return
+            return False
         try:
             sent = self._write(line)
         except OSError:
-            self.dropped += 1
-            return
+            return False
         if sent < len(line):
             self._rest = line[sent:]
+        return True
 
     def close(self) -> None:
         """Close our copy; the descriptor we were given stays open."""

@@ -113,7 +113,7 @@ class StatsPageHandler:
     def _show(self, x: Context, asked: Asked) -> Reply:
         refresh: Headers = ()
         if self._model.refresh and asked.refresh:
-            refresh = ((b"refresh", str(int(self._model.refresh)).encode()),)
+            refresh = ((b"refresh", str(max(1, int(self._model.refresh))).encode()),)
         if asked.format in _FORMATS:
             content_type, render = _FORMATS[asked.format]
             return self._answer(200, content_type, render(self._world, asked.view), refresh)
@@ -169,7 +169,7 @@ class StatsPageHandler:
         return _reply(status, content_type, body, headers)
 
 
-def exporter(world: World) -> Step:
+def exporter(world: World) -> Callable[[Context], Reply]:
     """`http-request use-service prometheus-exporter`: all metrics, or, as HAProxy's exporter takes it, those of each
     `scope=` (global, frontend, backend, server); `no-maint` leaves out servers in maintenance."""
 

@@ -97,7 +97,7 @@ class Frame:
 class Target:
     """One `log` line, live: level filter, frame and sink."""
 
-    __slots__ = ("_frame", "_max_level", "_sink", "_strip")
+    __slots__ = ("_frame", "_max_level", "_sink", "dropped")
 
     def __init__(self, target: LogTarget, sink: Sink, host: str | None, tag: str, pid: int) -> None:
         # HAProxy's `len` leaves the newline out for datagrams that have a header, and counts it elsewhere.
@@ -105,16 +105,13 @@ class Target:
         self._frame = Frame(target, host, tag, pid, target.length - with_newline)
         self._max_level = LEVELS.index(target.level)
         self._sink = sink
+        self.dropped = 0
+        """Lines that could not be handed over."""
 
     def write(self, level: int, message: bytes, now: float) -> None:
         """Send, unless `level` is filtered out. Never blocks, never raises OSError."""
-        if level <= self._max_level:
-            self._sink.send(self._frame.line(level, message, now))
-
-    @property
-    def dropped(self) -> int:
-        """Lines that could not be handed over."""
-        return self._sink.dropped
+        if level <= self._max_level and not self._sink.send(self._frame.line(level, message, now)):
+            self.dropped += 1
 
     def close(self) -> None:
         """Close the sink; later lines are dropped."""
@@ -155,7 +152,7 @@ class Logger:
         return bool(self._targets)
 
     def close(self) -> None:
-        """Close all sockets."""
+        """Close all sinks, shared ones too."""
         for target in self._targets:
             target.close()
 
@@ -165,17 +162,25 @@ def make_logger(
     globals_: Global,
     log_tag: str | None = None,
     *,
+    sinks: dict[str, Sink] | None = None,
     pid: int | None = None,
     clock: Callable[[], float] = time.time,
 ) -> Logger:
     """The logger of a proxy with these `log` targets and its own `log-tag` (None: the global one).
 
-    Raises logsinks.TargetError for an address that cannot be understood or resolved; a syslog server that does not
-    listen (yet) is no error.
+    `sinks`, by address, are shared with the loggers made with the same dict before; new ones are added to it. Raises
+    logsinks.TargetError for an address that cannot be understood or resolved; a syslog server that does not listen
+    (yet) is no error.
     """
     host = globals_.log_send_hostname
     if host == "":
         host = socket.gethostname()
     tag = globals_.log_tag if log_tag is None else log_tag
     pid = os.getpid() if pid is None else pid
-    return Logger((Target(t, open_sink(t.address), host, tag, pid) for t in targets), clock)
+    shared = {} if sinks is None else sinks
+    made = []
+    for target in targets:
+        if target.address not in shared:
+            shared[target.address] = open_sink(target.address)
+        made.append(Target(target, shared[target.address], host, tag, pid))
+    return Logger(made, clock)

@@ -26,38 +26,67 @@ class FrontendView(Protocol):
 
 
 class World(Protocol):
-    """The process as a whole (process/worker.py)."""
+    """The process as a whole (process/balancer.py)."""
 
-    config: declared.Config
-    frontends: Sequence[FrontendView]
-    backends: Sequence[Backend]
-    started: float
-    started_wall: float
-    version: str
-    node: str
-    """`node`, or the host name."""
-    pid: int
-    workers: int
-    """Worker processes (HAProxy: nbthread)."""
-    maxconn: int
-    """The process's limit; 0: none."""
-    actconn: int
-    """Client connections now."""
-    cum_conn: int
-    """Client connections since the start."""
-    cum_req: int
-    conn_rate: Rate
-    """Client connections per second."""
-    sess_rate: Rate
-    ssl_rate: Rate
-    """TLS handshakes with clients per second."""
-    ssl_conns: int
-    """TLS connections now, both sides."""
-    cum_ssl_conns: int
-    listeners: int
-    stopping: bool
-    dropped_logs: int
+    @property
+    def config(self) -> declared.Config: ...
+    @property
+    def frontends(self) -> Sequence[FrontendView]: ...
+    @property
+    def backends(self) -> Sequence[Backend]: ...
+    @property
+    def started(self) -> float: ...
+    @property
+    def started_wall(self) -> float: ...
+    @property
+    def version(self) -> str: ...
+    @property
+    def node(self) -> str:
+        """`node`, or the host name."""
 
+    @property
+    def pid(self) -> int: ...
+    @property
+    def workers(self) -> int:
+        """Worker processes (HAProxy: nbthread)."""
+
+    @property
+    def maxconn(self) -> int:
+        """The process's limit; 0: none."""
+
+    @property
+    def actconn(self) -> int:
+        """Client connections now."""
+
+    @property
+    def cum_conn(self) -> int:
+        """Client connections since the start."""
+
+    @property
+    def cum_req(self) -> int: ...
+    @property
+    def conn_rate(self) -> Rate:
+        """Client connections per second."""
+
+    @property
+    def sess_rate(self) -> Rate: ...
+    @property
+    def ssl_rate(self) -> Rate:
+        """TLS handshakes with clients per second."""
+
+    @property
+    def ssl_conns(self) -> int:
+        """TLS connections now."""
+
+    @property
+    def cum_ssl_conns(self) -> int: ...
+    @property
+    def listeners(self) -> int:
+        """Addresses listened on."""
+
+    @property
+    def stopping(self) -> bool: ...
+    @property
+    def dropped_logs(self) -> int: ...
     def now(self) -> float:
         """The loop's clock."""
-        ...
