@@ -44,6 +44,8 @@ class Session(Protocol):
     tls: TlsInfo | None
     requests: int
     """Requests seen on this connection, the current one included."""
+    variables: dict[str, Any] | None
+    """sess.* variables; None until the first is set."""
 
 
 class Context(Protocol):
@@ -54,7 +56,8 @@ class Context(Protocol):
     backend: Backend | None
     server: Server | None
     request: RequestHead
-    """The request as it is now, edits included. An exchange that failed before its head was read has `request_line` only."""
+    """The request as it is now, edits included. An exchange that failed before its head was read has
+    `request_line` only."""
     request_line: bytes
     """Method, target and version as received (or the first bytes of a bad request); for %r and friends."""
     response: ResponseHead | None
@@ -101,6 +104,8 @@ class Context(Protocol):
     captured_response_cookie: bytes | None
     variables: dict[str, Any] | None
     """txn/req/res variables by full name ("txn.a"); None until the first is set."""
+    applet: bytes
+    """Who answers in a server's place, logged for its name: b"<STATS>"; b"" otherwise."""
     actconn: int
     """Process-wide connections when logged."""
     log_level: int | None

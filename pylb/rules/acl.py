@@ -1,0 +1,298 @@
+"""Tests and conditions compiled to functions of one exchange.
+
+The criterion of a test names a fetch, or a fetch with its match (`hdr_dom`); without `-m` the type decides. A fetch
+with several values (header fields, cookies) matches when one of them does. A condition is an or of ands; what is
+constant about it is folded at load, and each shape gets the plainest closure that does it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import Any
+
+from pylb.config.expression import parse_acl_text, str_sample
+from pylb.config.model import NOWHERE, Condition, Origin, Term, Test
+from pylb.rules.compile import Compiled, compile_typed
+from pylb.rules.context import Context
+from pylb.rules.kinds import Kind, address, convertible
+from pylb.rules.matches import METHODS, Match
+from pylb.rules.predefined import PREDEFINED, UNSUPPORTED
+from pylb.rules.registry import FETCHES, BadArgument
+from pylb.rules.scope import Scope
+
+Check = Callable[[Context], bool]
+
+_DEFAULT_METHOD = {
+    Kind.BOOL: "bool", Kind.INT: "int", Kind.ADDR: "ip", Kind.STR: "str", Kind.METH: "str",
+}  # fmt: skip
+
+_MATCH_SUFFIXES = ("beg", "dir", "dom", "end", "len", "reg", "sub")
+_WITH_SUFFIX = {
+    "base": "base", "cook": "req.cook", "hdr": "req.hdr", "path": "path", "scook": "res.cook", "shdr": "res.hdr",
+    "url": "url", "urlp": "urlp",
+}  # fmt: skip
+CRITERIA: dict[str, tuple[str, str]] = {
+    f"{name}_{suffix}": (fetch, suffix) for name, fetch in _WITH_SUFFIX.items() for suffix in _MATCH_SUFFIXES
+} | {
+    "cook": ("req.cook", "str"), "hdr": ("req.hdr", "str"), "ssl_fc_sni_end": ("ssl_fc_sni", "end"),
+    "ssl_fc_sni_reg": ("ssl_fc_sni", "reg"), "hdr_val": ("req.hdr_val", "int"), "hdr_ip": ("req.hdr_ip", "ip"),
+    "hdr_cnt": ("req.hdr_cnt", "int"),
+}  # fmt: skip
+"""Criteria that are no fetches, or another one in tests: (fetch, match)."""
+
+
+def always(_x: Context) -> bool:
+    """A condition that holds."""
+    return True
+
+
+def never(_x: Context) -> bool:
+    """A condition that does not."""
+    return False
+
+
+# ------------------------------------------------------------------------------------------------------------- tests
+
+
+def compile_test(test: Test, scope: Scope) -> Check | None:
+    """The test as a function; None after reporting what is wrong."""
+    name = test.sample.fetch.name
+    fetch, implied = CRITERIA.get(name, (name, None))
+    if fetch not in FETCHES and name not in FETCHES and _near_criterion(test, scope):
+        return None
+    sample = compile_typed(test.sample, scope, fetch)
+    if sample is None:
+        return None
+    if test.sample.converters:
+        implied = None  # a match in the name counts only when the name stands alone (manual 7.1)
+    method = test.match or implied or _DEFAULT_METHOD.get(sample.kind)
+    patterns = _patterns(test, scope)
+    if method is None or patterns is None or not _usable(test, method, sample, scope):
+        return None
+    if not sample.available:
+        scope.report.warning(test.at, f'"{name}" has no value in a {scope.place.value}: this test never matches')
+        return never
+    if not patterns and METHODS[method].patterns:
+        scope.report.warning(test.at, f'"{str_sample(test.sample)}" has nothing to compare with: it never matches',
+                             "-m found asks whether it exists")  # fmt: skip
+        return never
+    return _assemble(test, sample, method, patterns, scope)
+
+
+def _near_criterion(test: Test, scope: Scope) -> bool:
+    """Report a criterion that is a near miss of those with a match in their name."""
+    from pylb.rules.known import is_known_fetch
+
+    call = test.sample.fetch
+    if is_known_fetch(call.name):
+        return False
+    base, _, suffix = call.name.rpartition("_")
+    if suffix in _MATCH_SUFFIXES and base in FETCHES:
+        scope.report(call.at, f'"{call.name}" is no criterion', f'write "{base} -m {suffix}"')
+    else:
+        scope.report.unknown(call.at, "criterion", call.name, [*FETCHES, *CRITERIA])
+    return True
+
+
+def _usable(test: Test, method: str, sample: Compiled, scope: Scope) -> bool:
+    if method not in METHODS:
+        scope.report.unknown(test.at, "match method", method, METHODS)
+        return False
+    wanted = METHODS[method].kind
+    if not convertible(sample.kind, wanted) and sample.available:
+        scope.report(
+            test.at, f'"-m {method}" cannot match {sample.kind.value}, which "{str_sample(test.sample)}" gives'
+        )
+        return False
+    return True
+
+
+def _patterns(test: Test, scope: Scope) -> list[str] | None:
+    """Patterns of the files, then those on the line; None after reporting a file that cannot be read."""
+    patterns: list[str] = []
+    for path in test.files:
+        try:
+            text = scope.world.read_file(path).decode("utf-8", "surrogateescape")
+        except OSError as error:
+            scope.report(test.at, f'pattern file "{path}" cannot be read: {error.strerror or error}')
+            return None
+        lines = [line for line in text.split("\n") if not line.startswith("#")]
+        patterns += [line for line in (line.lstrip(" \t").rstrip("\r") for line in lines) if line]
+    return [*patterns, *test.values]
+
+
+def _assemble(test: Test, sample: Compiled, method: str, patterns: list[str], scope: Scope) -> Check | None:
+    try:
+        matches = METHODS[method].build(patterns, test.ignore_case)
+    except BadArgument as error:
+        scope.report(test.at, str(error))
+        return None
+    special = _special(sample, method, matches)
+    if special is not None:
+        return special
+    typed = sample.as_kind(METHODS[method].kind)
+    if typed.many is not None:
+        return _any_matches(typed.many, matches)
+    return _matches(typed.get, matches, method)
+
+
+def _matches(get: Callable[[Context], Any], matches: Match, method: str) -> Check:
+    if method == "found":
+        return lambda x: get(x) is not None
+
+    def check(x: Context) -> bool:
+        value = get(x)
+        return value is not None and matches(value)
+
+    return check
+
+
+def _any_matches(many: Callable[[Context], list[Any]], matches: Match) -> Check:
+    def check(x: Context) -> bool:
+        for value in many(x):  # noqa: SIM110 - a generator costs twice the loop
+            if value is not None and matches(value):
+                return True
+        return False
+
+    return check
+
+
+# ----------------------------------------------------------------------------------- the commonest tests, made short
+
+
+def _special(sample: Compiled, method: str, matches: Match) -> Check | None:
+    """Closures for what most configurations ask on every request; bench/micro/rules.py has the gain of each."""
+    if sample.plain is None:
+        return None
+    name, args = sample.plain
+    if name == "src" and method == "ip":
+        return _source_check(matches)
+    if name == "req.hdr" and args[0] and args[1] is None and method != "found":
+        return _header_check(args[0].lower().encode("latin-1"), matches)
+    if name == "method" and method == "str":
+        return lambda x: matches(x.request.method)
+    return None
+
+
+def _source_check(matches: Match) -> Check:
+    """Clients come back: their verdict is remembered by the address's text."""
+
+    @lru_cache(maxsize=8192)
+    def verdict(text: str) -> bool:
+        parsed = address(text)
+        return parsed is not None and matches(parsed)
+
+    return lambda x: verdict(x.session.src)
+
+
+def _header_check(name: bytes, matches: Match) -> Check:
+    """A field that stands once and has no comma, as nearly all do, is matched without making a list."""
+    from pylb.rules.samples.headers import header_values
+
+    def check(x: Context) -> bool:
+        head = x.request
+        value = head.get(name)
+        if value is None:
+            return False
+        if b"," not in value and head.count(name) == 1:
+            return matches(value)
+        return any(map(matches, header_values(head, name)))
+
+    return check
+
+
+# -------------------------------------------------------------------------------------------------------- conditions
+
+
+def compile_condition(condition: Condition | None, scope: Scope) -> Check | None:
+    """The condition as a function, `always` for none; None after reporting what is wrong."""
+    if condition is None:
+        return always
+    groups: list[Check] = []
+    for terms in condition.any_of:
+        checks = [_compile_term(term, scope) for term in terms]
+        if any(check is None for check in checks):
+            return None
+        groups.append(_all([check for check in checks if check is not None]))
+    combined = _any(groups)
+    return _not(combined) if condition.unless else combined
+
+
+def _compile_term(term: Term, scope: Scope) -> Check | None:
+    check = _named(term.acl, term.at, scope) if isinstance(term.acl, str) else compile_test(term.acl, scope)
+    if check is None:
+        return None
+    return _not(check) if term.negated else check
+
+
+def _named(name: str, at: Origin, scope: Scope) -> Check | None:
+    """All tests of that name: one is enough."""
+    declared = scope.acls.get(name)
+    if declared is None:
+        return _predefined(name, at, scope)
+    key = (name, scope.place)
+    if key not in scope.compiled:
+        checks = [compile_test(acl.test, scope) for acl in declared]
+        scope.compiled[key] = None if None in checks else _any([check for check in checks if check is not None])
+    check: Check | None = scope.compiled[key]
+    return check
+
+
+def _predefined(name: str, at: Origin, scope: Scope) -> Check | None:
+    if name in PREDEFINED:
+        test = parse_acl_text(PREDEFINED[name], NOWHERE, scope.report)
+        return None if test is None else compile_test(test, scope)
+    if name in UNSUPPORTED:
+        scope.report(at, f'the predefined ACL "{name}" is not supported by pylb yet')
+    else:
+        scope.report.unknown(at, "ACL", name, [*scope.acls, *PREDEFINED])
+    return None
+
+
+def _not(check: Check) -> Check:
+    if check is always:
+        return never
+    return always if check is never else lambda x: not check(x)
+
+
+def _all(checks: Sequence[Check]) -> Check:
+    if never in checks:
+        return never
+    checks = [check for check in checks if check is not always]
+    if not checks:
+        return always
+    if len(checks) == 1:
+        return checks[0]
+    if len(checks) == 2:
+        first, second = checks
+        return lambda x: first(x) and second(x)
+
+    def every(x: Context) -> bool:
+        for check in checks:  # noqa: SIM110
+            if not check(x):
+                return False
+        return True
+
+    return every
+
+
+def _any(checks: Sequence[Check]) -> Check:
+    if always in checks:
+        return always
+    checks = [check for check in checks if check is not never]
+    if not checks:
+        return never
+    if len(checks) == 1:
+        return checks[0]
+    if len(checks) == 2:
+        first, second = checks
+        return lambda x: first(x) or second(x)
+
+    def either(x: Context) -> bool:
+        for check in checks:  # noqa: SIM110
+            if check(x):
+                return True
+        return False
+
+    return either

@@ -1,0 +1,270 @@
+"""A live frontend: its rules, compiled, and the choice of the backend.
+
+    monitor-uri → tcp-request content → http-request rules, redirects → use_backend in order → default_backend
+
+`route` is all of that. A frontend that has none of it but a default_backend sets `only_backend`, so that the exchange
+does not even call. What an exchange pays for is decided in the constructor: what is None or empty is skipped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from pylb.config import model
+from pylb.counters import ProxyCounters
+from pylb.rules.acl import Check, compile_condition, never
+from pylb.rules.captures import Captures
+from pylb.rules.context import Context, Session
+from pylb.rules.errors import compile_errors
+from pylb.rules.logfields import exact_date
+from pylb.rules.logformat import compile_log, compile_text
+from pylb.rules.reply import ALLOW, Reply, Text
+from pylb.rules.scope import Place, Scope, World, scope_of
+from pylb.rules.steps import Step, compile_rules
+from pylb.rules.unique import unique_id_getter
+
+DEFAULT_FORMAT = "Connect from %ci:%cp to %fi:%fp (%f/{mode})"
+"""What is logged without any log option (manual 8.2.1)."""
+
+
+@dataclass(slots=True)
+class Arrival:
+    """A connection before there is an exchange: what tcp-request connection and session rules look at."""
+
+    session: Session
+    frontend: Frontend
+    variables: dict[str, Any] | None = None
+
+
+class Frontend:
+    """See the module. Call `link` when the backends exist."""
+
+    def __init__(self, declared: model.Frontend, scope: Scope) -> None:
+        self.model = declared
+        self.name = declared.name
+        self.counters = ProxyCounters()
+        self.world = scope.world
+        self.plans: dict[Any, Any] = {}
+        """What net/ keeps per backend."""
+        self.stats: Any = None
+        """The statistics page, set by the loader."""
+        self.logger: Callable[[int, bytes], None] | None = None
+        """log(level, line), set by the loader."""
+        self.last_error: Any = None
+        """The last request that was no HTTP, for `show errors`; set by net/."""
+        self.error_reply = compile_errors(declared, scope)
+        scope.error_page = self.error_reply
+        self.make_unique_id: Callable[[Context], bytes] | None = None
+        self._compile_unique_id(scope)
+        self._compile_rules(scope)
+        self._routes = _compile_routes(declared.use_backend, scope)
+        self._monitor = _compile_monitor(declared, scope)
+        self.captures = Captures.of(declared.captures)
+        mode = "HTTP" if declared.mode == "http" else "TCP"
+        self.log_line = compile_log(declared.log_format or DEFAULT_FORMAT.format(mode=mode), scope, declared.at)
+        self.only_backend: Any = None
+        """The backend of every request, when nothing else has to be looked at."""
+        self._default: Any = None
+
+    def _compile_rules(self, scope: Scope) -> None:
+        declared = self.model
+        connection, session, content = compile_tcp_rules(declared.tcp_request, scope)
+        self._connection, self._session = connection, session
+        self.connection_rules = self._judge_connection if connection else None
+        """Called with the session when a connection was accepted; a Reply refuses it."""
+        self.session_rules = self._judge_session if session else None
+        """The same when its handshakes are done."""
+        self._content = content
+        self.http_request = compile_rules(declared.http_request, scope.at(Place.REQUEST))
+        self.http_response = compile_rules(declared.http_response, scope.at(Place.RESPONSE))
+        self.http_after_response = compile_rules(declared.http_after_response, scope.at(Place.AFTER_RESPONSE))
+
+    def _compile_unique_id(self, scope: Scope) -> None:
+        declared = self.model
+        self._unique_id_header = declared.unique_id_header.encode() if declared.unique_id_header else None
+        self._unique_id = unique_id_getter()
+        if declared.unique_id_format:
+            text = compile_text(declared.unique_id_format, scope.at(Place.REQUEST), declared.at)
+            if text is not None:
+                self.make_unique_id = (lambda _x: text) if isinstance(text, bytes) else text
+
+    def link(self) -> None:
+        """Find the default backend among the world's backends."""
+        name = self.model.default_backend
+        self._default = self.world.backends.get(name) if name else None
+        if self._default is None and self.model.listen:
+            self._default = self.world.backends.get(self.name)
+        busy = (self._monitor, self._content, self.http_request, self._routes, self._unique_id_header)
+        self.only_backend = None if any(busy) else self._default
+
+    # -------------------------------------------------------------------------------------------------- connections
+
+    def _judge_connection(self, session: Session) -> Reply | None:
+        return self._judge(self._connection, session)
+
+    def _judge_session(self, session: Session) -> Reply | None:
+        return self._judge(self._session, session)
+
+    def _judge(self, steps: tuple[Step, ...], session: Session) -> Reply | None:
+        arrival: Any = Arrival(session, self)
+        for step in steps:
+            reply = step(arrival)
+            if reply is not None:
+                return None if reply is ALLOW else reply
+        return None
+
+    # ------------------------------------------------------------------------------------------------------ requests
+
+    def route(self, x: Context) -> Any:
+        """The Backend for an exchange, or the Reply that answers it; None when there is no backend (503)."""
+        if self._monitor is not None:
+            reply = self._monitor(x)
+            if reply is not None:
+                return reply
+        for steps in (self._content, self.http_request):
+            for step in steps:
+                reply = step(x)
+                if reply is not None:
+                    if reply is ALLOW:
+                        break
+                    return reply
+        if self._unique_id_header is not None:
+            self._add_unique_id(x, self._unique_id_header)
+        for check, name in self._routes:
+            if check(x):
+                backend = self._named(x, name)
+                if backend is not None:
+                    return backend
+        return self._default
+
+    def _named(self, x: Context, name: str | Callable[[Context], bytes]) -> Any:
+        """A backend that does not exist sends the exchange on to the next rule."""
+        if isinstance(name, str):
+            return self.world.backends.get(name)
+        return self.world.backends.get(name(x).decode("latin-1"))
+
+    def _add_unique_id(self, x: Context, header: bytes) -> None:
+        value = self._unique_id(x)
+        if isinstance(value, bytes):
+            x.request.set(header, value)
+
+    def timestamp(self, wall: float) -> str:
+        """A moment as the log writes it: `23/Nov/2026:16:39:39.947`."""
+        return exact_date(wall).decode()
+
+
+Route = tuple[Check, "str | Callable[[Context], bytes]"]
+
+
+def _compile_routes(rules: tuple[model.UseBackend, ...], scope: Scope) -> tuple[Route, ...]:
+    routes: list[Route] = []
+    place = scope.at(Place.REQUEST)
+    for rule in rules:
+        check = compile_condition(rule.condition, place)
+        name = compile_text(rule.backend, place, rule.at)
+        if check is None or name is None or check is never:
+            continue
+        if isinstance(name, bytes):
+            text = name.decode()
+            if scope.world.config.backends and scope.world.config.backend(text) is None:
+                names = [backend.name for backend in scope.world.config.backends]
+                scope.report.unknown(rule.at, "backend", text, names)
+            routes.append((check, text))
+        else:
+            routes.append((check, name))
+    return tuple(routes)
+
+
+def _compile_monitor(declared: model.Frontend, scope: Scope) -> Callable[[Context], Reply | None] | None:
+    """`monitor-uri`: 200, or 503 while one of `monitor fail` holds; neither is logged."""
+    if declared.monitor_uri is None:
+        return None
+    place = scope.at(Place.REQUEST)
+    failures = [check for check in (compile_condition(c, place) for c in declared.monitor_fail) if check is not None]
+    uri = declared.monitor_uri.encode()
+    ready = (scope.error_page(200) if scope.error_page else Reply(200)).ended(b"PR", False)
+    failed = (scope.error_page(503) if scope.error_page else Reply(503)).ended(b"PR", False)
+
+    def monitor(x: Context) -> Reply | None:
+        if x.request.uri != uri:
+            return None
+        x.log_level = -1
+        return failed if any(check(x) for check in failures) else ready
+
+    return monitor
+
+
+# ------------------------------------------------------------------------------------------------- for both sides
+
+
+def compile_tcp_rules(
+    rules: tuple[model.Rule, ...], scope: Scope
+) -> tuple[tuple[Step, ...], tuple[Step, ...], tuple[Step, ...]]:
+    """`tcp-request` rules by phase: connection, session, content. The phase is the first word of the action."""
+    phases: dict[str, list[model.Rule]] = {"connection": [], "session": [], "content": []}
+    for rule in rules:
+        phase, _, action = rule.action.partition(" ")
+        if rule.action == "inspect-delay":
+            continue  # content rules run when the request's head is complete, in TCP mode at once
+        if phase not in phases or not action:
+            scope.report.unknown(rule.at, "phase of tcp-request", phase, (*phases, "inspect-delay"))
+            continue
+        phases[phase].append(model.Rule(action, rule.args, rule.condition, rule.at))
+    connection = compile_rules(phases["connection"], scope.at(Place.CONNECTION))
+    session = compile_rules(phases["session"], scope.at(Place.SESSION))
+    return connection, session, compile_rules(phases["content"], scope.at(Place.CONTENT))
+
+
+def compile_frontend(declared: model.Frontend, world: World, report: Any) -> Frontend:
+    """A live frontend, entered into the world; findings go to `report`."""
+    frontend = Frontend(declared, scope_of(declared, world, report))
+    world.frontends[declared.name] = frontend
+    return frontend
+
+
+def dress_backend(backend: Any, world: World, report: Any) -> None:
+    """Give a live backend what its section's rules compile to: steps, error pages, persistence conditions."""
+    declared: model.Backend = backend.model
+    scope = scope_of(declared, world, report)
+    pages = compile_errors(declared, scope)
+    scope.error_page = pages
+    backend.error_reply = pages.own
+    if any(not rule.action.startswith(("content ", "inspect-delay")) for rule in declared.tcp_request):
+        report(declared.at, f'backend "{declared.name}": only "tcp-request content" rules may stand in a backend')
+    content = compile_tcp_rules(declared.tcp_request, scope)[2]
+    backend.http_request = content + compile_rules(declared.http_request, scope.at(Place.REQUEST))
+    backend.http_response = compile_rules(declared.http_response, scope.at(Place.RESPONSE))
+    backend.http_after_response = compile_rules(declared.http_after_response, scope.at(Place.AFTER_RESPONSE))
+    if backend.persist is not None:
+        _dress_persistence(backend.persist, declared, scope.at(Place.REQUEST))
+
+
+def _dress_persistence(persist: Any, declared: model.Backend, scope: Scope) -> None:
+    persist.force = _checks(declared.force_persist, scope)
+    persist.ignore = _checks(declared.ignore_persist, scope)
+    chosen = []
+    for rule in declared.use_server:
+        check, name = compile_condition(rule.condition, scope), compile_text(rule.backend, scope, rule.at)
+        if check is not None and name is not None:
+            chosen.append((check, _as_function(name)))
+    persist.use_server = tuple(chosen)
+
+
+def _checks(conditions: tuple[model.Condition, ...], scope: Scope) -> tuple[Check, ...]:
+    checks = [compile_condition(condition, scope) for condition in conditions]
+    return tuple(check for check in checks if check is not None and check is not never)
+
+
+def _as_function(text: Text) -> Callable[[Context], bytes]:
+    return (lambda _x: text) if isinstance(text, bytes) else text
+
+
+def compile_stats_rules(page: model.StatsPage, proxy: model.Proxy, world: World, report: Any) -> tuple[Any, Any]:
+    """(conditions of `stats admin`, steps of `stats http-request`) of a statistics page."""
+    scope = scope_of(proxy, world, report)
+    admin = tuple(
+        check for check in (compile_condition(condition, scope) for condition in page.admin) if check is not None
+    )
+    return admin, compile_rules(page.http_request, scope)

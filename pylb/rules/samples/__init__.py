@@ -1,0 +1,5 @@
+"""Sample fetch methods, by subject. Importing the package registers all of them."""
+
+from pylb.rules.samples import exchange, headers, literals, proxies, request, session, tls
+
+__all__ = ["exchange", "headers", "literals", "proxies", "request", "session", "tls"]

@@ -1,0 +1,84 @@
+"""Fetches about the client's connection (manual 7.3.3)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pylb.rules.context import Context
+from pylb.rules.kinds import Kind, Value, address
+from pylb.rules.registry import Getter, Needs, fetch, fetch_with
+from pylb.rules.scope import Scope
+
+
+@fetch("src fc_src", Kind.ADDR)
+def _src(x: Context) -> Value:
+    return address(x.session.src)
+
+
+@fetch("src_port fc_src_port", Kind.INT)
+def _src_port(x: Context) -> Value:
+    return x.session.src_port
+
+
+@fetch("dst fc_dst", Kind.ADDR)
+def _dst(x: Context) -> Value:
+    return address(x.session.dst)
+
+
+@fetch("dst_port fc_dst_port", Kind.INT)
+def _dst_port(x: Context) -> Value:
+    return x.session.dst_port
+
+
+@fetch("fc_http_major", Kind.INT)
+def _fc_http_major(_x: Context) -> Value:
+    return 1
+
+
+@fetch("http_first_req", Kind.BOOL, Needs.STREAM)
+def _http_first_req(x: Context) -> Value:
+    return x.session.requests <= 1
+
+
+@fetch("fe_name", Kind.STR)
+def _fe_name(x: Context) -> Value:
+    return x.frontend.name.encode()
+
+
+@fetch_with("fe_defbe", Kind.STR)
+def _fe_defbe(_args: tuple[Any, ...], scope: Scope) -> Getter:
+    name = getattr(scope.proxy, "default_backend", None)
+    value = None if name is None else name.encode()
+    return lambda _x: value
+
+
+@fetch("fe_id", Kind.INT)
+def _fe_id(x: Context) -> Value:
+    number: int | None = x.frontend.model.id
+    return number
+
+
+@fetch("be_name", Kind.STR, Needs.STREAM)
+def _be_name(x: Context) -> Value:
+    return (x.frontend if x.backend is None else x.backend).name.encode()
+
+
+@fetch("be_id", Kind.INT, Needs.STREAM)
+def _be_id(x: Context) -> Value:
+    return None if x.backend is None else x.backend.model.id
+
+
+@fetch("srv_name", Kind.STR, Needs.STREAM)
+def _srv_name(x: Context) -> Value:
+    return None if x.server is None else x.server.name.encode()
+
+
+@fetch("srv_id", Kind.INT, Needs.STREAM)
+def _srv_id(x: Context) -> Value:
+    number: int | None = None if x.server is None else x.server.sid
+    return number
+
+
+@fetch("prio_class", Kind.INT, Needs.STREAM)
+def _prio_class(x: Context) -> Value:
+    return x.priority_class

@@ -1,0 +1,109 @@
+"""Where an expression stands, and what it may refer to: given to everything that is compiled.
+
+A `Place` tells what exists when the expression is evaluated (HAProxy's matrix of rule kinds and sample fetches); the
+`World` holds what outlives an exchange: the live proxies by name, files, services and process-wide variables.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pylb.config.model import Acl, Config, Proxy
+from pylb.config.words import Report
+
+if TYPE_CHECKING:
+    from pylb.backend.backend import Backend
+    from pylb.rules.frontend import Frontend
+    from pylb.rules.reply import Reply
+
+
+class Place(Enum):
+    """Kind of rule; the value is how findings call it."""
+
+    CONNECTION = "tcp-request connection rule"
+    SESSION = "tcp-request session rule"
+    CONTENT = "tcp-request content rule"
+    REQUEST = "http-request rule"
+    RESPONSE = "http-response rule"
+    AFTER_RESPONSE = "http-after-response rule"
+    LOG = "log format"
+
+    @property
+    def has_request(self) -> bool:
+        """The request's head can be read and edited."""
+        return self in (Place.CONTENT, Place.REQUEST)
+
+    @property
+    def has_response(self) -> bool:
+        """The response's head can be read and edited."""
+        return self in (Place.RESPONSE, Place.AFTER_RESPONSE)
+
+    @property
+    def has_stream(self) -> bool:
+        """An exchange exists, not only a connection."""
+        return self not in (Place.CONNECTION, Place.SESSION)
+
+
+def read_file(path: str) -> bytes:
+    """A file's contents; raises OSError."""
+    return Path(path).read_bytes()
+
+
+@dataclass
+class World:
+    """What rules refer to by name. The live maps are filled by the loader and looked up while requests run."""
+
+    config: Config = field(default_factory=Config)
+    backends: dict[str, Backend] = field(default_factory=dict)
+    frontends: dict[str, Frontend] = field(default_factory=dict)
+    services: dict[str, Callable[[Any], Reply]] = field(default_factory=dict)
+    """`use-service NAME`: makes the reply from the exchange."""
+    variables: dict[str, Any] = field(default_factory=dict)
+    """proc.* variables"""
+    read_file: Callable[[str], bytes] = read_file
+    wall: Callable[[], float] = time.time
+    hostname: str = "localhost"
+    log_tag: str = "haproxy"
+    pid: int = 0
+    stopping: bool = False
+    workers: int = 1
+    requests: int = 0
+    """Exchanges so far, for %rt."""
+
+
+@dataclass
+class Scope:
+    """One compilation's surroundings."""
+
+    report: Report
+    world: World = field(default_factory=World)
+    proxy: Proxy | None = None
+    """The section that the expression stands in."""
+    place: Place = Place.REQUEST
+    acls: dict[str, tuple[Acl, ...]] = field(default_factory=dict)
+    compiled: dict[tuple[str, Place], Any] = field(default_factory=dict)
+    """Named ACLs that are compiled already, so that their mistakes are reported once."""
+    error_page: Callable[[int], Reply] | None = None
+    """The section's error pages; None: the built-in ones."""
+
+    def at(self, place: Place) -> Scope:
+        """The same section, another kind of rule."""
+        return replace(self, place=place)
+
+    @property
+    def http(self) -> bool:
+        """The section speaks HTTP."""
+        return self.proxy is None or self.proxy.mode == "http"
+
+
+def scope_of(proxy: Proxy, world: World, report: Report) -> Scope:
+    """The scope of a section, its ACLs by name."""
+    acls: dict[str, tuple[Acl, ...]] = {}
+    for acl in proxy.acls:
+        acls[acl.name] = (*acls.get(acl.name, ()), acl)
+    return Scope(report, world, proxy, acls=acls)
