@@ -10,7 +10,7 @@ costs one comparison per call.
     TRAILER expects  *( CRLF field-line ) CRLF CRLF, the CRLF of the last chunk's line counted in, as in a head
     DONE
 
-Strict where parsers are known to differ: CRLF only, no space around the size, extensions by the grammar (a bare LF in
+Strict where parsers are known to differ: CRLF only, no whitespace around the size, extensions by the grammar (a bare LF in
 one has been used to smuggle requests), sizes below 2^63. Bounded: a size line of MAX_LINE bytes, MAX_EXTENSIONS bytes
 of extensions in one message, MAX_TRAILER bytes of trailers.
 
@@ -49,7 +49,7 @@ _match_trailer_prefix: Final = re.compile(
     rb"(?:\r\n" + FIELD_LINE + rb"){0,%d}+(?:\r(?:\n(?:\r|" % MAX_TRAILER_FIELDS + TOKEN + rb")?+)?+)?+"
 ).fullmatch
 # What a size line that is not complete may look like: extensions are judged when the line is.
-_line_prefix: Final = rb"[0-9A-Fa-f]{1,16}(?:[ \t;][\t -~\x80-\xff]*+)?+\r?+"
+_line_prefix: Final = rb"[0-9A-Fa-f]{1,16}(?:;[\t -~\x80-\xff]*+)?+\r?+"
 _match_first_prefix: Final = re.compile(_line_prefix).fullmatch
 _match_next_prefix: Final = re.compile(rb"\r(?:\n(?:" + _line_prefix + rb")?+)?+").fullmatch
 _find_names: Final = re.compile(rb"\n([^:]++):").findall
