@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 sys.path.insert(0, str(Path(__file__).parent))
 import contextlib
 
-from captured import FILES, adverts
+from captured import CAPTURES, FILES, adverts
 
 from vrrpd.config.model import Authentication, InstanceSettings, UnicastPeer, VirtualAddress
 from vrrpd.packet.advert import Advert, Coverage, decode, encode
@@ -137,6 +137,23 @@ def test_every_single_bit_error_is_refused_or_means_the_same(path):
         )
         with contextlib.suppress(Refusal):
             assert checker.check(changed) == right, f"bit {bit} changed the meaning"
+
+
+@pytest.mark.parametrize("name", ["lab3node-v2-ah", "v2-unicast-ah"])
+def test_with_ah_every_bit_of_the_ip_header_counts_or_means_nothing(name):
+    """Without AH the IP header's own checksum, which the kernel looks at, has this task."""
+    _, frame, datagram = next(adverts(CAPTURES / f"{name}.pcap"))
+    packet = frame[14 : 14 + 20 + len(datagram.payload)]
+    checker = AdvertChecker(settings_for(datagram, name))
+    right = checker.check(datagram)
+    same = 0
+    for bit in range(20 * 8):
+        wrong = bytearray(packet)
+        wrong[bit // 8] ^= 1 << bit % 8
+        with contextlib.suppress(Refusal):
+            assert checker.check(from_ipv4(bytes(wrong))) == right
+            same += bit // 8 not in (1, 6, 7, 8, 10, 11)
+    assert same == 0, "only what routers may change (and the unicast TTL) is free"
 
 
 def settings_for(datagram: Datagram, name: str) -> InstanceSettings:
