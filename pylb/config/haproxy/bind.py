@@ -234,7 +234,7 @@ def read_bind(line: Line, unix_defaults: dict[str, Any], unix_prefix: str) -> li
     read_options(BIND_OPTIONS, draft, line, "bind option")
     tls = BindTls(**tls_fields(draft.tls, draft.banned, line.at)) if draft.ssl else None
     if tls is not None and not tls.certificates:
-        line.report.warning(line.at, '"ssl" without "crt": no handshake can succeed', "add crt FILE")
+        line.report(line.at, '"ssl" without "crt": there is no certificate to show', "add crt FILE")
     elif tls is None and draft.tls.get("certificates"):
         line.report.warning(line.at, '"crt" without "ssl": the port speaks plain text', "add ssl")
     binds = []

@@ -19,7 +19,7 @@ from pylb.config.haproxy.checking import CheckDraft
 from pylb.config.haproxy.keywords import Refusal
 from pylb.config.haproxy.logs import GLOBAL
 from pylb.config.haproxy.scalars import Draft
-from pylb.config.haproxy.server import ServerDraft
+from pylb.config.haproxy.server import ServerDraft, with_verification
 from pylb.config.model import (
     Acl,
     Backend,
@@ -28,6 +28,7 @@ from pylb.config.model import (
     Condition,
     ErrorFile,
     Frontend,
+    Global,
     LogTarget,
     Origin,
     Rule,
@@ -78,6 +79,8 @@ class ProxyDraft(Draft):
         self.binds: list[Bind] = []
         self.servers: list[Server] = []
         self.server_lines: dict[str, Origin] = {}
+        self.verified_by_default: set[str] = set()
+        """Servers whose line says nothing of `verify`."""
         self.server_ids: dict[int, str] = {}
         self.captures: list[Capture] = []
         self.use_backend: list[UseBackend] = []
@@ -123,10 +126,10 @@ class ProxyDraft(Draft):
 
     # ------------------------------------------------------------------------------------------------- the model
 
-    def build(self, global_log: tuple[LogTarget, ...]) -> tuple[Frontend | None, Backend | None]:
+    def build(self, globals_: Global) -> tuple[Frontend | None, Backend | None]:
         """The frontend and the backend that this section is, either or both."""
-        shared = self._shared(global_log)
-        backend = self._backend(shared) if self.has_backend else None
+        shared = self._shared(globals_.log)
+        backend = self._backend(shared, globals_.ssl_server_verify) if self.has_backend else None
         return (self._frontend(shared) if self.has_frontend else None), backend
 
     def _shared(self, global_log: tuple[LogTarget, ...]) -> dict[str, Any]:
@@ -163,14 +166,17 @@ class ProxyDraft(Draft):
             monitor_fail=tuple(self.monitor_fail),
         )
 
-    def _backend(self, shared: dict[str, Any]) -> Backend:
+    def _backend(self, shared: dict[str, Any], verify: str) -> Backend:
         picked = {name: value for name, value in self.values.items() if name in _BACKEND and name != "log"}
         # a request passes the rules of a `listen` once, on the client's side
         rules = {} if self.kind == "listen" else self.rules
         return Backend(
             **{**picked, **shared, **rules},
             timeouts=Timeouts(**self.timeouts),
-            servers=tuple(self.servers),
+            servers=tuple(
+                with_verification(server, server.name not in self.verified_by_default, verify, self.report)
+                for server in self.servers
+            ),
             check=self.check.build(self.report),
             use_server=tuple(self.use_server),
             force_persist=tuple(self.force_persist),

@@ -42,7 +42,9 @@ def _read_bind(draft: ProxyDraft, line: Line) -> None:
 
 
 def _read_server(draft: ProxyDraft, line: Line) -> None:
-    server = read_server(line, draft.default_server)
+    server, explicit = read_server(line, draft.default_server)
+    if not explicit:
+        draft.verified_by_default.add(server.name)
     before = draft.server_lines.setdefault(server.name, server.at)
     if before is not server.at:
         raise Refusal(line.args[0].at, f'another server named "{server.name}" is at {before}', "choose another name")
@@ -127,7 +129,7 @@ _KEEP_ALIVE = "TCP keep-alive is the kernel's default"
 _PLAIN: list[Keyword[ProxyDraft]] = [
     Keyword("backlog", put("backlog", integer(0)), "dfl"),
     Keyword("bind", _read_bind, "fl"),
-    Keyword("default-server", _read_default_server, "dlb"),
+    Keyword("default-server", _read_default_server, "dlb", strict=True),
     Keyword("description", _read_description, "flb"),
     Keyword("disabled", constant("disabled", True), "dflb"),
     Keyword("enabled", constant("disabled", False), "dflb"),
@@ -141,7 +143,7 @@ _PLAIN: list[Keyword[ProxyDraft]] = [
     Keyword("mode", _read_mode, "dflb"),
     Keyword("monitor-uri", put("monitor_uri", text), "dfl"),
     Keyword("retries", put("retries", integer(0)), "dlb"),
-    Keyword("retry-on", _read_retry_on, "dlb"),
+    Keyword("retry-on", _read_retry_on, "dlb", strict=True),
     Keyword("server", _read_server, "lb", strict=True),
     Keyword("server-template", _read_template, "lb", strict=True),
     Keyword("source", _read_source, "dlb", note="an address; no usesrc, no interface"),

@@ -276,7 +276,7 @@ class Reader:
         frontends, backends = [], []
         for draft in self._proxies:
             resolve_error_sections(draft, sections)
-            frontend, backend = draft.build(globals_.log)
+            frontend, backend = draft.build(globals_)
             frontends += [frontend] if frontend else []
             backends += [backend] if backend else []
         userlists = tuple(draft.build() for draft in self._userlists.values())

@@ -183,7 +183,7 @@ ROUTING: list[Keyword[ProxyDraft]] = [
     Keyword("tcp-response content", None, "nlb", "unsupported", "http-response works on responses", strict=True),
     Keyword("tcp-response inspect-delay", None, "nlb", "unsupported", "responses are not held back", strict=True),
     Keyword("use_backend", _read_use_backend, "fl"),
-    Keyword("use-server", _read_use_server, "lb"),
+    Keyword("use-server", _read_use_server, "lb", strict=True),
     Keyword("default_backend", _read_default_backend, "dfl"),
     Keyword("force-persist", _conditions("force_persist"), "lb"),
     Keyword("ignore-persist", _conditions("ignore_persist"), "lb"),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from pylb.config.haproxy.bind import (
@@ -33,7 +34,7 @@ from pylb.config.haproxy.scalars import (
     text,
 )
 from pylb.config.model import Address, Origin, Server, ServerCheck, ServerTls
-from pylb.config.words import Word
+from pylb.config.words import Report, Word
 
 _NAME = re.compile(r"[A-Za-z0-9_.:-]+")
 
@@ -205,14 +206,17 @@ def read_default_server(line: Line, draft: ServerDraft) -> None:
     read_options(SERVER_OPTIONS, draft, line, "server option")
 
 
-def read_server(line: Line, defaults: ServerDraft) -> Server:
-    """`server NAME ADDRESS[:PORT] OPTION…`. Raises Refusal; bad options have been reported."""
+def read_server(line: Line, defaults: ServerDraft) -> tuple[Server, bool]:
+    """`server NAME ADDRESS[:PORT] OPTION…`, and whether it says itself how to verify.
+
+    Raises Refusal; bad options have been reported.
+    """
     name = line.next("a name and an address")
     check_name(name, "server")
     where = _server_address(line)
     draft = defaults.copy()
     read_options(SERVER_OPTIONS, draft, line, "server option")
-    return build_server(name.text, where, draft, line.at)
+    return build_server(name.text, where, draft, line.at), "verify" in draft.tls
 
 
 def check_name(name: Word, kind: str) -> None:
@@ -239,7 +243,25 @@ def _server_address(line: Line) -> Address:
 def build_server(name: str, where: Address, draft: ServerDraft, at: Origin) -> Server:
     """The Server of a draft."""
     check = ServerCheck(**draft.check) if draft.checked else None
+    if check is not None and check.tls and not draft.ssl:
+        raise Refusal(
+            at, '"check-ssl" on a server without "ssl" is not supported by pylb', "add ssl, or http-check connect ssl"
+        )
     return Server(name, where, check=check, tls=server_tls(draft, at) if draft.ssl else None, at=at, **draft.values)
+
+
+def with_verification(server: Server, explicit: bool, by_default: str, report: Report) -> Server:
+    """The server with `verify` decided: its own, or that of ssl-server-verify. Verifying needs authorities to trust."""
+    if server.tls is None:
+        return server
+    verify = server.tls.verify if explicit else by_default
+    if verify == "required" and server.tls.ca_file is None:
+        report(
+            server.at,
+            f'server "{server.name}" is to be verified and no "ca-file" says by whom',
+            "ca-file FILE, ca-file @system-ca, or verify none",
+        )
+    return server if verify == server.tls.verify else replace(server, tls=replace(server.tls, verify="none"))
 
 
 def server_tls(draft: ServerDraft, at: Origin) -> ServerTls:

@@ -254,6 +254,7 @@ LINES: dict[str, str] = {
 - bind :65536
 - bind :8081 expose-fd nosuch
 - bind :8081 level nosuch
+- bind :8081 ssl
 - bind :8081 verify nosuch
 - bind :8081 ssl-min-ver TLSv1.9
 - bind /tmp/pylb.sock mode 999
@@ -263,6 +264,9 @@ LINES: dict[str, str] = {
 + option redispatch
 + timeout server 3s
 - server a 10.0.0.1:80
+- retry-on 503
+- default-server check
+- use-server s0 if { path / }
 - server-template a 3 10.0.0.1:80
 + acl a path_beg /static /images
 + acl a hdr_dom(host) -i example.com
@@ -339,6 +343,8 @@ LINES: dict[str, str] = {
 - server a
 - server s0 10.0.0.1:80
 - server a 10.0.0.1:80 agent-check agent-port 99
++ server a 10.0.0.1:443 ssl ca-file @system-ca
+- server a 10.0.0.1:443 ssl
 - server a@ 10.0.0.1:80
 - server a 10.0.0.1:99999
 - server a 10.0.0.1:80-90

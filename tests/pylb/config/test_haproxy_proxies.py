@@ -473,3 +473,17 @@ def test_http2_is_left_out_of_alpn_and_said_so():
     text = "frontend f\n bind :81 ssl crt a alpn h2,http/1.1\n"
     assert read(text).frontends[0].binds[0].tls.alpn == ("http/1.1",)
     assert '"h2" is left out of alpn' in warnings(text)[0]
+
+
+def test_servers_are_verified_as_their_line_or_the_global_section_says():
+    text = """
+        backend b
+            server a 10.0.0.1:443 ssl
+            server b 10.0.0.1:443 ssl verify required ca-file x.pem
+            server c 10.0.0.1:443 ssl verify none
+        global
+            ssl-server-verify none
+    """
+    assert [s.tls.verify for s in read(text).backends[0].servers] == ["none", "required", "none"]
+    (error,) = errors(text.replace("ssl-server-verify none", "daemon"))
+    assert 'server "a" is to be verified and no "ca-file" says by whom' in error
