@@ -44,6 +44,7 @@ class Exchange:
         "_ended",
         "_turnaround",
         "actconn",
+        "applet",
         "backend",
         "backend_queue",
         "bytes_read",
@@ -54,6 +55,7 @@ class Exchange:
         "captured_response_cookie",
         "client_ended",
         "connected",
+        "cookie_dates",
         "cookie_state",
         "dequeued",
         "ended",
@@ -62,6 +64,7 @@ class Exchange:
         "handshake",
         "head_received",
         "idle",
+        "ignore_persist",
         "log_level",
         "method",
         "persist_server",
@@ -123,11 +126,14 @@ class Exchange:
         self.captured_response_cookie: bytes | None = None
         self.variables: dict[str, Any] | None = None
         self.actconn = 0
+        self.applet = b""
         self.log_level: int | None = None
         self.priority_class = 0
         self.persist_server: Server | None = None
         self.slot_server: Server | None = None
         self.force_persist = False
+        self.ignore_persist = False
+        self.cookie_dates: Any = None
         self.client_ended = False
         self.server_ended = False
         self.stage: Stage = "R"

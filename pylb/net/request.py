@@ -414,7 +414,7 @@ class HttpExchange(Tunnel):
             self.end(failure)
         else:
             backend = self.backend
-            page = backend.error_reply.own(failure.status) if backend is not None else None
+            page = backend.error_reply(failure.status) if backend is not None else None
             self.answer(page or self.frontend.error_reply(failure.status))
 
     def _count_failure(self, failure: Failure) -> None:

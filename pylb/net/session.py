@@ -21,10 +21,10 @@ from pylb.net.flow import HIGH_WATER, LOW_WATER, Flow
 
 if TYPE_CHECKING:
     from pylb.net.exchange import Exchange
-    from pylb.net.tunnel import Tunnel
     from pylb.net.listener import Listener
     from pylb.net.plan import ForwardFor
     from pylb.net.tls import TlsDetails
+    from pylb.net.tunnel import Tunnel
 
 IDLE, HEAD, BODY, BUSY, TUNNEL, DRAIN, CLOSED = range(7)
 
@@ -55,6 +55,7 @@ class Session(Flow, asyncio.Protocol):
         "src",
         "src_port",
         "tls",
+        "variables",
     )
 
     def __init__(self, listener: Listener) -> None:
@@ -72,6 +73,7 @@ class Session(Flow, asyncio.Protocol):
         self.exchange: Tunnel | None = None
         self.src, self.src_port, self.dst, self.dst_port = "", 0, "", 0
         self.handshake = 0.0
+        self.variables: dict[str, Any] | None = None
         self._forwarded: tuple[Any, bytes] | None = None
 
     # ------------------------------------------------------------------------------------------------- the connection

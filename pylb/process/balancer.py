@@ -32,12 +32,11 @@ from pylb.net.listener import Listener
 from pylb.process import binding
 from pylb.process.resolve import resolve
 from pylb.rules.acl import compile_condition
-from pylb.rules.actions import compile_rules
 from pylb.rules.compile import compile_sample
-from pylb.rules.errors import compile_errors
-from pylb.rules.frontend import Frontend
+from pylb.rules.frontend import Frontend, compile_frontend, dress_backend
 from pylb.rules.kinds import Kind
-from pylb.rules.scope import Place, World, scope_of
+from pylb.rules.scope import World, scope_of
+from pylb.rules.steps import compile_rules
 
 DEFAULT_MAXCONN = 4000
 """Connections of the process without `maxconn`; HAProxy derives its own from the descriptor limit."""
@@ -67,15 +66,15 @@ class Balancer:
         self.world = World(config, hostname=socket.gethostname(), log_tag=general.log_tag, pid=self.pid)
         self.backends = [self._backend(declared, report) for declared in config.backends]
         self.world.backends.update({backend.name: backend for backend in self.backends})
-        self.frontends = [self._frontend(declared, report) for declared in config.frontends]
-        self.world.frontends.update({frontend.name: frontend for frontend in self.frontends})
         self.world.services["prometheus-exporter"] = exporter(self)
+        self.frontends = [self._frontend(declared, report) for declared in config.frontends]
         report.raise_errors()
         state.link_tracking(self.world.backends)
         for backend in self.backends:
-            self._compile_backend(backend, report)
+            dress_backend(backend, self.world, report)
+            self._stats_page(backend, backend.model, report)
         for frontend in self.frontends:
-            frontend.compile(report)
+            frontend.link()
             self._stats_page(frontend, frontend.model, report)
         self._contexts = {id(bind): self._server_side(bind, report) for f in config.frontends for bind in f.binds}
         self.conn_rate = Rate(lambda: self.house.total)
@@ -148,16 +147,6 @@ class Balancer:
 
         return name
 
-    def _compile_backend(self, backend: Backend, report: Report) -> None:
-        declared = backend.model
-        scope = scope_of(declared, self.world, report)
-        pages = compile_errors(declared, scope)
-        backend.error_reply = pages
-        backend.http_request = compile_rules(declared.http_request, scope.at(Place.REQUEST))
-        backend.http_response = compile_rules(declared.http_response, scope.at(Place.RESPONSE))
-        backend.http_after_response = compile_rules(declared.http_after_response, scope.at(Place.AFTER_RESPONSE))
-        self._stats_page(backend, declared, report)
-
     def _stats_page(self, live: Backend | Frontend, declared: model.Proxy, report: Report) -> None:
         if declared.stats is None:
             return
@@ -171,7 +160,7 @@ class Balancer:
         )
 
     def _frontend(self, declared: model.Frontend, report: Report) -> Frontend:
-        frontend = Frontend(declared, self.world)
+        frontend = compile_frontend(declared, self.world, report)
         frontend.logger = self._logger(declared, report)
         return frontend
 
@@ -218,7 +207,7 @@ class Balancer:
                 self.listeners_.append(listener)
                 await listener.open()
             if frontend.logger is not None:
-                frontend.logger.text(NOTICE, f"Proxy {frontend.name} started.")
+                frontend.logger(NOTICE, f"Proxy {frontend.name} started.".encode())
 
     def sample(self) -> None:
         """Once a second: rates, slow starts, numbers that rules ask for."""
@@ -242,7 +231,8 @@ class Balancer:
         for frontend in self.frontends:
             if frontend.logger is not None:
                 total = frontend.counters.stot
-                frontend.logger.text(WARNING, f"Proxy {frontend.name} stopped (cumulated conns: FE: {total}, BE: 0).")
+                text = f"Proxy {frontend.name} stopped (cumulated conns: FE: {total}, BE: 0)."
+                frontend.logger(WARNING, text.encode())
 
     def close(self) -> None:
         """The end of everything."""

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import uvloop
 
-from pylb.config.model import Config, ConfigError
+from pylb.config.model import Config, ConfigError, StatsSocket
 from pylb.config.words import Report
 from pylb.net.checker import Checker
 from pylb.process import binding, privileges
@@ -88,7 +88,7 @@ def _become(config: Config, options: Options, balancer: Balancer) -> list[str]:
 
 
 async def _serve(
-    balancer: Balancer, sockets: dict[int, list[socket.socket]], control: list[tuple[object, list[socket.socket]]]
+    balancer: Balancer, sockets: dict[int, list[socket.socket]], control: list[tuple[StatsSocket, list[socket.socket]]]
 ) -> None:
     loop = asyncio.get_running_loop()
     finished = asyncio.Event()
@@ -97,7 +97,7 @@ async def _serve(
     loop.add_signal_handler(signal.SIGUSR1, _soft_stop, balancer, finished)
     await balancer.open(sockets)
     servers = await open_sockets(control, balancer)
-    checker = Checker(balancer.backends, spread=balancer.config.globals.spread_checks)
+    checker = Checker(balancer.backends, balancer.config.globals, balancer.node)
     checker.start()
     housekeeping = loop.create_task(_every_second(balancer))
     try:

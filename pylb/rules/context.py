@@ -19,14 +19,22 @@ class TlsInfo(Protocol):
     """The client's TLS connection."""
 
     sni: str | None
-    alpn: str | None
     version: str
     """"TLSv1.3" """
     cipher: str
     """"TLS_AES_256_GCM_SHA384" """
-    resumed: bool
-    client_cert: Any | None
-    """cryptography.x509.Certificate that the client presented, verified or None"""
+
+    @property
+    def alpn(self) -> str | None:
+        """The protocol agreed on."""
+
+    @property
+    def resumed(self) -> bool:
+        """The session continues an earlier one."""
+
+    @property
+    def client_cert(self) -> Any | None:
+        """The cryptography.x509.Certificate that the client presented, verified, or None."""
 
 
 class Session(Protocol):
@@ -41,7 +49,11 @@ class Session(Protocol):
     """time.time() at accept."""
     accepted: float
     """loop.time() at accept."""
-    tls: TlsInfo | None
+
+    @property
+    def tls(self) -> TlsInfo | None:
+        """None without TLS."""
+
     requests: int
     """Requests seen on this connection, the current one included."""
     variables: dict[str, Any] | None
@@ -51,7 +63,9 @@ class Session(Protocol):
 class Context(Protocol):
     """One exchange: a request and its response. HAProxy: stream."""
 
-    session: Session
+    @property
+    def session(self) -> Session: ...
+
     frontend: Frontend
     backend: Backend | None
     server: Server | None
