@@ -49,11 +49,18 @@ class Node:
         """The node at `path`, or the last one on the way to it; True when the way was walked to its end."""
         node = self
         for step in path:
-            try:
-                node = node.value[step]
-            except (KeyError, IndexError, TypeError):
+            child = node._child(step)
+            if child is None:
                 return node, False
+            node = child
         return node, True
+
+    def _child(self, step: str | int) -> Node | None:
+        if isinstance(self.value, dict):
+            return self.value.get(step)
+        if isinstance(self.value, list) and isinstance(step, int) and step < len(self.value):
+            return self.value[step]  # type: ignore[no-any-return]
+        return None
 
     def without(self, path: Path) -> Node:
         """A copy that lacks what stands at `path`."""
@@ -121,7 +128,7 @@ class _Places:
                 self._pair(child, path)
 
     def _pair(self, pair: tree_sitter.Node, under: Path) -> None:
-        key, value = pair.children[0], pair.children[-1]
+        key, value = (child for child in pair.named_children if child.type != "comment")
         self._value(value, self._key(key, under))
 
     def _key(self, key: tree_sitter.Node, under: Path, array: bool = False) -> Path:

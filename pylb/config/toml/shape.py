@@ -177,18 +177,27 @@ def _report(detail: ErrorDetails, root: Node, report: Report) -> Path:
         case "missing":
             key = str(detail["loc"][-1])
             report(node.key_at, f'the key "{key}" is missing in [{_shown(path)}]', _example(path, key))
+        case "literal_error" if detail["loc"][-1] == "[key]":
+            report(node.key_at, f'"{path[-1]}" is not a step', _one_of(str(path[-1]), tuple(STEP_OPTIONS)))
+            return path[:-1]
+        case "too_short" | "too_long":
+            report(node.at, "a step is a table of one key", f"one of {', '.join(STEP_OPTIONS)}")
         case "literal_error":
-            words = _form_at(path)
-            candidates = words.words if isinstance(words, Choice) else tuple(STEP_OPTIONS)
-            near = nearest(str(node.value), candidates)
-            advice = f'did you mean "{near}"?' if near else f"one of {', '.join(candidates)}"
-            report(node.at, f'"{_word(node)}" is not a value of "{_key(path)}"', advice)
+            form = _form_at(path)
+            choice = form.item if isinstance(form, Many) else form
+            words = choice.words if isinstance(choice, Choice) else ()
+            report(node.at, f'"{_word(node)}" is not a value of "{_key(path)}"', _one_of(_word(node), words))
         case "greater_than_equal" | "less_than_equal":
             limit = detail["msg"].removeprefix("Input should be ")
             report(node.at, f'"{_key(path)}" cannot be {_word(node)}', f"a number {limit}")
         case _:
             report(node.at, f'"{_key(path)}" cannot be {_kind(node)}', f"write {_expected(path, detail)}")
     return path if whole else path[: _depth(path, root)]
+
+
+def _one_of(word: str, candidates: tuple[str, ...]) -> str:
+    near = nearest(word, candidates)
+    return f'did you mean "{near}"?' if near else f"one of {', '.join(candidates)}"
 
 
 def _path(loc: tuple[int | str, ...], root: Node) -> Path:

@@ -69,7 +69,7 @@ def write(config: m.Config) -> str:
     for section in sections:
         texts.append(_show(section))
     for users in config.userlists:
-        texts.append(show_section(("userlist", users.name), schema.table(m.UserList).given(users)))
+        texts.append(_show_users(users))
     return "\n".join(texts)
 
 
@@ -86,6 +86,13 @@ def _show(section: _Section) -> str:
         servers = {name: s if isinstance(s, dict) else {"address": s} for name, s in servers.items()}
     shown = show_entries((*path, "server"), servers)
     return f"{text}\n{shown}" if section.keys else shown
+
+
+def _show_users(users: m.UserList) -> str:
+    path = ("userlist", users.name)
+    given = schema.table(m.UserList).given(users)
+    parts = [show_entries((*path, key), entries) for key, entries in given.items()]
+    return "\n".join(parts or [show_section(path, {})])
 
 
 def _ordered(keys: dict[str, Any]) -> dict[str, Any]:
