@@ -20,7 +20,8 @@ from typing import Any
 from vrrpd.config.model import Config, InstanceSettings, TrackKind
 from vrrpd.core.actions import Action, Event, Level, State
 from vrrpd.core.group import Group
-from vrrpd.core.instance import Instance, LinkState, needs_restart
+from vrrpd.core.instance import Instance, LinkState
+from vrrpd.core.reload import needs_restart
 from vrrpd.logs import Log
 from vrrpd.packet.datagram import Datagram
 from vrrpd.scheduler import Deadlines
@@ -122,8 +123,11 @@ class Daemon:
 
     def _packet(self, name: str, datagram: Datagram) -> bool:
         instance = self.instances[name]
+        now = self.loop.time()
+        if now - self._deadlines.next() > LATE:
+            self._note_lateness(now - self._deadlines.next())
         accepted = instance.counters.adverts_received
-        self._do(name, instance.packet_received(datagram, self.loop.time()))
+        self._do(name, instance.packet_received(datagram, now))
         return instance.counters.adverts_received != accepted
 
     def _timer_fired(self) -> None:

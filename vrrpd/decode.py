@@ -45,6 +45,8 @@ def run(file: Path, password: str | None, as_json: bool) -> int:
             observer.take(heard)
             _print(heard, last - first, as_json)
             _say_new(observer, last, said, as_json)
+    except BrokenPipeError:
+        raise
     except (OSError, Scapy_Exception) as error:
         print(f"vrrpd decode: {file}: {error}", file=sys.stderr)
         return 1

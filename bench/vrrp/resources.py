@@ -72,7 +72,7 @@ def flood(program: str, role: str, seconds: float, directory: Path, rate: int = 
     """Forged adverts at a rate: what they cost, whether the state holds, whether real adverts stay on time."""
     directory.mkdir(parents=True, exist_ok=True)
     with Lab(directory) as lab:
-        node, other, hostile = lab.node("m1", 100), lab.node("m2", 101), lab.node("h", 50)
+        node, other, hostile = lab.node("m1", 100), lab.node("m2", 101), lab.node("hostile", 50)
         master, backup = (node, other) if role == "master" else (other, node)
         first = master.start(program, config(1, 3, 0.1, 100))
         second = backup.start(program, config(1, 3, 0.1, 90))

@@ -19,9 +19,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-HERE = Path(__file__).resolve().parent
-TESTS = HERE.parent.parent / "tests"
-sys.path[:0] = [str(HERE), str(TESTS), str(TESTS / "vrrpd")]
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests" / "vrrpd"))
+sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import failovers
 import resources

@@ -93,6 +93,8 @@ class Daemon:
     def signal(self, number: int) -> None:
         """Send a signal to the program itself."""
         os.kill(self.pid, number)
+        if number == signal.SIGCONT:
+            self._outer.send_signal(number)  # nsenter stops along with its child
 
     def crash(self) -> None:
         """SIGKILL for it and for its children at once, as when the machine dies but its kernel does not."""

@@ -20,7 +20,7 @@ from vrrpd.system.announcer import Announcer
 from vrrpd.system.host import Host
 from vrrpd.system.notify import Notifier
 from vrrpd.system.rtnl import Encoded, encode_address, encode_route, encode_rule
-from vrrpd.system.sockets import Sender
+from vrrpd.system.sockets import Framed, Sender
 from vrrpd.system.statefile import Leftover, StateFile
 
 Say = Callable[[Level, str], None]
@@ -39,7 +39,7 @@ class Station:
     interface: str
     carrier: str
     """Interface that carries its addresses: its own, or its macvlan."""
-    sender: Sender | None = None
+    sender: Sender | Framed | None = None
     source: Address | None = None
 
     def interface_for(self, address: VirtualAddress) -> str:

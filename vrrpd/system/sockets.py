@@ -38,6 +38,8 @@ class LinkKey:
     protocol: int = PROTOCOL_VRRP
     group: str | None = None
     """Multicast group, None for unicast."""
+    also_join: int | None = None
+    """Index of a macvlan's parent, joined too, so that membership reports go out with a proper source."""
 
 
 class Receiver:
@@ -62,8 +64,9 @@ class Receiver:
         if key.family == socket.AF_INET:
             self._socket.setsockopt(socket.IPPROTO_IP, IP_MULTICAST_ALL, 0)
             if key.group:
-                request = struct.pack("=4s4si", socket.inet_aton(key.group), b"\0" * 4, key.index)
-                self._socket.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, request)
+                for index in self._joined():
+                    request = struct.pack("=4s4si", socket.inet_aton(key.group), b"\0" * 4, index)
+                    self._socket.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, request)
                 self._socket.bind((key.group, 0))
             return
         for option in (IPV6_RECVPKTINFO, IPV6_RECVHOPLIMIT):
@@ -71,9 +74,13 @@ class Receiver:
         with contextlib.suppress(OSError):
             self._socket.setsockopt(socket.IPPROTO_IPV6, IPV6_MULTICAST_ALL, 0)
         if key.group:
-            request = socket.inet_pton(socket.AF_INET6, key.group) + struct.pack("=i", key.index)
-            self._socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP, request)
+            for index in self._joined():
+                request = socket.inet_pton(socket.AF_INET6, key.group) + struct.pack("=i", index)
+                self._socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP, request)
             self._socket.bind((key.group, 0, 0, key.index))
+
+    def _joined(self) -> list[int]:
+        return [self.key.index] if self.key.also_join is None else [self.key.index, self.key.also_join]
 
     def restrict(self, trusted: Sequence[filters.Trusted] | None) -> None:
         """Let our VRIDs through; with `trusted`, strangers' packets only now and then."""
@@ -192,3 +199,28 @@ class FrameSender:
     def close(self) -> None:
         """Close the socket."""
         self._socket.close()
+
+
+class Framed:
+    """Sends IPv6 adverts as Ethernet frames of a macvlan: its MAC address, but the parent's IP address.
+
+    The kernel would not take an address of another interface as the source. Same calls as `Sender`.
+    """
+
+    family = socket.AF_INET6
+
+    def __init__(self, interface: str, mac: bytes) -> None:
+        self._frames = FrameSender(interface)
+        self._mac = mac
+
+    def send(self, packet: bytes, destination: str, source: str = "", hops: int = 255) -> None:
+        """Send one multicast advert; OSError when the kernel refuses."""
+        group = socket.inet_pton(socket.AF_INET6, destination)
+        first_word = (6 << 28 | VRRP_TRAFFIC_CLASS << 20).to_bytes(4, "big")
+        header = first_word + len(packet).to_bytes(2, "big") + bytes((PROTOCOL_VRRP, hops))
+        addresses = socket.inet_pton(socket.AF_INET6, source) + group
+        self._frames.send(b"\x33\x33" + group[12:] + self._mac + b"\x86\xdd" + header + addresses + packet)
+
+    def close(self) -> None:
+        """Close the socket."""
+        self._frames.close()

@@ -14,7 +14,7 @@ from vrrpd.core.instance import LinkState
 from vrrpd.system import vmac
 from vrrpd.system.executor import Executor, Station
 from vrrpd.system.host import Host
-from vrrpd.system.sockets import Sender
+from vrrpd.system.sockets import Framed, Sender
 from vrrpd.system.wire import Wire, family_of
 
 Say = Callable[[Level, str], None]
@@ -25,7 +25,7 @@ class Stations:
 
     def __init__(self, host: Host, wire: Wire, executor: Executor, say: Say) -> None:
         self._host, self._wire, self._executor, self._say = host, wire, executor, say
-        self._senders: dict[tuple[str, int, int], Sender] = {}
+        self._senders: dict[tuple[str, int, int], Sender | Framed] = {}
         self._macvlans: dict[str, str] = {}
         self._prefix = "vrrp"
 
@@ -85,7 +85,7 @@ class Stations:
         try:
             self._carry(station)
             station.sender = self._sender(station)
-            self._wire.open(name, settings, station.interface, link.index)
+            self._listen(name, station)
             self._executor.prepare(name)
         except OSError as error:
             self._say(Level.ERROR, f"({name}) cannot use {station.interface}: {error.strerror or error}")
@@ -102,15 +102,26 @@ class Stations:
             station.carrier = vmac.ensure(self._host, settings, station.interface, self._prefix)
             self._macvlans[settings.name] = station.carrier
 
-    def _sender(self, station: Station) -> Sender:
+    def _listen(self, name: str, station: Station) -> None:
+        """Open the receiver. With a macvlan, what comes from the virtual MAC arrives there and nowhere else."""
+        index = self._host.index_of(station.carrier)
+        parent = None if station.carrier == station.interface else self._host.index_of(station.interface)
+        if station.settings.unicast_peers:
+            index, parent = self._host.index_of(station.interface), None
+        listened = station.carrier if parent is not None else station.interface
+        self._wire.open(name, station.settings, listened, index, parent)
+
+    def _sender(self, station: Station) -> Sender | Framed:
         settings = station.settings
-        base = settings.vmac is None or settings.vmac.xmit_base or settings.family == 6
+        base = settings.vmac is None or settings.vmac.xmit_base or bool(settings.unicast_peers)
         interface = station.interface if base else station.carrier
         key = (interface, self._host.index_of(interface), family_of(settings))
         sender = self._senders.get(key)
         if sender is None:
             self._forget_senders(interface, key[2])
-            sender = self._senders[key] = Sender(interface, key[1], key[2])
+            framed = not base and settings.family == 6
+            sender = Framed(interface, self._host.links[interface].mac) if framed else Sender(interface, *key[1:])
+            self._senders[key] = sender
         return sender
 
     def _forget_senders(self, interface: str, family: int) -> None:

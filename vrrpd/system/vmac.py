@@ -60,7 +60,11 @@ def _request(host: Host, message: bytearray, name: str) -> None:
 
 def _tune(family: int, name: str, parent: str) -> None:
     if family == 6:
-        values = {f"ipv6/conf/{name}/autoconf": "0", f"ipv6/conf/{name}/accept_ra": "0"}
+        values = {
+            f"ipv6/conf/{name}/addr_gen_mode": "1",  # no link-local address: it would be the same on all nodes
+            f"ipv6/conf/{name}/autoconf": "0",
+            f"ipv6/conf/{name}/accept_ra": "0",
+        }
     else:
         values = {
             f"ipv6/conf/{name}/disable_ipv6": "1",

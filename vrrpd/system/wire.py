@@ -28,15 +28,15 @@ def family_of(settings: InstanceSettings) -> int:
     return socket.AF_INET if settings.family == 4 else socket.AF_INET6
 
 
-def link_key(settings: InstanceSettings, interface: str, index: int) -> LinkKey:
-    """The receiver that an instance needs."""
+def link_key(settings: InstanceSettings, interface: str, index: int, parent: int | None) -> LinkKey:
+    """The receiver that an instance needs; `parent` is the index of a macvlan's parent."""
     protocol = PROTOCOL_VRRP
     if settings.authentication is not None and settings.authentication.type == "ah":
         protocol = PROTOCOL_AH
     group = None
     if not settings.unicast_peers:
         group = str(settings.multicast_group or (GROUP_4 if settings.family == 4 else GROUP_6))
-    return LinkKey(interface, index, family_of(settings), protocol, group)
+    return LinkKey(interface, index, family_of(settings), protocol, group, parent)
 
 
 @dataclass(slots=True)
@@ -55,9 +55,11 @@ class Wire:
         self._lines: dict[LinkKey, _Line] = {}
         self._key_of: dict[str, LinkKey] = {}
 
-    def open(self, name: str, settings: InstanceSettings, interface: str, index: int) -> None:
+    def open(
+        self, name: str, settings: InstanceSettings, interface: str, index: int, parent: int | None = None
+    ) -> None:
         """Listen for an instance; OSError (EPERM: CAP_NET_RAW is missing) when no socket can be had."""
-        key = link_key(settings, interface, index)
+        key = link_key(settings, interface, index, parent)
         if self._key_of.get(name) == key and self._lines[key].names.get(settings.virtual_router_id) == name:
             return
         self.close(name)

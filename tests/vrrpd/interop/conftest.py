@@ -22,7 +22,8 @@ def campaign(
     pool = ThreadPoolExecutor(AT_ONCE)
     futures: dict[tuple[str, Any], Future[None]] = {}
     for item in request.session.items:
-        if isinstance(item, pytest.Function) and item.module is request.module and "case" in item.callspec.params:
+        ours = isinstance(item, pytest.Function) and item.module is request.module
+        if ours and hasattr(item, "callspec"):
             case = item.callspec.params["case"]
             directory = tmp_path_factory.mktemp("lab")
             scenario = request.module.SCENARIOS[item.originalname]

@@ -1,0 +1,346 @@
+"""The daemon seen from outside: reload, notify, status, interfaces that come and go, hostile packets, limits."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import time
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+
+import pytest
+from clusters import PROTOCOLS, config
+from netlab import VIP, Client, Daemon, Lab, Node, network_of
+from support import wait_for
+
+pytestmark = pytest.mark.netns
+
+V3 = PROTOCOLS["v3-ipv4"]
+
+
+def master(lab: Lab, extra: str = "", before: str = "", name: str = "m1", number: int = 100) -> tuple[Node, Daemon]:
+    """One node that has become master."""
+    node = lab.node(name, number)
+    daemon = node.start("vrrpd", config(V3, node, lab, extra, before))
+    wait_for(node.holds, 10, f"{name} to be master")
+    return node, daemon
+
+
+def status(node: Node) -> dict[str, Any]:
+    """What `vrrpd status --json` says there."""
+    document: dict[str, Any] = json.loads(node.run(sys.executable, "-m", "vrrpd", "status", "--json"))
+    return document
+
+
+def forge(node: Node, index: int, message: bytes, source: str, ttl: int = 255) -> bytes:
+    """An IPv4 packet with a VRRP message."""
+    header = struct.pack(">BBHHHBBH", 0x45, 0xC0, 20 + len(message), 7, 0, ttl, 112, 0)
+    return header + socket.inet_aton(source) + socket.inet_aton("224.0.0.18") + message
+
+
+def wrong_reload(lab: Lab, _: str) -> None:
+    node, daemon = master(lab)
+    for broken in ("vrrp_instance VI_1 {\n interface ens37\n}\n", "}}}", "vrrp_instance X {\n interface nosuch0\n"
+                   " virtual_router_id 9\n virtual_ipaddress {\n 10.0.0.1\n }\n}\n"):  # fmt: skip
+        daemon.mark()
+        node.file("keepalived.conf", broken)
+        daemon.signal(signal.SIGHUP)
+        wait_for(lambda: "Reload refused, nothing was changed" in daemon.news, 10, "the refusal")
+        assert node.holds()
+    document = status(node)
+    assert document["failed_reloads"] == 3
+    assert document["instances"][0]["state"] == "MASTER"
+    assert document["instances"][0]["counters"]["became_master"] == 1
+
+
+def changing_reload(lab: Lab, _: str) -> None:
+    node, daemon = master(lab)
+    text = config(V3, node, lab)
+    second = text.replace("VI_1", "VI_2").replace("router_id 61", "router_id 62").replace(VIP, "172.16.10.98")
+    more = text.replace(f"        {VIP}\n", f"        {VIP}\n        172.16.10.97\n")
+    node.file("keepalived.conf", more + second)
+    daemon.signal(signal.SIGHUP)
+    wait_for(lambda: {"172.16.10.97", "172.16.10.98", VIP} <= node.addresses(), 10, "the new addresses")
+    assert daemon.text.count("(VI_1) Entering MASTER STATE") == 1
+    node.file("keepalived.conf", text)
+    daemon.signal(signal.SIGHUP)
+    wait_for(lambda: not {"172.16.10.97", "172.16.10.98"} & node.addresses(), 10, "the old addresses to go")
+    assert node.holds()
+    assert len(status(node)["instances"]) == 1
+
+
+def notified(lab: Lab, _: str) -> None:
+    said, fifo = lab.directory / "said", lab.directory / "fifo"
+    script = lab.directory / "notify.sh"
+    script.write_text(f'#!/bin/sh\nsleep 0.1\necho "$@" >> {said}\n')
+    script.chmod(0o755)
+    os.mkfifo(fifo)
+    reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    extra = f'    notify {script}\n    notify_master "{script} i am master"\n    notify_stop "{script} i stop"'
+    before = f"global_defs {{\n    script_user root\n    vrrp_notify_fifo {fifo}\n}}"
+    try:
+        _, daemon = master(lab, extra, before)
+        wait_for(lambda: said.exists() and said.read_text().count("\n") == 3, 5, "the programs")
+        daemon.stop()
+        assert said.read_text().splitlines() == [
+            "INSTANCE VI_1 BACKUP 100",
+            "i am master",
+            "INSTANCE VI_1 MASTER 100",
+            "i stop",
+            "INSTANCE VI_1 STOP 100",
+        ]
+        assert os.read(reader, 4096).decode().splitlines() == [
+            'INSTANCE "VI_1" BACKUP 100',
+            'INSTANCE "VI_1" MASTER 100',
+            'INSTANCE "VI_1" STOP 100',
+        ]
+    finally:
+        os.close(reader)
+
+
+def told(lab: Lab, _: str) -> None:
+    node, daemon = master(lab)
+    one = status(node)["instances"][0]
+    assert (one["name"], one["state"], one["vrid"], one["addresses"]) == ("VI_1", "MASTER", 61, [VIP])
+    assert one["interface"] == "ens37" and one["effective_priority"] == 100
+    table = node.run("env", "COLUMNS=150", sys.executable, "-m", "vrrpd", "status")
+    assert re.search(r"VI_1 .*ens37 .*61 .*MASTER", table)
+    metrics = node.run(sys.executable, "-m", "vrrpd", "status", "--metrics")
+    labels = 'family="4",instance_name="VI_1",interface="ens37",state="MASTER",vrid="61"'
+    assert f"vrrpd_state{{{labels}}} 1.0" in metrics
+    seconds = re.search(rf"vrrpd_state_seconds_total{{{labels}}} ([\d.]+)", metrics)
+    assert seconds and 0 < float(seconds[1]) < 60
+    watched = json.loads(node.run(sys.executable, "-m", "vrrpd", "watch", "ens37", "--seconds", "1", "--json"))
+    assert watched["routers"][0]["masters"] == [node.address]
+    second = Daemon(node, "vrrpd", [sys.executable, "-m", "vrrpd", "--interface", "ens37", "--vip", "10.0.0.1"],
+                    lab.directory / "second.log")  # fmt: skip
+    assert second.wait(10) == 1
+    assert "vrrpd is already running" in second.text
+    daemon.stop()
+    assert (
+        "no daemon answers"
+        in subprocess.run(
+            [*node.enter, sys.executable, "-m", "vrrpd", "status"], capture_output=True, text=True, check=False
+        ).stderr
+    )
+
+
+def interface_comes_and_goes(lab: Lab, _: str) -> None:
+    node = lab.node("m1", 100)
+    text = config(V3, node, lab).replace("ens37", "late0")
+    refused = node.start("vrrpd", text)
+    assert refused.wait(10) == 2
+    assert "interface late0 for instance VI_1 does not exist; this host has: ens37" in refused.text
+    daemon = node.start("vrrpd", "global_defs {\n    dynamic_interfaces\n}\n" + text)
+    daemon.wait_for_line(r"\(VI_1\) Entering FAULT STATE")
+    for _round in range(2):
+        node.run("ip", "link", "add", "late0", "type", "bridge")
+        node.run("ip", "addr", "add", "10.3.0.1/24", "dev", "late0")
+        node.run("ip", "link", "add", "leg0", "type", "veth", "peer", "name", "leg1")
+        node.run("ip", "link", "set", "leg0", "master", "late0", "up")
+        node.run("ip", "link", "set", "leg1", "up")
+        node.run("ip", "link", "set", "late0", "up")
+        wait_for(node.holds, 10, "master on the interface that came")
+        daemon.mark()
+        node.run("ip", "link", "del", "late0")
+        node.run("ip", "link", "del", "leg0")
+        wait_for(lambda: "(VI_1) Entering FAULT STATE" in daemon.news, 5, "FAULT without the interface")
+    assert daemon.running
+
+
+def hostile(lab: Lab, _: str) -> None:
+    """keepalived goes silent under two such packets a second."""
+    node, daemon = master(lab)
+    second = lab.node("m2", 101)
+    backup = second.start("vrrpd", config(V3, second, lab))
+    backup.wait_for_line("Entering BACKUP STATE")
+    attacker = lab.node("hostile", 50)
+    with network_of(attacker.init):
+        sock = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
+        index = socket.if_nametoindex("ens37")
+        sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, struct.pack("=4s4si", bytes(4), bytes(4), index))
+    time.sleep(0.3)
+    for one in (daemon, backup):
+        one.mark()
+    vip = socket.inet_aton(VIP)
+    messages = [
+        bytes([0x31, 61, 255, 1, 0, 10, 0xBA, 0xD0]) + vip,  # wrong checksum
+        bytes([0x31, 61, 0, 1, 0, 10, 0xBA, 0xD0]) + vip,
+        bytes([0x21, 61, 255, 1, 0, 1, 0, 0]) + vip + bytes(8),  # wrong version
+        bytes([0x31, 61, 255, 3, 0, 10, 0, 0]) + vip,  # shorter than it says
+        b"\x31\x3d",
+        bytes([0x31, 61, 255, 1, 0, 0, 0, 0]) + vip,
+    ]
+    end, sent = time.monotonic() + 2, 0
+    with sock:
+        while time.monotonic() < end:
+            for number, message in enumerate(messages):
+                sock.sendto(
+                    forge(attacker, index, message, attacker.address, 255 if number else 254), ("224.0.0.18", 0)
+                )
+                sent += 1
+            assert lab.holders() == ["m1"]
+            time.sleep(0.005)
+    assert " STATE" not in daemon.news + backup.news
+    document = status(node)
+    refused = document["instances"][0]["refused"]
+    assert {"checksum", "version", "address_count", "ttl", "interval"} == set(refused)
+    assert sum(refused.values()) >= 50
+    assert document["links"][0]["malformed"] >= 10
+    assert len(daemon.news.splitlines()) < 30, "a flood is logged once"
+    assert "Traceback" not in daemon.text + backup.text
+
+
+def frozen_backup(lab: Lab, _: str) -> None:
+    """A backup that could not run for 2 s (20 intervals) has its adverts waiting: no false takeover."""
+    _, first = master(lab)
+    second = lab.node("m2", 101)
+    backup = second.start("vrrpd", config(V3, second, lab))
+    backup.wait_for_line("Entering BACKUP STATE")
+    time.sleep(0.5)
+    for one in (first, backup):
+        one.mark()
+    backup.signal(signal.SIGSTOP)
+    time.sleep(2)
+    backup.signal(signal.SIGCONT)
+    lab.always(lambda: lab.holders() == ["m1"], 1, "m1 alone")
+    assert " STATE" not in first.news + backup.news
+    assert status(second)["late_timers"] >= 1
+
+
+def virtual_mac(lab: Lab, case: str) -> None:
+    first, second = lab.node("m1", 100), lab.node("m2", 101)
+    client = Client(lab)
+    kinds, protocol = case.split("-", 1)
+    protocol = PROTOCOLS[protocol]
+    v6 = ":" in protocol.address
+    mac = f"00:00:5e:00:0{2 if v6 else 1}:3d"
+    programs = [{"k": "keepalived", "v": "vrrpd"}[kind] for kind in kinds]
+    one = first.start(programs[0], config(protocol, first, lab, "    use_vmac"))
+    two = second.start(programs[1], config(protocol, second, lab, "    use_vmac"))
+    two.wait_for_line("Entering BACKUP STATE")
+    lab.wait_for_holder("m1", 10, protocol.address)
+    client.touch(protocol.address)
+    wait_for(lambda: client.neighbour(protocol.address) == mac, 5, "the virtual MAC at the client")
+    lab.always(lambda: lab.holders(protocol.address) == ["m1"], 1, "m1 alone has the address")
+    one.stop()
+    lab.wait_for_holder("m2", 5, protocol.address)
+    assert client.neighbour(protocol.address) == mac, "nothing changes for the client"
+    assert mac not in first.run("ip", "link", "show")
+
+
+def told_to_systemd(lab: Lab, _: str) -> None:
+    node = lab.node("m1", 100)
+    path = lab.directory / "systemd.sock"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+        sock.bind(str(path))
+        sock.settimeout(10)
+        text = node.file("keepalived.conf", config(V3, node, lab))
+        daemon = node.spawn("env", f"NOTIFY_SOCKET={path}", sys.executable, "-m", "vrrpd", "-c", str(text))
+        assert sock.recv(200).startswith(b"READY=1")
+        daemon.signal(signal.SIGHUP)
+        assert sock.recv(200).startswith(b"RELOADING=1")
+        assert sock.recv(200) == b"READY=1"
+        daemon.stop()
+        assert sock.recv(200) == b"STOPPING=1"
+
+
+def light(lab: Lab, _: str) -> None:
+    node, daemon = master(lab)
+    text = Path(f"/proc/{daemon.pid}/status").read_text()
+    resident = int(re.search(r"VmRSS:\s+(\d+)", text)[1])  # type: ignore[index]
+    assert resident < 45 * 1024
+    maps = Path(f"/proc/{daemon.pid}/maps").read_text()
+    assert "pydantic" not in maps and "tree_sitter" not in maps
+    assert node.holds()
+
+
+SCENARIOS = {
+    "test_a_wrong_reload_changes_nothing": wrong_reload,
+    "test_a_reload_adds_and_removes_addresses_and_routers": changing_reload,
+    "test_programs_and_fifos_are_told_in_order": notified,
+    "test_status_tells_people_programs_and_prometheus": told,
+    "test_interfaces_may_come_and_go": interface_comes_and_goes,
+    "test_hostile_packets_touch_no_timer_and_no_state": hostile,
+    "test_a_frozen_backup_does_not_take_over": frozen_backup,
+    "test_a_virtual_mac_stays_the_same_over_a_failover": virtual_mac,
+    "test_systemd_is_told": told_to_systemd,
+    "test_the_daemon_is_light": light,
+}
+Campaign = dict[tuple[str, Any], Future[None]]
+once = pytest.mark.parametrize("case", ["vrrpd"])
+
+
+@once
+def test_a_wrong_reload_changes_nothing(case: str, campaign: Campaign) -> None:
+    campaign["test_a_wrong_reload_changes_nothing", case].result()
+
+
+@once
+def test_a_reload_adds_and_removes_addresses_and_routers(case: str, campaign: Campaign) -> None:
+    campaign["test_a_reload_adds_and_removes_addresses_and_routers", case].result()
+
+
+@once
+def test_programs_and_fifos_are_told_in_order(case: str, campaign: Campaign) -> None:
+    campaign["test_programs_and_fifos_are_told_in_order", case].result()
+
+
+@once
+def test_status_tells_people_programs_and_prometheus(case: str, campaign: Campaign) -> None:
+    campaign["test_status_tells_people_programs_and_prometheus", case].result()
+
+
+@once
+def test_interfaces_may_come_and_go(case: str, campaign: Campaign) -> None:
+    campaign["test_interfaces_may_come_and_go", case].result()
+
+
+@once
+def test_hostile_packets_touch_no_timer_and_no_state(case: str, campaign: Campaign) -> None:
+    campaign["test_hostile_packets_touch_no_timer_and_no_state", case].result()
+
+
+@once
+def test_a_frozen_backup_does_not_take_over(case: str, campaign: Campaign) -> None:
+    campaign["test_a_frozen_backup_does_not_take_over", case].result()
+
+
+@pytest.mark.parametrize("case", ["vv-v3-ipv4", "kv-v3-ipv4", "vk-v3-ipv4", "vk-v3-ipv6", "kv-v3-ipv6"])
+def test_a_virtual_mac_stays_the_same_over_a_failover(case: str, campaign: Campaign) -> None:
+    campaign["test_a_virtual_mac_stays_the_same_over_a_failover", case].result()
+
+
+@once
+def test_systemd_is_told(case: str, campaign: Campaign) -> None:
+    campaign["test_systemd_is_told", case].result()
+
+
+@once
+def test_the_daemon_is_light(case: str, campaign: Campaign) -> None:
+    campaign["test_the_daemon_is_light", case].result()
+
+
+def test_without_permission_the_capability_is_named(tmp_path: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("gives rights up, which only root has")
+    command = ["setpriv", "--reuid", "65534", "--clear-groups", sys.executable, "-m", "vrrpd", "--interface", "lo",
+               "--vip", "10.0.0.1"]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd="/")
+    assert done.returncode == 4
+    assert "CAP_NET_ADMIN" in done.stderr and "CAP_NET_RAW" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_the_daemon_imports_nothing_that_it_does_not_need() -> None:
+    code = "import sys, vrrpd.cli, vrrpd.daemon; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = {name.partition(".")[0] for name in done.stdout.split()}
+    assert not loaded & {"scapy", "rich", "prometheus_client", "pydantic", "tree_sitter", "uvloop", "cryptography"}
