@@ -10,7 +10,7 @@ costs one comparison per call.
     TRAILER expects  *( CRLF field-line ) CRLF CRLF, the CRLF of the last chunk's line counted in, as in a head
     DONE
 
-Strict where parsers are known to differ: CRLF only, no whitespace around the size, extensions by the grammar (a bare LF in
+Strict where parsers are known to differ: CRLF only, no whitespace in a size line, extensions by the grammar (a bare LF in
 one has been used to smuggle requests), sizes below 2^63. Bounded: a size line of MAX_LINE bytes, MAX_EXTENSIONS bytes
 of extensions in one message, MAX_TRAILER bytes of trailers.
 

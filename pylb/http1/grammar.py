@@ -28,8 +28,8 @@ TARGET_CHAR: Final = rb'[!"$-~]'
 VERSION: Final = rb"HTTP/([0-9])\.([0-9])"
 
 # chunk-ext = *( ";" name [ "=" ( token / quoted-string ) ] )                                  RFC 9112 7.1.1
-# The RFC lets a recipient read "bad whitespace" (BWS) here and forbids sending it. Chunks are forwarded as they came, so
-# whitespace is refused.
+# The RFC lets a recipient read "bad whitespace" (BWS) here and forbids sending it. Chunks are forwarded as they came,
+# so whitespace is refused.
 QUOTED_STRING: Final = rb'"(?:[\t !#-\[\]-~\x80-\xff]|\\[\t -~\x80-\xff])*+"'
 CHUNK_EXTENSIONS: Final = rb"(?:;" + TOKEN + rb"(?:=(?:" + TOKEN + rb"|" + QUOTED_STRING + rb"))?+)*+"
 

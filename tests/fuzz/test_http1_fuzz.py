@@ -1,7 +1,7 @@
 """The properties of http1 over many inputs: each is read, or refused with ProtocolError, the same way however it is
 cut, and never read where h11 refuses.
 
-PYLB_FUZZ_INPUTS: how many (default 1,000,000, some five minutes); PYLB_FUZZ_SEED: where to start.
+PYLB_FUZZ_INPUTS: how many (default 1,000,000, some two minutes); PYLB_FUZZ_SEED: where to start.
 """
 
 from __future__ import annotations
