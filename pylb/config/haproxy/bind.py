@@ -238,9 +238,7 @@ def read_bind(line: Line, unix_defaults: dict[str, Any], unix_prefix: str) -> li
     elif tls is None and draft.tls.get("certificates"):
         line.report.warning(line.at, '"crt" without "ssl": the port speaks plain text', "add ssl")
     binds = []
-    for text_of_one in places.text.split(","):
-        if not text_of_one:
-            continue  # HAProxy takes a comma at the end
+    for text_of_one in places.text.removesuffix(",").split(","):  # HAProxy takes a comma at the end
         try:
             binds.append(_bind(Word(text_of_one, places.at), draft, tls, unix_defaults, unix_prefix, line.at))
         except Refusal as refusal:

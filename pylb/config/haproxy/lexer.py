@@ -23,6 +23,7 @@ _SPECIAL = re.compile(r"[\\\"'\x00\ud800-\udfff]")
 _SPACE = frozenset(" \t\r\n\v\f")
 _NAME = re.compile(r"[A-Za-z_.][A-Za-z0-9_.]*")
 _HEX = re.compile(r"[0-9A-Fa-f]{2}")
+_BRACES = 'write "${NAME}", "${NAME-default}" or "${NAME[*]}"'
 _ESCAPES = {"n": "\n", "r": "\r", "t": "\t", " ": " ", "\\": "\\", "#": "#", "'": "'", '"': '"'}
 
 
@@ -184,10 +185,7 @@ class _Scanner:
         end = self._line.find("}", self._position)
         rest = self._line[self._position : end] if end >= 0 else "?"
         if rest and not rest.startswith("-"):
-            raise LexicalError(
-                dollar, "unmatched brace or odd character in an environment variable", 'write "${NAME}" or '
-                '"${NAME-default}" or "${NAME[*]}"',
-            )  # fmt: skip
+            raise LexicalError(dollar, "unmatched brace or odd character in an environment variable", _BRACES)
         self._position = end + 1
         return listed, rest[1:]
 

@@ -279,8 +279,23 @@ class Reader:
             frontend, backend = draft.build(globals_)
             frontends += [frontend] if frontend else []
             backends += [backend] if backend else []
+        self._warn_of_shared_listens()
         userlists = tuple(draft.build() for draft in self._userlists.values())
         return Config(globals_, tuple(frontends), tuple(backends), userlists)
+
+    def _warn_of_shared_listens(self) -> None:
+        """Rules of a `listen` are on its client side: HAProxy would run them for other frontends' requests, too."""
+        listens = {draft.name: draft for draft in self._proxies if draft.kind == "listen" and any(draft.rules.values())}
+        for draft in self._proxies:
+            routes = [(use.backend, use.at) for use in draft.use_backend]
+            routes.append((draft.values.get("default_backend", ""), draft.at))
+            for name, at in routes:
+                if name in listens and name != draft.name:
+                    self._report.warning(
+                        at,
+                        f'the rules of listen "{name}" run for its own clients only',
+                        "split it into a frontend and a backend",
+                    )
 
 
 def _no_more(words: list[Word], most: int) -> None:

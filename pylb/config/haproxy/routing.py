@@ -105,13 +105,13 @@ def _add_header(rule_set: str) -> P:
 
 
 def _read_use_backend(draft: ProxyDraft, line: Line) -> None:
-    name = line.next("a backend")
-    draft.use_backend.append(UseBackend(name.text, _optional_condition(line, line.rest()), line.at))
+    name = line.value(text, "a backend")
+    draft.use_backend.append(UseBackend(name, _optional_condition(line, line.rest()), line.at))
 
 
 def _read_use_server(draft: ProxyDraft, line: Line) -> None:
-    name = line.next("a server")
-    draft.use_server.append(UseBackend(name.text, _condition(line, "use-server"), line.at))
+    name = line.value(text, "a server")
+    draft.use_server.append(UseBackend(name, _condition(line, "use-server"), line.at))
 
 
 def _read_default_backend(draft: ProxyDraft, line: Line) -> None:

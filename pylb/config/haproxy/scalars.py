@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from ipaddress import IPv4Network, ip_network
+from ipaddress import ip_network
 from typing import Any, TypeVar
 
 from pylb.config import values
@@ -91,17 +91,16 @@ def octal(word: Word) -> int:
 def network(word: Word) -> str:
     """An address with or without a mask, as written."""
     try:
-        parsed = ip_network(word.text, strict=False)
+        ip_network(word.text, strict=False)
     except ValueError as error:
         raise Refusal(word.at, f'"{word.text}" is not an address or network', "as in 127.0.0.0/8") from error
-    assert isinstance(parsed, IPv4Network) or parsed.version == 6
     return word.text
 
 
 def address(word: Word, bind: bool = False) -> Address:
     """An address to bind or connect to; see model.Address."""
     try:
-        return values.parse_address(word.text, bind)
+        return values.parse_address(text(word), bind)
     except ValueError as error:
         raise Refusal(word.at, str(error)) from error
 

@@ -118,3 +118,19 @@ def test_userlists():
     assert users.groups == (("g", ("a",)), ("h", ("a",)))
     assert 'unknown group "z"' in errors("userlist u\n user a password x groups z\n")[0]
     assert 'unknown user "z"' in errors("userlist u\n group g users z\n")[0]
+
+
+@pytest.mark.parametrize(
+    "line", ["bind :80,,:81", 'bind "$UNSET"', 'server s "$UNSET"', 'use_backend "$UNSET"', 'log-tag "$UNSET"']
+)
+def test_an_empty_word_is_no_value(line):
+    (error,) = errors(f"listen l\n bind :1\n {line}\n")
+    assert "an empty word is not a value here (is an environment variable unset?)" in error
+
+
+def test_rules_of_a_listen_that_others_use_are_warned_of():
+    text = (
+        "listen l\n mode http\n bind :80\n http-request deny\nfrontend f\n mode http\n bind :81\n default_backend l\n"
+    )
+    assert 'the rules of listen "l" run for its own clients only' in warnings(text)[0]
+    assert warnings(text.replace("default_backend l", "default_backend m")) == []
