@@ -601,7 +601,8 @@ class Instance:
         if self.state is State.BACKUP and better:
             self._last_probe = now
             self.counters.ah_probes += 1
-            return [self._send(PROBE_PRIORITY)]
+            text = f"asking {advert.source} for a fresh advert, in case it was restarted"
+            return [self._log(Level.INFO, text), self._send(PROBE_PRIORITY)]
         if self.state is State.MASTER and not self.abdicating and 0 < advert.priority < self.effective_priority:
             self._last_probe = now
             self.counters.ah_probes += 1
