@@ -124,7 +124,8 @@ def _patterns(test: Test, scope: Scope) -> list[str] | None:
 
 def _assemble(test: Test, sample: Compiled, method: str, patterns: list[str], scope: Scope) -> Check | None:
     try:
-        matches = METHODS[method].build(patterns, test.ignore_case)
+        # Methods are case-sensitive (RFC 9110 9.1), and HAProxy's -i does not change it.
+        matches = METHODS[method].build(patterns, test.ignore_case and sample.kind is not Kind.METH)
     except BadArgument as error:
         scope.report(test.at, str(error))
         return None
@@ -168,7 +169,7 @@ def _special(sample: Compiled, method: str, matches: Match) -> Check | None:
     name, args = sample.plain
     if name == "src" and method == "ip":
         return _source_check(matches)
-    if name == "req.hdr" and args[0] and args[1] is None and method != "found":
+    if name == "req.hdr" and args[0] and args[1] is None and METHODS[method].kind is Kind.STR:
         return _header_check(args[0].lower().encode("latin-1"), matches)
     if name == "method" and method == "str":
         return lambda x: matches(x.request.method)

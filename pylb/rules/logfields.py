@@ -198,9 +198,14 @@ def header_list(captured: list[bytes | None] | None, number: int, x: Context, qu
     return b" ".join([b'"%b"' % value if quoted else value or b"-" for value in values])
 
 
-def blank(text: bytes) -> bytes:
-    """With a blank before it, if there is any."""
-    return b" " + text if text else text
+def spaced(text: bytes) -> bytes:
+    """With a blank behind it, if there is any."""
+    return text + b" " if text else text
+
+
+def in_quotes(text: bytes) -> bytes:
+    """Flag Q of what may be absent."""
+    return b'"%b"' % text if text else text
 
 
 # --------------------------------------------------------------------------------------------- addresses and numbers
@@ -265,8 +270,8 @@ NAMESPACE: dict[str, Any] = {
     for function in (
         local_date, gmt_date, zoned_date, exact_date, accept_wall, timers, tcp_timers, _milliseconds, data_time,
         visible, plain, escaped, request_part, request_line, request_path, request_path_only, request_query, headers,
-        header_list, blank, hex_address, server_address, server_port, own_address, server_name, backend_name,
-        frontend_transport, request_number,
+        header_list, spaced, in_quotes, hex_address, server_address, server_port, own_address, server_name,
+        backend_name, frontend_transport, request_number,
     )
 }  # fmt: skip
 
@@ -292,13 +297,15 @@ class Field:
     present: Callable[[Scope], bool] = lambda _scope: True
     width: int = 4
     """Digits of flag X."""
+    plain: bytes = b"%d"
+    """The form without it."""
 
     def form(self, flags: frozenset[str]) -> bytes:
         """The conversion in the template."""
         if self.kind == "number":
             return b"%d"
         if self.kind == "hex":
-            return b"%%0%dX" % self.width if "X" in flags else b"%d"
+            return b"%%0%dX" % self.width if "X" in flags else self.plain
         return b"%b"
 
     def expression(self, flags: frozenset[str], dash: bool) -> str:
@@ -314,6 +321,8 @@ class Field:
             return dressed(text, flags - {"E"}, dash)
         if self.kind == "list":
             return code.replace("QUOTED", str("Q" in flags)).replace("ESCAPED", str("E" in flags))
+        if self.optional and "Q" in flags:
+            return f"in_quotes({dressed(code, flags - {'Q'}, False)})"
         return dressed(code, flags, dash and self.kind == "string")
 
 
@@ -387,7 +396,7 @@ FIELDS: dict[str, Field] = {
     "hrl": _header_field("list", "header_list(x.captured_request, $n, x, QUOTED, ESCAPED)", "request"),
     "hs": _header_field("request", "headers(x.captured_response, $n, x)", "response"),
     "hsl": _header_field("list", "header_list(x.captured_response, $n, x, QUOTED, ESCAPED)", "response"),
-    "ms": Field("raw", "b'%03d' % (accept_wall(x) % 1 * 1000)"),
+    "ms": Field("hex", "int(accept_wall(x) % 1 * 1000)", width=2, plain=b"%03d"),
     "pid": Field("hex", "$world.pid", bound={"world": lambda scope: scope.world}),
     "r": Field("request", "request_line(x)", http=True),
     "rc": Field("raw", "(b'+%d' if x.redispatched else b'%d') % x.retries"),

@@ -142,6 +142,7 @@ class _LineBuilder:
         self._names: dict[str, Any] = dict(logfields.NAMESPACE)
         self._uses_timers = False
         self._blank = True  # the line so far ends with a blank or is empty
+        self._owes_blank = False  # an optional field comes last, behind a blank
         self.valid = True
 
     def add(self, part: Part) -> None:
@@ -155,6 +156,11 @@ class _LineBuilder:
 
     def _literal(self, text: str) -> None:
         merged = re.sub(" +", " ", text)
+        if self._owes_blank and merged.startswith(" "):
+            # Between two blanks and with nothing to say, a field leaves one: the second belongs to it.
+            self._expressions[-1] = f"spaced({self._expressions[-1]})"
+            self._blank = True
+        self._owes_blank = False
         if self._blank and merged.startswith(" "):
             merged = merged[1:]
         if merged:
@@ -164,7 +170,7 @@ class _LineBuilder:
     def _expression(self, form: bytes, expression: str) -> None:
         self._template.append(form)
         self._expressions.append(expression)
-        self._blank = False
+        self._blank = self._owes_blank = False
 
     def _bind(self, value: Any) -> str:
         name = f"v{len(self._names)}"
@@ -188,18 +194,12 @@ class _LineBuilder:
         expression = field.expression(part.flags, dash=True)
         for name in field.bound:
             expression = expression.replace(f"${name}", self._bind(field.bound[name](self._scope)))
-        if field.optional:
-            # Headers are left out, with their blank, when nothing was captured.
-            blank = bool(self._template) and self._blank
-            if blank:
-                self._template[-1] = self._template[-1][:-1]
-                expression = f"blank({expression})"
-            if field.present(self._scope):
-                self._expression(b"%b", expression)
-            else:
-                self._literal(" " if blank else "")
-        else:
+        if not field.optional:
             self._expression(field.form(part.flags), expression)
+        elif field.present(self._scope):
+            after_blank = self._blank
+            self._expression(b"%b", expression)
+            self._owes_blank = after_blank
 
     def function(self) -> Callable[[Context], bytes]:
         """The generated function."""

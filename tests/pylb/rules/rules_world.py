@@ -26,7 +26,7 @@ RESPONSE = b"HTTP/1.1 200 OK\r\nServer: x\r\nSet-Cookie: SID=abc; path=/\r\nCont
 
 def request_head(raw: bytes = REQUEST) -> Any:
     """A parsed request; the empty line may be left out."""
-    raw = raw if raw.endswith(b"\r\n\r\n") else raw + b"\r\n\r\n"
+    raw = raw.rstrip(b"\r\n") + b"\r\n\r\n"
     return parse_request(raw, 0, len(raw) - 4, Limits())
 
 
