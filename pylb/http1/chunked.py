@@ -10,8 +10,8 @@ costs one comparison per call.
     TRAILER expects  *( CRLF field-line ) CRLF CRLF, the CRLF of the last chunk's line counted in, as in a head
     DONE
 
-Strict where parsers are known to differ: CRLF only, no whitespace in a size line, extensions by the grammar (a bare LF in
-one has been used to smuggle requests), sizes below 2^63. Bounded: a size line of MAX_LINE bytes, MAX_EXTENSIONS bytes
+Strict where parsers are known to differ: CRLF only, no whitespace in a size line, extensions by the grammar (a bare LF
+in one has been used to smuggle requests), sizes below 2^63. Bounded: a size line of MAX_LINE bytes, MAX_EXTENSIONS bytes
 of extensions in one message, MAX_TRAILER bytes of trailers.
 
 Trailer fields that RFC 9110 6.5.1 forbids (framing, routing, connection, authentication) make the message malformed.
