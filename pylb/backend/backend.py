@@ -117,7 +117,7 @@ class Backend:
         if server is None:
             if not self.candidates:
                 return None
-            if self.queue.length and self._overflows and not self._caught_up(now):
+            if self.queue.length and self._overflows and not self.serve_waiting(now):
                 return self._wait(x, None)
             server = self._pick(x, None)
             if server is None:
@@ -195,7 +195,7 @@ class Backend:
         """Choose anew for `x`, which held or awaited `previous`, and count what became of it."""
         x.persist_server = x.server = None
         server: Server | None = None
-        if self.candidates and not (self.queue.length and self._overflows and not self._caught_up(now)):
+        if self.candidates and not (self.queue.length and self._overflows and not self.serve_waiting(now)):
             server = self._pick(x, previous)
         if server is previous:
             previous.counters.wretr += 1
@@ -288,10 +288,14 @@ class Backend:
         queue.granted += 1
         return own[1]
 
-    def _caught_up(self, now: float) -> bool:
-        """Before a newcomer chooses while others wait: serve those whom a grown limit admits. True: none is left."""
-        for server in self.candidates:
-            self.serve(server, now)
+    def serve_waiting(self, now: float) -> bool:
+        """Serve whoever waits in the backend's queue with whatever slots there are; whether nobody waits any more.
+
+        Called before a newcomer chooses while others wait, since limits grow with the load, and after candidates change.
+        """
+        if self.queue.length:
+            for server in self.candidates:
+                self.serve(server, now)
         return not self.queue.length
 
     def requeue(self, server: Server, now: float) -> int:
@@ -317,8 +321,7 @@ class Backend:
         self.active, self.backups = len(active), len(backups)
         self.first_backup = backups[0] if backups else None
         self.candidates = active or (backups if self.model.allbackups else backups[:1])
-        if self.candidates:
-            self.balance.update(self.candidates)
+        self.balance.update(self.candidates)
 
     def _keep_sessions(self) -> None:
         """Remember the exchanges of those servers whose sessions may have to be shut down."""

@@ -88,7 +88,7 @@ def observe(server: Server, event: Event, now: float) -> None:
         return
     info = f"Detected {errors} consecutive errors, last one was: {event.description}"
     if server.model.on_error == "sudden-death" and health.health > health.rise:
-        health.health = health.rise
+        health.health = health.rise + 1
     elif server.model.on_error == "mark-down":
         health.health = min(health.health, health.rise)
     check_done(server, CheckResult(Status.HANA, health.duration or 0, None, info), now)
@@ -205,7 +205,11 @@ def note_return(backend: Backend, was_out: bool, now: float) -> None:
 
 
 def note_outage(backend: Backend, was_out: bool, now: float) -> None:
-    """After a change: if the backend is out of service and was not before, say so."""
+    """After a change: if the backend is out of service and was not before, say so.
+
+    Those who wait are served by whoever takes over, a backup say.
+    """
+    backend.serve_waiting(now)
     if was_out or backend.candidates:
         return
     backend.last_change = now

@@ -1,4 +1,7 @@
-"""balance random, random(DRAWS): of some servers drawn by weight, the least loaded ("power of two choices")."""
+"""balance random, random(DRAWS): of some servers drawn by weight, the least loaded ("power of two choices").
+
+When that one is full, the least loaded with a free slot takes over (HAProxy queues the exchange instead).
+"""
 
 from __future__ import annotations
 
@@ -40,7 +43,11 @@ class RandomChoice(Algorithm):
             server = self._draw(avoid)
             if best is None or server.inflight * best.eweight < best.inflight * server.eweight:
                 best = server
-        return None if best is None or best.full() else best
+        return best if best is not None and not best.full() else self._least_loaded(avoid)
+
+    def _least_loaded(self, avoid: Any) -> Any:
+        free = [server for server in self._servers if not server.full()]
+        return min(free, key=lambda server: (server is avoid, server.inflight / server.eweight), default=None)
 
     def _draw(self, avoid: Any) -> Any:
         place = bisect(self._bounds, self._random.random() * self._bounds[-1])
