@@ -3,4 +3,5 @@
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
+# The repository comes first: tests/pylb would otherwise pass for the package, when the package is installed editable.
+sys.path[:0] = [str(Path(__file__).parent.parent), str(Path(__file__).parent)]
