@@ -11,8 +11,8 @@ costs one comparison per call.
     DONE
 
 Strict where parsers are known to differ: CRLF only, no whitespace in a size line, extensions by the grammar (a bare LF
-in one has been used to smuggle requests), sizes below 2^63. Bounded: a size line of MAX_LINE bytes, MAX_EXTENSIONS bytes
-of extensions in one message, MAX_TRAILER bytes of trailers.
+in one has been used to smuggle requests), sizes below 2^63. Bounded: a size line of MAX_LINE bytes, MAX_EXTENSIONS
+bytes of extensions in one message, MAX_TRAILER bytes of trailers.
 
 Trailer fields that RFC 9110 6.5.1 forbids (framing, routing, connection, authentication) make the message malformed.
 The RFC would also allow dropping them; but the bytes are forwarded as they come, and no honest sender has one.
