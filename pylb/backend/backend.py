@@ -291,7 +291,7 @@ class Backend:
     def serve_waiting(self, now: float) -> bool:
         """Serve whoever waits in the backend's queue with whatever slots there are; whether nobody waits any more.
 
-        Called before a newcomer chooses while others wait, since limits grow with the load, and after candidates change.
+        Called before a newcomer chooses while others wait, as limits grow with the load, and when candidates change.
         """
         if self.queue.length:
             for server in self.candidates:

@@ -39,6 +39,8 @@ _CACHEABLE = frozenset({200, 203, 204, 206, 300, 301, 404, 405, 410, 414, 501})
 _CACHEABLE_METHODS = frozenset({b"GET", b"HEAD", b"OPTIONS"})
 _UNCACHEABLE = frozenset({b"no-cache", b"no-store", b"private", b"max-age=0", b"s-maxage=0"})
 _FRESHNESS = (b"expires", b"etag", b"last-modified")
+_search_cache_fields = re.compile(rb"\r\n(?:pragma|cache-control|expires|etag|last-modified):").search
+"""Most responses have none of these and need no closer look."""
 
 
 def encode_date(wall: float) -> bytes:
@@ -353,6 +355,8 @@ def _wall(x: Any) -> float:
 def _may_be_cached(x: Any) -> bool:
     """Whether a cache might keep this response: what HAProxy looks at, in its order."""
     head = x.response
+    if not head.mentions(_search_cache_fields):
+        return False
     if (head.get(b"pragma") or b"").lower() == b"no-cache":
         return False
     fresh = False
