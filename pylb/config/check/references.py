@@ -164,7 +164,7 @@ def _tracked(backend: str, server: Server, servers: dict[tuple[str, str], Server
 def section_names(config: Config) -> Iterator[Finding]:
     """Sections of one kind have different names, and a `listen` shares its name with nobody."""
     for sections in (config.frontends, config.backends):
-        yield from _twice((s.name, named(s), s.at) for s in sections if isinstance(s, Proxy))
+        yield from _twice(((s.name, s.listen), named(s), s.at) for s in sections if isinstance(s, Proxy))
     for frontend in config.frontends:
         backend = config.backend(frontend.name)
         if backend is not None and backend.listen != frontend.listen:

@@ -10,15 +10,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from pylb.config import model as m
-from pylb.config.load import load
+from pylb.config.load import load, read_haproxy
 from pylb.config.toml import read, write
 from pylb.config.words import Report
 
 sys.path.insert(0, str(Path(__file__).parent))
+import haproxy_corpus
 import model_strategies as models
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
 @given(models.configs())
 def test_every_configuration_reads_back_as_it_was_written(config):
     text = write(config)
@@ -267,7 +268,7 @@ def test_what_is_not_toml_is_said_with_its_place(text, expected):
     assert findings(text) == expected
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(models.st.text("[]{}=\"'#.,\n\\ abfrontedglist-_1080:${}", max_size=60))
 def test_any_text_is_read_or_refused_with_findings(text):
     try:
@@ -276,7 +277,7 @@ def test_any_text_is_read_or_refused_with_findings(text):
         assert error.findings and all(finding.at.line for finding in error.findings)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
 @given(models.configs(), models.st.data())
 def test_any_cut_or_changed_document_is_read_or_refused_with_findings(config, data):
     text = write(config)
@@ -359,3 +360,15 @@ def test_both_languages_hold_the_mended_article_alike():
     other, _ = load([str(configs / "haproxy.cfg")], environment)
     assert native == other
     assert remarks == []
+
+
+def test_every_line_of_the_corpus_of_haproxy_files_reads_back_as_it_was_written():
+    read_back = 0
+    for _, line, text in haproxy_corpus.entries():
+        try:
+            config, _ = read_haproxy([("t.cfg", text)], {})
+        except m.ConfigError:
+            continue
+        assert read(write(config), env={}) == config, line
+        read_back += 1
+    assert read_back > 150
