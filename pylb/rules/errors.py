@@ -89,9 +89,9 @@ def compile_errors(proxy: Proxy, scope: Scope) -> ErrorPages:
 
 
 def _from_words(entry: ErrorFile, scope: Scope) -> Reply | None:
+    from pylb.rules.action import Words
     from pylb.rules.actions.redirect import redirect_reply  # replies may refer to error pages
     from pylb.rules.actions.replies import reply_of_words
-    from pylb.rules.steps import Words
 
     assert entry.reply is not None
     words = entry.reply.args

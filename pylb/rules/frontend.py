@@ -15,6 +15,7 @@ from typing import Any
 from pylb.config import model
 from pylb.counters import ProxyCounters
 from pylb.rules.acl import Check, compile_condition, never
+from pylb.rules.action import Step
 from pylb.rules.captures import Captures
 from pylb.rules.context import Context, Session
 from pylb.rules.errors import compile_errors
@@ -22,7 +23,7 @@ from pylb.rules.logfields import exact_date
 from pylb.rules.logformat import compile_log, compile_text
 from pylb.rules.reply import ALLOW, Reply, Text
 from pylb.rules.scope import Place, Scope, World, scope_of
-from pylb.rules.steps import Step, compile_rules
+from pylb.rules.steps import compile_rules
 from pylb.rules.unique import unique_id_getter
 
 DEFAULT_FORMAT = "Connect from %ci:%cp to %fi:%fp (%f/{mode})"
@@ -77,9 +78,7 @@ class Frontend:
         self.session_rules = self._judge_session if session else None
         """The same when its handshakes are done."""
         self._content = content
-        self.http_request = compile_rules(declared.http_request, scope.at(Place.REQUEST))
-        self.http_response = compile_rules(declared.http_response, scope.at(Place.RESPONSE))
-        self.http_after_response = compile_rules(declared.http_after_response, scope.at(Place.AFTER_RESPONSE))
+        self.http_request, self.http_response, self.http_after_response = compile_http_rules(declared, scope)
 
     def _compile_unique_id(self, scope: Scope) -> None:
         declared = self.model
@@ -199,9 +198,7 @@ def _compile_monitor(declared: model.Frontend, scope: Scope) -> Callable[[Contex
 # ------------------------------------------------------------------------------------------------- for both sides
 
 
-def compile_tcp_rules(
-    rules: tuple[model.Rule, ...], scope: Scope
-) -> tuple[tuple[Step, ...], tuple[Step, ...], tuple[Step, ...]]:
+def compile_tcp_rules(rules: tuple[model.Rule, ...], scope: Scope) -> tuple[Steps, Steps, Steps]:
     """`tcp-request` rules by phase: connection, session, content. The phase is the first word of the action."""
     phases: dict[str, list[model.Rule]] = {"connection": [], "session": [], "content": []}
     for rule in rules:
@@ -215,6 +212,24 @@ def compile_tcp_rules(
     connection = compile_rules(phases["connection"], scope.at(Place.CONNECTION))
     session = compile_rules(phases["session"], scope.at(Place.SESSION))
     return connection, session, compile_rules(phases["content"], scope.at(Place.CONTENT))
+
+
+Steps = tuple[Step, ...]
+
+
+def compile_http_rules(declared: model.Proxy, scope: Scope) -> tuple[Steps, Steps, Steps]:
+    """The http-request, http-response and http-after-response rules; in TCP mode there is nothing they could see."""
+    sets = (declared.http_request, declared.http_response, declared.http_after_response)
+    if declared.mode != "http":
+        for rule in (rule for rules in sets for rule in rules):
+            scope.report.warning(rule.at, f'"{rule.action}" is left out: "{declared.name}" is in TCP mode', "mode http")
+        return (), (), ()
+    request, response, after = sets
+    return (
+        compile_rules(request, scope.at(Place.REQUEST)),
+        compile_rules(response, scope.at(Place.RESPONSE)),
+        compile_rules(after, scope.at(Place.AFTER_RESPONSE)),
+    )
 
 
 def compile_frontend(declared: model.Frontend, world: World, report: Any) -> Frontend:
@@ -234,9 +249,11 @@ def dress_backend(backend: Any, world: World, report: Any) -> None:
     if any(not rule.action.startswith(("content ", "inspect-delay")) for rule in declared.tcp_request):
         report(declared.at, f'backend "{declared.name}": only "tcp-request content" rules may stand in a backend')
     content = compile_tcp_rules(declared.tcp_request, scope)[2]
-    backend.http_request = content + compile_rules(declared.http_request, scope.at(Place.REQUEST))
-    backend.http_response = compile_rules(declared.http_response, scope.at(Place.RESPONSE))
-    backend.http_after_response = compile_rules(declared.http_after_response, scope.at(Place.AFTER_RESPONSE))
+    if content and declared.mode != "http":
+        where = f'"tcp-request content" in the TCP backend "{declared.name}"'
+        report(declared.at, f"{where} is not supported by pylb yet", "put the rule into the frontend")
+    request, backend.http_response, backend.http_after_response = compile_http_rules(declared, scope)
+    backend.http_request = content + request
     if backend.persist is not None:
         _dress_persistence(backend.persist, declared, scope.at(Place.REQUEST))
 
@@ -259,12 +276,3 @@ def _checks(conditions: tuple[model.Condition, ...], scope: Scope) -> tuple[Chec
 
 def _as_function(text: Text) -> Callable[[Context], bytes]:
     return (lambda _x: text) if isinstance(text, bytes) else text
-
-
-def compile_stats_rules(page: model.StatsPage, proxy: model.Proxy, world: World, report: Any) -> tuple[Any, Any]:
-    """(conditions of `stats admin`, steps of `stats http-request`) of a statistics page."""
-    scope = scope_of(proxy, world, report)
-    admin = tuple(
-        check for check in (compile_condition(condition, scope) for condition in page.admin) if check is not None
-    )
-    return admin, compile_rules(page.http_request, scope)

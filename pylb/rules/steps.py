@@ -4,80 +4,47 @@
     ALLOW    the set ends, the exchange goes on
     Reply    the answer, at once
 
-An action is a builder registered under its name with the places where it may stand; it gets the rule's words and
-returns the step without its condition, which is put around it here.
+What the rules' words mean is looked up in action.py; the condition is compiled and put around the action here, so
+that a rule without one, or with one that always holds, is the bare action.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 
-from pylb.config.model import Origin, Rule
+from pylb.config.model import Rule
+from pylb.rules import actions
 from pylb.rules.acl import always, compile_condition, never
+from pylb.rules.action import ACTIONS, Action, Step, Words
 from pylb.rules.context import Context
 from pylb.rules.known import is_known_action
 from pylb.rules.registry import BadArgument
-from pylb.rules.reply import Reply
+from pylb.rules.reply import ALLOW, Reply
 from pylb.rules.scope import Place, Scope
 
-Step = Callable[[Context], Reply | None]
-
-
-@dataclass(frozen=True, slots=True)
-class Words:
-    """What an action's builder gets."""
-
-    name: str
-    """The action, without the parenthesis of `set-var(…)`."""
-    subject: str | None
-    """What stands in that parenthesis."""
-    args: tuple[str, ...]
-    at: Origin
-    scope: Scope
-
-    def expect(self, low: int, high: int, form: str) -> None:
-        """Raises BadArgument unless the number of words is right; `form` shows how it is written."""
-        if not low <= len(self.args) <= high:
-            raise BadArgument(f'"{self.name}" is written {form}')
-
-
-Builder = Callable[[Words], Step | None]
-
-
-@dataclass(frozen=True, slots=True)
-class Action:
-    """An action by name."""
-
-    places: frozenset[Place]
-    build: Builder
-
-
-ACTIONS: dict[str, Action] = {}
-
-REQUEST_ONLY = frozenset({Place.REQUEST})
-BOTH = frozenset({Place.REQUEST, Place.RESPONSE})
-HEADERS = frozenset({Place.REQUEST, Place.RESPONSE, Place.AFTER_RESPONSE})
-TCP = frozenset({Place.CONNECTION, Place.SESSION, Place.CONTENT})
-ANYWHERE = frozenset(Place) - {Place.LOG}
-
-
-def action(names: str, places: frozenset[Place]) -> Callable[[Builder], Builder]:
-    """Register a builder under each of the blank-separated names. It raises BadArgument, or reports and
-    returns None."""
-
-    def register(build: Builder) -> Builder:
-        for name in names.split():
-            ACTIONS[name] = Action(places, build)
-        return build
-
-    return register
+_registered = actions  # importing them fills the registry
 
 
 def compile_rules(rules: Iterable[Rule], scope: Scope) -> tuple[Step, ...]:
     """The steps of a rule set; rules that are wrong are reported and left out."""
-    steps = [compile_rule(rule, scope) for rule in rules]
-    return tuple(step for step in steps if step is not None)
+    rules = tuple(rules)
+    steps = tuple(step for step in (compile_rule(rule, scope) for rule in rules) if step is not None)
+    if scope.place is not Place.REQUEST and any(rule.action in ("allow", "accept") for rule in rules):
+        return (_own_set(steps),)
+    return steps
+
+
+def _own_set(steps: tuple[Step, ...]) -> Step:
+    """A set that is run in a row with others, so that what ends it does not end them."""
+
+    def run(x: Context) -> Reply | None:
+        for step in steps:
+            reply = step(x)
+            if reply is not None:
+                return None if reply is ALLOW else reply
+        return None
+
+    return run
 
 
 def compile_rule(rule: Rule, scope: Scope) -> Step | None:

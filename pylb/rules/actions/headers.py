@@ -7,6 +7,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from pylb.http1.grammar import is_token
+from pylb.rules.action import HEADERS, Step, Words, action
 from pylb.rules.context import Context
 from pylb.rules.logformat import compile_text
 from pylb.rules.matches import METHODS
@@ -14,7 +15,6 @@ from pylb.rules.patterns import compile_regex, expand_dynamic
 from pylb.rules.registry import BadArgument
 from pylb.rules.reply import Reply
 from pylb.rules.samples.headers import elements
-from pylb.rules.steps import HEADERS, Step, Words, action
 
 if TYPE_CHECKING:
     from pylb.http1.fields import Head

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from pylb.rules.action import BOTH, Step, Words, action
 from pylb.rules.actions.replies import termination
 from pylb.rules.context import Context
 from pylb.rules.logformat import compile_text
 from pylb.rules.registry import BadArgument
 from pylb.rules.reply import Reply, Text
-from pylb.rules.steps import BOTH, Step, Words, action
 
 _CODES = (301, 302, 303, 307, 308)
 _OPTIONS = ("drop-query", "append-slash", "ignore-empty")

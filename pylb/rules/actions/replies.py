@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from pylb.config.model import Origin
+from pylb.rules.action import ANYWHERE, BOTH, HEADERS, REQUEST_ONLY, TCP, Step, Words, action
 from pylb.rules.actions.headers import header_name
 from pylb.rules.context import Context
 from pylb.rules.errors import ErrorPages, error_file
@@ -12,7 +13,6 @@ from pylb.rules.logformat import compile_text
 from pylb.rules.registry import BadArgument
 from pylb.rules.reply import ALLOW, Reply, Text, silent
 from pylb.rules.scope import Place, Scope
-from pylb.rules.steps import ANYWHERE, BOTH, HEADERS, REQUEST_ONLY, TCP, Step, Words, action
 
 
 def termination(scope: Scope, first: bytes) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pylb.config.expression import parse_sample
+from pylb.rules.action import ANYWHERE, HEADERS, Step, Words, action
 from pylb.rules.compile import compile_sample
 from pylb.rules.context import Context
 from pylb.rules.kinds import Kind
@@ -10,7 +11,6 @@ from pylb.rules.logformat import compile_text
 from pylb.rules.registry import BadArgument, Getter
 from pylb.rules.reply import Reply, reason_phrase
 from pylb.rules.scope import Place
-from pylb.rules.steps import ANYWHERE, HEADERS, Step, Words, action
 from pylb.rules.variables import variable_setter
 
 LEVELS = ("emerg", "alert", "crit", "err", "warning", "notice", "info", "debug")

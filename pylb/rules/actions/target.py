@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from pylb.rules.action import REQUEST_ONLY, Step, Words, action
 from pylb.rules.context import Context
 from pylb.rules.logformat import compile_text
 from pylb.rules.patterns import compile_regex, expand_dynamic
 from pylb.rules.reply import Reply
-from pylb.rules.steps import REQUEST_ONLY, Step, Words, action
 
 
 def _set_pathq(x: Context, value: bytes) -> None:
