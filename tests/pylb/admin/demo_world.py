@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 
 from pylb.backend import backend, operate, state
 from pylb.backend.health import CheckResult, Status
-from pylb.backend.queue import Ticket
 from pylb.backend.server import Server
 from pylb.config import model
 from pylb.config.model import (
@@ -30,6 +29,17 @@ from pylb.counters import ProxyCounters, Rate
 
 NOW = 100_000.0
 WALL = 1_790_000_000.0
+
+
+class Waiter:
+    """An exchange in a queue."""
+
+    priority_class = backend_queue = server_queue = 0
+    started_wall = WALL
+    server = slot_server = None
+
+    def granted(self, server: Server) -> None:
+        """A slot after all."""
 
 
 class DemoFrontend:
@@ -182,8 +192,8 @@ def demo_world(admin: bool = True) -> DemoWorld:
     web_b, bad_b, db_b, _ = world.backends
     _traffic(web_b.counters, 9_884_000, 810, 131)
     count(web_b.counters, econ=12, eresp=4, wretr=19, wredis=7, cli_abrt=310, srv_abrt=2, qmax=44)
-    for number in range(3):
-        web_b.queue.join(object(), Ticket(0, number))
+    for _ in range(3):
+        web_b._wait(Waiter(), None)
     for server, n in zip(web_b.servers, (4_000_000, 3_900_000, 200_000, 1_500_000, 80_000, 204_000, 0), strict=True):
         _traffic(server.counters, n, min(n, 400_000) // 1000, min(60, n // 70_000))
         server.idle.extend([object()] * (n // 1_000_000))
