@@ -323,12 +323,19 @@ class Instance:
         if advert.priority > ours:
             text = f"Master received advert from {advert.source} with higher priority {advert.priority}, ours {ours}"
             return self._stand_back(advert, now, text)
-        if advert.priority == ours and self.source is not None and int(advert.source) > int(self.source):
+        if self._outranked_by(advert):
             text = (
                 f"Master received advert from {advert.source} with same priority {ours} but higher IP address than ours"
             )
             return self._stand_back(advert, now, text)
         return self._lower_master(advert, now)
+
+    def _outranked_by(self, advert: Advert) -> bool:
+        """Whether its sender is to be master rather than we; addresses decide between equal priorities."""
+        ours = self.effective_priority
+        if advert.priority != ours or self.source is None:
+            return advert.priority > ours
+        return int(advert.source) > int(self.source)
 
     def _lower_master(self, advert: Advert, now: float) -> Actions:
         """A second master that is to yield: answer it, and tell the neighbours again where the addresses are."""
@@ -343,7 +350,7 @@ class Instance:
         actions.append(self._log(Level.INFO, text))
         if not self.settings.lower_prio_no_advert:
             if advert.sequence is not None:
-                self._outbox.sequence.next()
+                self._outbox.sequence.skip(1)
                 actions.append(self._log(Level.INFO, "IPSEC-AH : Syncing seq_num - Increment seq"))
             actions.append(self._advertise(now))
         actions += self._announce(self._announcer.heard_lower(now))
@@ -590,23 +597,34 @@ class Instance:
         return actions if line is None else [*actions, self._log(Level.WARNING, line)]
 
     def _stale(self, advert: Advert, now: float) -> Actions:
-        """Proved to be from a member, but not new: a replay, or a node whose counter is behind after a restart.
+        """Proved to be from a member, but not new: a replay, or a node whose counter is not ahead of ours.
 
         A fresh advert of ours settles it: a living master that hears a lower one answers with a number above it, and
-        a lower master stands back.  A replay gains nothing but this one packet per interval.
+        a lower master stands back.  A replay gains nothing but this once per interval.
         """
-        if not self.settings.ah_probe or now - self._last_probe < self.settings.advert_int:
+        if advert.priority == 0 or self.abdicating or now - self._last_probe < self.settings.advert_int:
             return []
-        better = advert.priority >= self.effective_priority
-        if self.state is State.BACKUP and better:
+        if self.state is State.MASTER:
             self._last_probe = now
-            self.counters.ah_probes += 1
-            text = f"asking {advert.source} for a fresh advert, in case it was restarted"
-            return [self._log(Level.INFO, text), self._send(PROBE_PRIORITY)]
-        if self.state is State.MASTER and not self.abdicating and 0 < advert.priority < self.effective_priority:
-            self._last_probe = now
+            return self._stale_master(advert, now)
+        better = advert.priority >= self.effective_priority and advert.priority > PROBE_PRIORITY
+        if self.state is not State.BACKUP or not better or not self.settings.ah_probe:
+            return []
+        self._last_probe = now
+        self.counters.ah_probes += 1
+        text = f"asking {advert.source} for a fresh advert, in case it was restarted"
+        return [self._log(Level.INFO, text), self._send(PROBE_PRIORITY)]
+
+    def _stale_master(self, advert: Advert, now: float) -> Actions:
+        """Two masters whose numbers run side by side refuse each other for ever, so one has to leap.
+
+        The lower one leaps further: should both do so at once, its next advert is heard, and answered.
+        """
+        lower = self._outranked_by(advert)
+        if self.settings.ah_probe and not lower:
             self.counters.ah_probes += 1
             return [self._advertise(now), *self._announce(self._announcer.heard_lower(now))]
+        self._outbox.sequence.leap = 2 if lower else 1
         return []
 
     # Parts of the above

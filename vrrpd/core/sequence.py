@@ -16,12 +16,19 @@ class SequenceCounter:
 
     def __init__(self, value: int = 0) -> None:
         self.value = min(value, MAX_SEQUENCE)
+        self.leap = 0
+        """How many numbers the next advert is to leave out, unless something is accepted before."""
 
     def next(self) -> int:
         """The number for the next advert; it stays at the largest one, there is no way back."""
-        self.value = min(self.value + 1, MAX_SEQUENCE)
+        self.skip(1 + self.leap)
+        self.leap = 0
         return self.value
+
+    def skip(self, count: int) -> None:
+        """Leave out some numbers."""
+        self.value = min(self.value + count, MAX_SEQUENCE)
 
     def accepted(self, sequence: int) -> None:
         """A packet with this number was accepted."""
-        self.value = max(self.value, sequence)
+        self.value, self.leap = max(self.value, sequence), 0

@@ -565,3 +565,18 @@ def test_shutdown_says_farewell_before_it_removes_the_addresses():
     assert kinds(actions) == ["SendAdvert", "RemoveAddresses", "Notify"]
     assert (actions[0].priority, actions[-1].event, instance.state) == (0, Event.STOP, State.INIT)
     assert instance.packet_received(Datagram(THEIRS, ip_address("224.0.0.18"), 255, 112, b""), 9.1) is not None
+
+
+@pytest.mark.parametrize("probe", [(True, True), (False, False), (True, False), (False, True)])
+@pytest.mark.parametrize("priorities", [(100, 100), (100, 90), (90, 100), (1, 1)])
+def test_masters_whose_numbers_run_side_by_side_do_not_refuse_each_other_for_ever(priorities, probe):
+    network = Network()
+    for name, priority, ask in zip(("m1", "m2"), priorities, probe, strict=True):
+        network.add(name, priority=priority, ah_probe=ask, **AH)
+    network.separate("m1", "m2")
+    network.start(resume=True)
+    network.run(5.5)
+    network.heal()
+    network.run(4)
+    assert network.masters == network.holders == [network.masters[0]]
+    assert network.masters == (["m1"] if priorities[0] > priorities[1] else ["m2"])

@@ -33,9 +33,10 @@ class VirtualRouter(RuleBasedStateMachine):
         interval=st.sampled_from([1.0, 2.0]),
         authentication=st.sampled_from([None, AH]),
         nopreempt=st.booleans(),
+        better=st.booleans(),
         seed=st.integers(0, 2**32),
     )
-    def build(self, priorities, version, interval, authentication, nopreempt, seed):
+    def build(self, priorities, version, interval, authentication, nopreempt, better, seed):
         self.random = random.Random(seed)
         self.network = Network(self.fate)
         self.loss = self.repeat = self.delay = 0.0
@@ -48,6 +49,8 @@ class VirtualRouter(RuleBasedStateMachine):
                 advert_int=interval,
                 authentication=authentication if version == 2 else None,
                 preempt=not nopreempt,
+                abdicate=better,
+                ah_probe=better,
             )
 
     def fate(self, sender: str, receiver: str):
