@@ -19,6 +19,7 @@ from pylb.rules.kinds import Kind, address, convertible
 from pylb.rules.matches import METHODS, Match
 from pylb.rules.predefined import PREDEFINED, UNSUPPORTED
 from pylb.rules.registry import FETCHES, BadArgument
+from pylb.rules.samples.headers import header_values
 from pylb.rules.scope import Scope
 
 Check = Callable[[Context], bool]
@@ -129,7 +130,9 @@ def _assemble(test: Test, sample: Compiled, method: str, patterns: list[str], sc
     except BadArgument as error:
         scope.report(test.at, str(error))
         return None
-    special = _special(sample, method, matches)
+    # What has no comma is found in a field exactly if it is found in one of the field's elements.
+    whole = method == "sub" and not any("," in pattern or pattern != pattern.strip() for pattern in patterns)
+    special = _special(sample, method, matches, whole)
     if special is not None:
         return special
     typed = sample.as_kind(METHODS[method].kind)
@@ -162,7 +165,7 @@ def _any_matches(many: Callable[[Context], list[Any]], matches: Match) -> Check:
 # ----------------------------------------------------------------------------------- the commonest tests, made short
 
 
-def _special(sample: Compiled, method: str, matches: Match) -> Check | None:
+def _special(sample: Compiled, method: str, matches: Match, whole: bool) -> Check | None:
     """Closures for what most configurations ask on every request; bench/micro/rules.py has the gain of each."""
     if sample.plain is None:
         return None
@@ -170,7 +173,7 @@ def _special(sample: Compiled, method: str, matches: Match) -> Check | None:
     if name == "src" and method == "ip":
         return _source_check(matches)
     if name == "req.hdr" and args[0] and args[1] is None and METHODS[method].kind is Kind.STR:
-        return _header_check(args[0].lower().encode("latin-1"), matches)
+        return _header_check(args[0].lower().encode("latin-1"), matches, whole)
     if name == "method" and method == "str":
         return lambda x: matches(x.request.method)
     return None
@@ -187,16 +190,16 @@ def _source_check(matches: Match) -> Check:
     return lambda x: verdict(x.session.src)
 
 
-def _header_check(name: bytes, matches: Match) -> Check:
+def _header_check(name: bytes, matches: Match, whole: bool) -> Check:
     """A field that stands once and has no comma, as nearly all do, is matched without making a list."""
-    from pylb.rules.samples.headers import header_values
+    single = name == b"host"  # a request has one
 
     def check(x: Context) -> bool:
         head = x.request
         value = head.get(name)
         if value is None:
             return False
-        if b"," not in value and head.count(name) == 1:
+        if (whole or b"," not in value) and (single or head.count(name) == 1):
             return matches(value)
         return any(map(matches, header_values(head, name)))
 

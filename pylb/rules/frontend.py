@@ -22,6 +22,7 @@ from pylb.rules.errors import compile_errors
 from pylb.rules.logfields import exact_date
 from pylb.rules.logformat import compile_log, compile_text
 from pylb.rules.reply import ALLOW, Reply, Text
+from pylb.rules.routes import Name, compile_routes
 from pylb.rules.scope import Place, Scope, World, scope_of
 from pylb.rules.steps import compile_rules
 from pylb.rules.unique import unique_id_getter
@@ -60,7 +61,7 @@ class Frontend:
         self.make_unique_id: Callable[[Context], bytes] | None = None
         self._compile_unique_id(scope)
         self._compile_rules(scope)
-        self._routes = _compile_routes(declared.use_backend, scope)
+        self._routes = compile_routes(declared.use_backend, scope.at(Place.REQUEST))
         self._monitor = _compile_monitor(declared, scope)
         self.captures = Captures.of(declared.captures)
         mode = "HTTP" if declared.mode == "http" else "TCP"
@@ -131,14 +132,15 @@ class Frontend:
                     return reply
         if self._unique_id_header is not None:
             self._add_unique_id(x, self._unique_id_header)
-        for check, name in self._routes:
-            if check(x):
+        for choose in self._routes:
+            name = choose(x)
+            if name is not None:
                 backend = self._named(x, name)
                 if backend is not None:
                     return backend
         return self._default
 
-    def _named(self, x: Context, name: str | Callable[[Context], bytes]) -> Any:
+    def _named(self, x: Context, name: Name) -> Any:
         """A backend that does not exist sends the exchange on to the next rule."""
         if isinstance(name, str):
             return self.world.backends.get(name)
@@ -152,28 +154,6 @@ class Frontend:
     def timestamp(self, wall: float) -> str:
         """A moment as the log writes it: `23/Nov/2026:16:39:39.947`."""
         return exact_date(wall).decode()
-
-
-Route = tuple[Check, "str | Callable[[Context], bytes]"]
-
-
-def _compile_routes(rules: tuple[model.UseBackend, ...], scope: Scope) -> tuple[Route, ...]:
-    routes: list[Route] = []
-    place = scope.at(Place.REQUEST)
-    for rule in rules:
-        check = compile_condition(rule.condition, place)
-        name = compile_text(rule.backend, place, rule.at)
-        if check is None or name is None or check is never:
-            continue
-        if isinstance(name, bytes):
-            text = name.decode()
-            if scope.world.config.backends and scope.world.config.backend(text) is None:
-                names = [backend.name for backend in scope.world.config.backends]
-                scope.report.unknown(rule.at, "backend", text, names)
-            routes.append((check, text))
-        else:
-            routes.append((check, name))
-    return tuple(routes)
 
 
 def _compile_monitor(declared: model.Frontend, scope: Scope) -> Callable[[Context], Reply | None] | None:

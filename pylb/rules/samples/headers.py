@@ -207,6 +207,8 @@ _register_headers("", {s: s if s in ("hdr", "hdr_cnt", "hdr_val", "hdr_ip") else
 def _cookie_finder(args: tuple[Any, ...], response: bool) -> Finder:
     wanted = args[0].encode("latin-1") if args[0] else None
     field = b"set-cookie" if response else b"cookie"
+    if wanted is not None and not response:
+        return _request_cookie_finder(wanted)
 
     def find(head: Head) -> list[bytes]:
         found = []
@@ -214,6 +216,22 @@ def _cookie_finder(args: tuple[Any, ...], response: bool) -> Finder:
             if wanted is None or wanted in header:
                 pairs = cookies(header)[:1] if response else cookies(header)
                 found += [value for name, value in pairs if wanted is None or name == wanted]
+        return found
+
+    return find
+
+
+def _request_cookie_finder(wanted: bytes) -> Finder:
+    """One expression where no quotes could hide a separator, as in nearly all Cookie fields."""
+    search = re.compile(rb"(?:\A|[;,])[ \t]*" + re.escape(wanted) + rb"[ \t]*=[ \t]*([^;,]*)").findall
+
+    def find(head: Head) -> list[bytes]:
+        found: list[bytes] = []
+        for header in head.get_all(b"cookie"):
+            if b'"' not in header:
+                found += [value.rstrip(b" \t") for value in search(header)]
+            elif wanted in header:
+                found += [value for name, value in cookies(header) if name == wanted]
         return found
 
     return find
