@@ -26,7 +26,7 @@ from vrrpd.logs import Log
 from vrrpd.packet.datagram import Datagram
 from vrrpd.scheduler import Deadlines
 from vrrpd.status import StatusServer, describe
-from vrrpd.system import privileges
+from vrrpd.system import acceptance, privileges
 from vrrpd.system.announcer import Announcer
 from vrrpd.system.executor import Executor
 from vrrpd.system.host import Changes, Host
@@ -76,6 +76,7 @@ class Daemon:
         self._reloading: asyncio.Task[None] | None = None
         self._supervisor = Supervisor()
         self.state = StateFile(options.directory)
+        self._filtered = self.state.former.filtered
         self.host = Host()
         self.host.virtual = _virtual_addresses(config)
         self.notifier = Notifier(log.say, config.globals.script_user)
@@ -293,7 +294,19 @@ class Daemon:
             if (station := self.executor.stations.get(settings.name)) is not None
             for address in settings.all_addresses
         ]
-        self.state.write([settings.name for settings in self.config.instances], entries)
+        names = [settings.name for settings in self.config.instances]
+        refused = acceptance.refused_addresses(self.config.instances)
+        self.state.write(names, entries, filtered=bool(refused))
+        if refused or self._filtered:
+            self._filter(refused)
+
+    def _filter(self, refused: list[Any]) -> None:
+        """Let the addresses of `accept = false` take no packets, see system/acceptance.py."""
+        self._filtered = bool(refused)
+        try:
+            acceptance.apply(refused)
+        except OSError as error:
+            self.log.say(Level.ERROR, str(error))
 
     # Reload and stop.
 
@@ -374,6 +387,8 @@ class Daemon:
         self._timer.close()
         await self.notifier.finish(FAREWELL)
         self.loop.remove_reader(self.host.monitor.fileno())
+        if self._filtered:
+            self._filter([])
         self._status.close()
         self.stations.close()
         self.announcer.close()

@@ -17,6 +17,8 @@ with warnings.catch_warnings():
     from scapy.error import Scapy_Exception
     from scapy.utils import RawPcapNgReader, RawPcapReader
 
+PCAPNG_MAGIC = b"\x0a\x0d\x0d\x0a"
+
 
 def line(seen: Seen) -> str:
     """One advert as a line of text."""
@@ -65,15 +67,12 @@ def _say_new(observer: Observer, now: float, said: set[str], as_json: bool) -> N
 
 
 def _frames(file: Path) -> list[tuple[float, bytes]]:
-    try:
-        reader = RawPcapReader(str(file))
-    except Scapy_Exception:
-        reader = RawPcapNgReader(str(file))
-    frames = []
-    with reader:
-        for frame, meta in reader:
-            frames.append((_seconds(meta, getattr(reader, "nano", False)), frame))
-    return frames
+    """(time, frame) of each packet. OSError or Scapy_Exception when it is no capture."""
+    with file.open("rb") as stream:
+        kind = RawPcapNgReader if stream.read(4) == PCAPNG_MAGIC else RawPcapReader
+        stream.seek(0)
+        reader = kind(stream)
+        return [(_seconds(meta, getattr(reader, "nano", False)), frame) for frame, meta in reader]
 
 
 def _seconds(meta: Any, nano: bool) -> float:

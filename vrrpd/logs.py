@@ -79,7 +79,11 @@ class Log:
         self._syslog: socket.socket | None = None
         if syslog:
             self._syslog = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
-            self._syslog.connect(syslog)
+            try:
+                self._syslog.connect(syslog)
+            except OSError:
+                self._syslog.close()
+                raise
 
     def say(self, level: Level, text: str) -> None:
         """Write one line unless it is one of a flood, or detail that nobody asked for."""
@@ -92,6 +96,12 @@ class Log:
         """Say how many lines a flood that is over had; call now and then."""
         for line in self._limit.finish(self._clock()):
             self._write(Level.INFO, line)
+
+    def close(self) -> None:
+        """Close the connection to syslog."""
+        if self._syslog is not None:
+            self._syslog.close()
+            self._syslog = None
 
     def _write(self, level: Level, text: str) -> None:
         if self.console:

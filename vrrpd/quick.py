@@ -74,7 +74,7 @@ def build(options: argparse.Namespace, default_interface: str | None) -> tuple[C
     try:
         settings = InstanceSettings(
             name=DEFAULT_NAME,
-            virtual_router_id=_within("--vrid", options.vrid or DEFAULT_VRID, 1, 255),
+            virtual_router_id=_within("--vrid", DEFAULT_VRID if options.vrid is None else options.vrid, 1, 255),
             interface=interface,
             state="MASTER" if options.priority == 255 else "BACKUP",
             priority=_within("--priority", DEFAULT_PRIORITY if options.priority is None else options.priority, 1, 255),

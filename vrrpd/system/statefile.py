@@ -48,6 +48,8 @@ class Former:
     """Instances that were master at the last sign of life."""
     silence: float = float("inf")
     """Seconds since then."""
+    filtered: bool = False
+    """It had set packet filter rules (accept = false)."""
 
 
 class StateFile:
@@ -82,15 +84,17 @@ class StateFile:
             (last,) = struct.unpack_from("=d", alive)
             masters = (name for slot, name in enumerate(saved["instances"]) if alive[8 + slot])
             leftovers = tuple(Leftover(*entry) for entry in saved["addresses"])
-            return Former(leftovers, frozenset(masters), max(0.0, _boot_time() - last))
+            silence = max(0.0, _boot_time() - last)
+            return Former(leftovers, frozenset(masters), silence, bool(saved["filtered"]))
         except (OSError, ValueError, KeyError, TypeError):
             return Former()
 
-    def write(self, instances: list[str], addresses: list[Leftover]) -> None:
+    def write(self, instances: list[str], addresses: list[Leftover], filtered: bool = False) -> None:
         """Say what this run may set. Call before anything is set."""
         saved: dict[str, Any] = {
             "boot": BOOT_ID.read_text().strip(),
             "instances": instances,
+            "filtered": filtered,
             "addresses": [[entry.instance, entry.interface, entry.address, entry.prefix] for entry in addresses],
         }
         masters = {name for name, slot in self._slots.items() if self._memory[8 + slot]}
