@@ -12,6 +12,7 @@ them; `set_length`, `set_chunked` and `drop_framing` are for those who change th
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 
 from pylb.http1.errors import ProtocolError
@@ -71,6 +72,11 @@ class Head:
     def has(self, name: bytes) -> bool:
         """Whether there is a field of that name."""
         return self._lowered().find(_needle(name)) >= 0
+
+    def mentions(self, search: Callable[[bytes], object]) -> bool:
+        """Whether a compiled pattern's `search` finds something in the fields, lower-cased, each as b"\\r\\nname: value":
+        one look for several names."""
+        return search(self._lowered()) is not None
 
     def count(self, name: bytes) -> int:
         """How many field lines have that name."""

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from pylb.backend.backend import FULL, QUEUED
 from pylb.backend.health import Event
+from pylb.backend.server import Server
 from pylb.backend.state import observe
 from pylb.net import upstream as upstreams
 from pylb.net.failure import Failure, Side, Stage
@@ -26,7 +27,6 @@ from pylb.net.upstream import Upstream
 
 if TYPE_CHECKING:
     from pylb.backend.backend import Backend
-    from pylb.backend.server import Server
     from pylb.counters import ProxyCounters
     from pylb.http1.head import RequestHead, ResponseHead
     from pylb.net.session import Session
@@ -98,47 +98,39 @@ class Exchange:
     def __init__(self, session: Session, frontend: Frontend) -> None:
         self.session = session
         self.frontend = frontend
-        self.backend: Backend | None = None
-        self.server: Server | None = None
-        self.upstream: Upstream | None = None
-        self.response: ResponseHead | None = None
-        self.request_line = b""
-        self.method = b""
-        self.status = 0
-        self.idle = 0.0
-        self.handshake = 0.0
-        self.head_received: float | None = None
-        self.dequeued: float | None = None
-        self.connected: float | None = None
-        self.responded: float | None = None
-        self.ended: float | None = None
-        self.bytes_read = 0
-        self.bytes_uploaded = 0
-        self.termination = b"--"
-        self.cookie_state = b"--"
-        self.retries = 0
-        self.redispatched = False
-        self.server_queue = 0
-        self.backend_queue = 0
-        self.captured_request: list[bytes | None] | None = None
-        self.captured_response: list[bytes | None] | None = None
-        self.captured_request_cookie: bytes | None = None
-        self.captured_response_cookie: bytes | None = None
-        self.variables: dict[str, Any] | None = None
-        self.actconn = 0
-        self.applet = b""
-        self.log_level: int | None = None
-        self.priority_class = 0
-        self.persist_server: Server | None = None
-        self.slot_server: Server | None = None
-        self.force_persist = False
-        self.ignore_persist = False
-        self.cookie_dates: Any = None
-        self.client_ended = False
-        self.server_ended = False
+        # One store each, chained by value: 45 separate statements cost twice as much per request.
+        self.request_line = self.method = self.applet = b""
+        self.termination = self.cookie_state = b"--"
         self.stage: Stage = "R"
-        self._ended = False
-        self._turnaround: asyncio.TimerHandle | None = None
+        self.idle = self.handshake = 0.0
+        self.status = self.bytes_read = self.bytes_uploaded = self.retries = self.actconn = self.priority_class = 0
+        self.server_queue = self.backend_queue = 0
+        self.redispatched = self.force_persist = self.ignore_persist = False
+        self.client_ended = self.server_ended = self._ended = False
+        self.backend: Backend | None
+        self.server: Server | None
+        self.upstream: Upstream | None
+        self.response: ResponseHead | None
+        self.persist_server: Server | None
+        self.slot_server: Server | None
+        self.backend = self.server = self.upstream = self.response = self.persist_server = self.slot_server = None
+        self.head_received: float | None
+        self.dequeued: float | None
+        self.connected: float | None
+        self.responded: float | None
+        self.ended: float | None
+        self.head_received = self.dequeued = self.connected = self.responded = self.ended = None
+        self.captured_request: list[bytes | None] | None
+        self.captured_response: list[bytes | None] | None
+        self.captured_request_cookie: bytes | None
+        self.captured_response_cookie: bytes | None
+        self.captured_request = self.captured_response = None
+        self.captured_request_cookie = self.captured_response_cookie = None
+        self.variables: dict[str, Any] | None
+        self.log_level: int | None
+        self.cookie_dates: Any
+        self._turnaround: asyncio.TimerHandle | None
+        self.variables = self.log_level = self.cookie_dates = self._turnaround = None
 
     # ------------------------------------------------------------------------------------------------ choosing a server
 
@@ -166,19 +158,20 @@ class Exchange:
 
     def settle(self, outcome: Any, now: float) -> None:
         """What `assign` or `reassign` said."""
-        if outcome is QUEUED:
-            self.stage = "Q"
-            self.session.arm(now + self.plan.queue_timeout)
-        elif outcome is None:
-            self.fail(Failure("S", "C", "no server is available"))
-        elif outcome is FULL:
-            self.fail(Failure("S", "Q", "the server's queue is full"))
-        else:
+        if outcome.__class__ is Server:
             self.dequeued = now
             if self.stage == "Q":
                 self.session.deadline = inf
             self.stage = "C"
             self.connect(outcome, now)
+        elif outcome is QUEUED:
+            self.stage = "Q"
+            self.session.arm(now + self.plan.queue_timeout)
+        elif outcome is None:
+            self.fail(Failure("S", "C", "no server is available"))
+        else:
+            assert outcome is FULL
+            self.fail(Failure("S", "Q", "the server's queue is full"))
 
     # ------------------------------------------------------------------------------------------------------- connecting
 
