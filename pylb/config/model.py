@@ -517,6 +517,7 @@ class Frontend(Proxy):
     backlog: int | None = None
     use_backend: tuple[UseBackend, ...] = ()
     default_backend: str | None = None
+    default_backend_at: Origin = field(default=NOWHERE, compare=False, repr=False)
     log_format: str | None = None
     """"httplog", "tcplog", "clf" or a log-format string; None: HAProxy's short connection line."""
     dontlognull: bool = False

@@ -68,7 +68,7 @@ class Balancer:
         self.world.backends.update({backend.name: backend for backend in self.backends})
         self.world.services["prometheus-exporter"] = exporter(self)
         self.frontends = [self._frontend(declared, report) for declared in config.frontends]
-        report.raise_errors()
+        self._raise_errors(report)
         state.link_tracking(self.world.backends)
         for backend in self.backends:
             dress_backend(backend, self.world, report)
@@ -80,6 +80,13 @@ class Balancer:
         self.conn_rate = Rate(lambda: self.house.total)
         self.sess_rate = Rate(lambda: sum(f.counters.stot for f in self.frontends))
         self.ssl_rate = Rate(lambda: self.cum_ssl_conns)
+        self._raise_errors(report)
+
+    def _raise_errors(self, report: Report) -> None:
+        """Raise ConfigError if there is reason to, leaving nothing open."""
+        if report.errors:
+            for logger in self.loggers:
+                logger.close()
         report.raise_errors()
 
     # ------------------------------------------------------------------------------------------------------- compiling

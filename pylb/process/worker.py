@@ -69,7 +69,7 @@ def run(config: Config, options: Options | None = None) -> int:
 
 def check_start(config: Config) -> None:
     """Everything that starting would check, without binding. Raises ConfigError."""
-    Balancer(config, Report())
+    Balancer(config, Report()).close()
 
 
 def _become(config: Config, options: Options, balancer: Balancer) -> list[str]:

@@ -97,7 +97,8 @@ def targets(frontend: Frontend) -> Iterator[UseBackend]:
     """The routes of a frontend, its default_backend as the last one, without condition."""
     yield from frontend.use_backend
     if frontend.default_backend is not None:
-        yield UseBackend(frontend.default_backend, None, frontend.at)
+        at = frontend.default_backend_at
+        yield UseBackend(frontend.default_backend, None, at if at.line else frontend.at)
 
 
 def reached(config: Config, frontend: Frontend) -> list[Backend]:

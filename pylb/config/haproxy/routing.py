@@ -115,7 +115,8 @@ def _read_use_server(draft: ProxyDraft, line: Line) -> None:
 
 
 def _read_default_backend(draft: ProxyDraft, line: Line) -> None:
-    draft.values["default_backend"] = line.value(text, "a backend")
+    word = line.next("a backend")
+    draft.values["default_backend"], draft.values["default_backend_at"] = text(word), word.at
 
 
 def _conditions(attribute: str) -> P:

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import MISSING, dataclass, field, fields, replace
 from typing import Any
 
-from pylb.config.model import LogTarget
+from pylb.config.model import LogTarget, Origin
 from pylb.config.toml.document import Node
 from pylb.config.toml.phrases import LOG_TARGET, Phrase
 from pylb.config.words import Report
@@ -158,7 +158,13 @@ class Table(Form):
         if self.inlined:
             name, table = self.inlined
             found[name] = table.build(node, reading)
-        return found
+        return found | self._places(node)
+
+    def _places(self, node: Node) -> dict[str, Any]:
+        """The `NAME_at` fields that the model has beside some others."""
+        names = _names(self.cls)
+        given = ((f, node.table[key]) for key, f in self.fields.items() if key in node.table)
+        return {f"{f.name}_at": _place(f.form, child) for f, child in given if f"{f.name}_at" in names}
 
     def encode(self, value: Any) -> Any:
         if value is None:
@@ -176,6 +182,12 @@ class Table(Form):
             if f.required or held != f.default:
                 out[key] = f.form.encode(held)
         return out
+
+
+def _place(form: Form, node: Node) -> Origin | tuple[Origin, ...]:
+    if isinstance(form, Many):
+        return tuple(child.at for child in (node.value if isinstance(node.value, list) else [node]))
+    return node.at
 
 
 def _names(cls: type) -> set[str]:

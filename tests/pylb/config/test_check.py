@@ -109,17 +109,17 @@ ERRORS = {
     "unknown backends": (
         FRONTEND + " use_backend wabs if TRUE\n default_backend wab\n backend wabe\n server a 10.0.0.1:80",
         [
-            '7: unknown backend "wab" in frontend "web" (did you mean "wabe"?)',
             '9: unknown backend "wabs" in frontend "web" (did you mean "wabe"?)',
+            '10: unknown backend "wab" in frontend "web" (did you mean "wabe"?)',
         ],
     ),
     "a frontend as backend": (
         FRONTEND + " default_backend web",
-        ['7: "web" is a frontend: it has no servers (name a backend)'],
+        ['9: "web" is a frontend: it has no servers (name a backend)'],
     ),
     "HTTP in front of TCP": (
         FRONTEND + " default_backend db\n backend db\n mode tcp\n server a 10.0.0.1:80",
-        ['7: frontend "web" speaks HTTP, backend "db" TCP (write the same mode in both sections)'],
+        ['9: frontend "web" speaks HTTP, backend "db" TCP (write the same mode in both sections)'],
     ),
     "unknown ACLs": (
         FRONTEND + " acl is_api path /a\n http-request deny if is_apy || !TRUE\n http-request deny if METH_GETS is_api",
@@ -342,7 +342,8 @@ WARNINGS: dict[str, tuple[str, list[str]]] = {
         ['10: ACL "a" of frontend "web" is never used (use it, or remove it)'],
     ),
     "http-in-tcp-mode": (
-        DEFAULTS + " frontend web\n mode tcp\n bind :80\n option httplog\n log stdout daemon\n option forwardfor\n http-request deny\n"
+        DEFAULTS + " frontend web\n mode tcp\n bind :80\n option httplog\n log stdout daemon\n"
+        " option forwardfor\n http-request deny\n"
         " default_backend app\n backend app\n mode tcp\n balance uri\n" + TWO,
         [
             '6: "option forwardfor", "http-request" and "option httplog" have no effect in frontend "web": '

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import fields
 from pathlib import Path
 
+import haproxy_corpus
+import model_strategies as models
 import pytest
 from hypothesis import HealthCheck, given, settings
 
@@ -13,10 +14,6 @@ from pylb.config import model as m
 from pylb.config.load import load, read_haproxy
 from pylb.config.toml import read, write
 from pylb.config.words import Report
-
-sys.path.insert(0, str(Path(__file__).parent))
-import haproxy_corpus
-import model_strategies as models
 
 
 @settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
