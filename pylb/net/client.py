@@ -199,6 +199,9 @@ class HttpSession(Session):
 
     def _wait_for_head(self, data: bytes) -> None:
         """Not all here yet: refuse what can become nothing valid, keep the rest under one deadline for all of it."""
+        if data == b"\r":  # perhaps the empty line before a request
+            self._pending = data
+            return
         if self.phase == IDLE:
             self.phase = HEAD
             if self.requests:
@@ -391,6 +394,7 @@ class HttpSession(Session):
     def serve_stats(self, exchange: HttpExchange, page: Any) -> None:
         """Answer from a statistics page; a POST's form is collected first, up to one buffer."""
         exchange.termination = b"LR"
+        exchange.applet = b"<STATS>"
         if exchange.upload_done:
             exchange.answer(page.handle(exchange, b""))
         else:
@@ -401,7 +405,8 @@ class HttpSession(Session):
         exchange.bytes_uploaded += len(data)
         self._collected.append(data)
         if sum(map(len, self._collected)) > self.limits.bufsize:
-            self._fail(Failure("P", "R", "form larger than tune.bufsize", 413))
+            self.keep_alive = False
+            exchange.answer(self._collect.too_large(exchange))
         elif done:
             self.phase = BUSY
             self.deadline = inf

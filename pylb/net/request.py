@@ -94,6 +94,8 @@ class HttpExchange(Tunnel):
         if frontend.captures is not None:
             frontend.captures.request(self)
         if frontend.stats is not None and frontend.stats.matches(head.target):
+            if frontend.twin is not None:
+                self.enter_backend(frontend.twin)
             self.session.serve_stats(self, frontend.stats)
             return
         backend = frontend.only_backend
@@ -384,7 +386,7 @@ class HttpExchange(Tunnel):
             counters.dreq += 1
             if self.backend is not None:
                 self.backend.counters.dreq += 1
-        elif reply.termination[:1] == b"L":
+        elif self.termination[:1] == b"L":
             counters.intercepted += 1
         self._count_status(reply.status)
 

@@ -37,6 +37,7 @@ class Upstream(Flow, asyncio.Protocol):
 
     __slots__ = (
         "_chunks",
+        "_keeps",
         "_pending",
         "_remaining",
         "_searched",
@@ -70,6 +71,8 @@ class Upstream(Flow, asyncio.Protocol):
         self._pending = b""
         self._searched = 0
         self._remaining = 0
+        self._keeps = False
+        """The server lets the connection carry another exchange once this response is over."""
         self._chunks: ChunkedReader | None = None
 
     # ------------------------------------------------------------------------------------------- work for an exchange
@@ -231,6 +234,7 @@ class Upstream(Flow, asyncio.Protocol):
     def _final_head(self, exchange: HttpExchange, head: ResponseHead, data: bytes, start: int) -> None:
         body = framing.response_framing(head, exchange.method, head.status)
         kind = body.kind
+        keeps = self._keeps = body.reusable and not head.wants_close()
         rest = data[start:] if start < len(data) else b""
         if kind == framing.LENGTH and body.length:
             self._remaining = body.length
@@ -244,13 +248,13 @@ class Upstream(Flow, asyncio.Protocol):
             exchange.switch_protocols(head, rest)
             return
         else:  # no body: complete with its head; bytes behind it nobody asked for
-            exchange.respond(head, kind, b"", complete=True, reusable=not rest and not head.wants_close())
+            exchange.respond(head, kind, b"", complete=True, reusable=keeps and not rest)
             return
         self.phase = BODY
         length = len(rest)
         if kind == framing.LENGTH and length >= body.length:
-            clean = length == body.length and not head.wants_close()
-            exchange.respond(head, kind, rest[: body.length], complete=True, reusable=clean)
+            clean = length == body.length
+            exchange.respond(head, kind, rest if clean else rest[: body.length], True, keeps and clean)
             return
         exchange.respond(head, kind, b"", complete=False, reusable=False)
         if rest and self.exchange is exchange:
@@ -266,7 +270,7 @@ class Upstream(Flow, asyncio.Protocol):
                 return
             if self._chunks.done:
                 clean = end == len(data)
-                exchange.body_complete(data if clean else data[:end], reusable=clean)
+                exchange.body_complete(data if clean else data[:end], self._keeps and clean)
             else:
                 exchange.body(data)
         elif self._remaining < 0:
@@ -276,7 +280,7 @@ class Upstream(Flow, asyncio.Protocol):
             exchange.body(data)
         else:
             clean = len(data) == self._remaining
-            exchange.body_complete(data if clean else data[: self._remaining], reusable=clean)
+            exchange.body_complete(data if clean else data[: self._remaining], self._keeps and clean)
 
 
 # ------------------------------------------------------------------------------------------------------------ connect

@@ -15,6 +15,7 @@ from dataclasses import replace
 from typing import Any
 
 from pylb import __version__
+from pylb.admin.logsinks import Sink
 from pylb.admin.page import StatsPageHandler, exporter
 from pylb.admin.syslog import Logger, make_logger
 from pylb.backend import state
@@ -62,6 +63,8 @@ class Balancer:
         self.started_wall = time.time()
         self.loop: asyncio.AbstractEventLoop | None = None
         self.loggers: list[Logger] = []
+        self.sinks: dict[str, Sink] = {}
+        """One socket per log address, however many proxies log there."""
         self.listeners_: list[Listener] = []
         self.world = World(config, hostname=socket.gethostname(), log_tag=general.log_tag, pid=self.pid)
         self.backends = [self._backend(declared, report) for declared in config.backends]
@@ -95,7 +98,7 @@ class Balancer:
         if not proxy.log:
             return None
         try:
-            logger = make_logger(proxy.log, self.config.globals, proxy.log_tag)
+            logger = make_logger(proxy.log, self.config.globals, proxy.log_tag, sinks=self.sinks)
         except ValueError as error:
             report(proxy.log[0].at, f"cannot log there: {error}")
             return None

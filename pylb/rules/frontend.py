@@ -69,6 +69,8 @@ class Frontend:
         self.only_backend: Any = None
         """The backend of every request, when nothing else has to be looked at."""
         self._default: Any = None
+        self.twin: Any = None
+        """The backend of the same `listen` section; None in a plain frontend."""
 
     def _compile_rules(self, scope: Scope) -> None:
         declared = self.model
@@ -94,8 +96,9 @@ class Frontend:
         """Find the default backend among the world's backends."""
         name = self.model.default_backend
         self._default = self.world.backends.get(name) if name else None
-        if self._default is None and self.model.listen:
-            self._default = self.world.backends.get(self.name)
+        if self.model.listen:
+            self.twin = self.world.backends.get(self.name)
+            self._default = self._default or self.twin
         busy = (self._monitor, self._content, self.http_request, self._routes, self._unique_id_header)
         self.only_backend = None if any(busy) else self._default
 
