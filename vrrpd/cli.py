@@ -105,6 +105,8 @@ def _serve(config: Config, options: argparse.Namespace, log: Log) -> int:
 
     try:
         privileges.check_capabilities()
+        if config.globals.net_namespace:
+            privileges.enter_network(config.globals.net_namespace)
         asyncio.run(serve())
     except privileges.PermissionMissing as error:
         return _fail(str(error), EXIT_PERMISSION)

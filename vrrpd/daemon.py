@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import json
 import os
 import signal
 import time
@@ -17,7 +18,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from vrrpd.config.model import Config, InstanceSettings, TrackKind
+from vrrpd.config.model import Command, Config, InstanceSettings, TrackKind
 from vrrpd.core.actions import Action, Event, Level, State
 from vrrpd.core.group import Group
 from vrrpd.core.instance import Instance, LinkState
@@ -31,6 +32,8 @@ from vrrpd.system.announcer import Announcer
 from vrrpd.system.executor import Executor
 from vrrpd.system.host import Changes, Host
 from vrrpd.system.notify import Notifier
+from vrrpd.system.processes import Running
+from vrrpd.system.sockets import LinkKey
 from vrrpd.system.statefile import Leftover, StateFile
 from vrrpd.system.stations import Stations
 from vrrpd.system.supervisor import Supervisor
@@ -43,6 +46,8 @@ LATE = 0.05
 FAREWELL = 1.0
 """Seconds that notify programs have to finish at stop."""
 HOUSEKEEPING = 5.0
+SCRIPT_LIMIT = 30.0
+"""Seconds for the programs of start and stop."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -67,6 +72,7 @@ class Daemon:
         self.instances: dict[str, Instance] = {}
         self.groups: dict[str, Group] = {}
         self.late_timers = 0
+        self._raised = False
         self.worst_lateness = 0.0
         self.reloads = self.failed_reloads = 0
         self._links: dict[str, LinkState] = {}
@@ -82,7 +88,7 @@ class Daemon:
         self.notifier = Notifier(log.say, config.globals.script_user)
         self.announcer = Announcer(self.host, log.say)
         self.executor = Executor(self.host, self.notifier, self.announcer, self.state, log.say)
-        self.wire = Wire(self._packet)
+        self.wire = Wire(self._packet, self._unknown if config.globals.log_unknown_vrids else None)
         self.stations = Stations(self.host, self.wire, self.executor, log.say)
         self.tracking = Tracking(self._tracked, log.say)
         self._timer = Timer(self.loop, self._timer_fired)
@@ -90,18 +96,39 @@ class Daemon:
 
     async def run(self) -> None:
         """Start everything, serve until SIGTERM or SIGINT, leave the host as it was."""
+        await self._script(self.config.globals.startup_script)
         self.start()
         try:
             await self._status.start()
             await self._stopping.wait()
         finally:
             await self._farewell()
+            await self._script(self.config.globals.shutdown_script)
+
+    async def _script(self, command: Command | None) -> None:
+        """Run the program of start or stop to its end; one that fails or takes too long is only said."""
+        if command is None:
+            return
+        ended: asyncio.Future[int] = self.loop.create_future()
+        try:
+            running = Running(command.argv, ended.set_result, command.user, command.group)
+        except (OSError, KeyError) as error:
+            self.log.say(Level.ERROR, f"Unable to run {command.argv[0]}: {error}")
+            return
+        try:
+            status = await asyncio.wait_for(ended, SCRIPT_LIMIT)
+        except TimeoutError:
+            running.kill()
+            status = -9
+        if status:
+            self.log.say(Level.WARNING, f"{command.argv[0]} ended with status {status}")
 
     def start(self) -> None:
         """Open, look at the host, start the instances and the checks. OSError when the host refuses."""
         self.stations.configure(self.config)
         self._remember()
         self._take_leftovers()
+        self.executor.set_static(self.config.static_addresses, self.config.static_routes, self.config.static_rules)
         self.notifier.open(self.config.globals.fifos)
         self._create(self.config.instances)
         self._regroup()
@@ -110,6 +137,8 @@ class Daemon:
             (signal.SIGTERM, self.stop),
             (signal.SIGINT, self.stop),
             (signal.SIGHUP, self.reload),
+            (signal.SIGUSR1, self._dump),
+            (signal.SIGUSR2, self._dump),
         ):
             self.loop.add_signal_handler(number, handler)
         privileges.schedule(self.config.globals.scheduling, self.log.say)
@@ -153,6 +182,13 @@ class Daemon:
         if lateness > LATE:
             self.late_timers += 1
             self.log.say(Level.WARNING, f"A thread timer expired {lateness:.6f} seconds ago")
+            limit = self.config.globals.scheduling.max_auto
+            if limit and not self._raised:
+                self._raised = privileges.raise_priority(limit)
+                self.log.say(Level.INFO, f"Set SCHED_RR priority {limit}" if self._raised else "SCHED_RR refused")
+
+    def _unknown(self, key: LinkKey, vrid: int) -> None:
+        self.log.say(Level.INFO, f"{key.interface}: received VRRP packet for unknown VRID {vrid}")
 
     def _tracked(self, kind: TrackKind, name: str, value: bool | int) -> None:
         now = self.loop.time()
@@ -405,6 +441,12 @@ class Daemon:
         if not self._stopping.is_set():
             wait = min(HOUSEKEEPING, self._supervisor.watchdog or HOUSEKEEPING)
             self.loop.call_later(wait, self._housekeeping)
+
+    def _dump(self) -> None:
+        """SIGUSR1, SIGUSR2: write the status document into the state directory, as keepalived dumps its data."""
+        path = self.options.directory / "status.json"
+        path.write_text(json.dumps(self.status(), indent=1) + "\n")
+        self.log.say(Level.INFO, f"Status written to {path}")
 
     def status(self) -> dict[str, Any]:
         """Everything that the status table, JSON and metrics show."""

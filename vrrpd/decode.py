@@ -69,7 +69,7 @@ def _say_new(observer: Observer, now: float, said: set[str], as_json: bool) -> N
 def _frames(file: Path) -> list[tuple[float, bytes]]:
     """(time, frame) of each packet. OSError or Scapy_Exception when it is no capture."""
     with file.open("rb") as stream:
-        kind = RawPcapNgReader if stream.read(4) == PCAPNG_MAGIC else RawPcapReader
+        kind: Any = RawPcapNgReader if stream.read(4) == PCAPNG_MAGIC else RawPcapReader
         stream.seek(0)
         reader = kind(stream)
         return [(_seconds(meta, getattr(reader, "nano", False)), frame) for frame, meta in reader]

@@ -177,6 +177,17 @@ class Executor:
             if result not in ALREADY_SO[add]:
                 self._say(Level.ERROR, f"cannot {'add' if add else 'remove'} {what}: {os.strerror(result)}")
 
+    def set_static(
+        self, addresses: Iterable[VirtualAddress], routes: tuple[Route, ...], rules: tuple[Rule, ...]
+    ) -> None:
+        """Set what the host always has; it is there before the first instance starts and stays at stop."""
+        for address in addresses:
+            link = self._host.links.get(address.interface or "")
+            code = self._host.netlink.request([encode_address(True, address, link.index)])[0] if link else errno.ENODEV
+            if code not in ALREADY_SO[True]:
+                self._say(Level.ERROR, f"cannot set static {address} on {address.interface}: {os.strerror(code)}")
+        self._routes(True, routes, rules)
+
     def _notify(self, action: actions.Notify) -> None:
         settings = self.notify_settings.get((action.group, action.instance), Notify())
         self._notifier.tell(settings, action.event, action.group, action.instance, action.priority)

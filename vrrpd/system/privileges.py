@@ -15,6 +15,7 @@ NEEDED = {
     13: ("CAP_NET_RAW", "to send and receive adverts"),
 }
 MCL_CURRENT, MCL_FUTURE = 1, 2
+CLONE_NEWNET = 0x40000000
 
 
 class PermissionMissing(Exception):
@@ -52,6 +53,23 @@ def schedule(wanted: Scheduling, say: Callable[[Level, str], None]) -> None:
             step()
         except OSError as error:
             say(Level.WARNING, f"Unable to set {what}: {error.strerror}")
+
+
+def raise_priority(limit: int) -> bool:
+    """Become a real-time process of this SCHED_RR priority after having been late; False when refused."""
+    try:
+        os.sched_setscheduler(0, os.SCHED_RR | os.SCHED_RESET_ON_FORK, os.sched_param(limit))
+    except OSError:
+        return False
+    return True
+
+
+def enter_network(name: str) -> None:
+    """Move this process into a named network namespace, as `ip netns exec` does. OSError when there is none."""
+    with Path("/run/netns", name).open() as namespace:
+        if ctypes.CDLL(None, use_errno=True).setns(namespace.fileno(), CLONE_NEWNET):
+            code = ctypes.get_errno()
+            raise OSError(code, os.strerror(code), f"/run/netns/{name}")
 
 
 def _lock_memory() -> None:

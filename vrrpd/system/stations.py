@@ -6,6 +6,7 @@ an interface that is gone, and tells the link state for the core.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 
 from vrrpd.config.model import Config, InstanceSettings
@@ -98,6 +99,9 @@ class Stations:
     def _carry(self, station: Station) -> None:
         """Make the macvlan if the addresses live on one."""
         settings = station.settings
+        if settings.promote_secondaries:
+            with contextlib.suppress(OSError):
+                (vmac.SYSCTL / f"ipv4/conf/{station.interface}/promote_secondaries").write_text("1")
         if settings.vmac is not None:
             station.carrier = vmac.ensure(self._host, settings, station.interface, self._prefix)
             self._macvlans[settings.name] = station.carrier

@@ -49,7 +49,9 @@ class _Line:
 class Wire:
     """All receivers of the daemon. Every packet goes to `deliver(instance, datagram)`."""
 
-    def __init__(self, deliver: Deliver) -> None:
+    def __init__(self, deliver: Deliver, unknown: Callable[[LinkKey, int], None] | None = None) -> None:
+        self.unknown = unknown
+        """Told of packets of virtual routers that are not ours; without it the kernel drops them."""
         self._deliver = deliver
         self._loop = asyncio.get_running_loop()
         self._lines: dict[LinkKey, _Line] = {}
@@ -70,8 +72,11 @@ class Wire:
             line = self._lines[key] = _Line(receiver, FloodGuard(receiver, self._loop))
             self._loop.add_reader(receiver.fileno(), self._readable, line)
         line.names[vrid] = name
-        line.receiver.serve(line.names)
+        self._serve(line)
         self._key_of[name] = key
+
+    def _serve(self, line: _Line) -> None:
+        line.receiver.serve(line.names if self.unknown is None else range(256))
 
     def close(self, name: str) -> None:
         """Listen no more for an instance."""
@@ -81,7 +86,7 @@ class Wire:
         line = self._lines[key]
         line.names = {vrid: other for vrid, other in line.names.items() if other != name}
         if line.names:
-            line.receiver.serve(line.names)
+            self._serve(line)
             return
         del self._lines[key]
         self._loop.remove_reader(line.receiver.fileno())
@@ -109,11 +114,14 @@ class Wire:
 
     def _hand_on(self, line: _Line, datagram: Datagram) -> None:
         try:
-            name = line.names.get(virtual_router_id(datagram))
+            vrid = virtual_router_id(datagram)
         except Refusal:
             line.receiver.malformed += 1
             return
+        name = line.names.get(vrid)
         if name is None:
+            if self.unknown is not None:
+                self.unknown(line.receiver.key, vrid)
             return
         if self._deliver(name, datagram):
             line.guard.good(datagram)
