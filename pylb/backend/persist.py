@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 Test = Callable[[Any], bool]
 
 _DAY = 86400
+_DELIMITERS = b";,"
+_STATES = (b"I", b"D", b"V", b"E", b"O", b"U")
 _DIGITS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 _VALUES = {digit: value for value, digit in enumerate(_DIGITS)}
 _EXPIRED = b"; Expires=Thu, 01-Jan-1970 00:00:01 GMT"
@@ -38,9 +40,8 @@ _CACHEABLE = frozenset({200, 203, 204, 206, 300, 301, 404, 405, 410, 414, 501})
 """Statuses that a cache may keep without being told (RFC 7231 6.1): `nocache` concerns these."""
 _CACHEABLE_METHODS = frozenset({b"GET", b"HEAD", b"OPTIONS"})
 _UNCACHEABLE = frozenset({b"no-cache", b"no-store", b"private", b"max-age=0", b"s-maxage=0"})
-_FRESHNESS = (b"expires", b"etag", b"last-modified")
-_search_cache_fields = re.compile(rb"\r\n(?:pragma|cache-control|expires|etag|last-modified):").search
-"""Most responses have none of these and need no closer look."""
+# Without one of these HAProxy takes a response for uncacheable.
+_has_freshness = re.compile(rb"\n(?:expires:|etag:|last-modified:|cache-control:[^\r]*(?:max-age|s-maxage)=)").search
 
 
 def encode_date(wall: float) -> bytes:
@@ -117,26 +118,9 @@ class CookiePersistence:
     """The cookie of one backend. Everything that does not depend on the request is bytes made at load."""
 
     __slots__ = (
-        "_attributes",
-        "_backend",
-        "_by_value",
-        "_dated",
-        "_hides",
-        "_indirect",
-        "_inserts",
-        "_logged",
-        "_maxidle",
-        "_maxlife",
-        "_name",
-        "_nocache",
-        "_pair",
-        "_persist",
-        "_postonly",
-        "_prefixes",
-        "_preserve",
-        "_ready",
-        "_rewrites",
-        "_set_cookie",
+        "_attributes", "_backend", "_by_value", "_dated", "_find", "_hides", "_indirect", "_inserts", "_letters",
+        "_logged", "_maxidle", "_maxlife", "_name", "_nocache", "_persist", "_postonly", "_prefixes", "_preserve",
+        "_ready", "_rewrites", "_set_cookie",
     )  # fmt: skip
 
     def __init__(self, declared: model.Cookie, backend: Backend) -> None:
@@ -147,6 +131,7 @@ class CookiePersistence:
         self._rewrites = declared.mode == "rewrite"
         self._prefixes = declared.mode == "prefix"
         self._logged = declared.mode != "passive" or declared.indirect  # whether the log shows letters at all
+        self._letters = {state: state + b"N" if self._logged else b"--" for state in (b"N", *_STATES)}
         self._indirect = declared.indirect
         self._hides = declared.indirect and self._inserts
         self._nocache = declared.nocache
@@ -156,10 +141,9 @@ class CookiePersistence:
         self._maxidle = int(declared.maxidle or 0)
         self._maxlife = int(declared.maxlife or 0)
         self._dated = bool(self._maxidle or self._maxlife)
-        # One pair of a Cookie field. A comma delimits too, as in HAProxy (and RFC 2965).
-        self._pair = re.compile(
-            rb"(?:^|(?<=[;,]))[ \t]*" + re.escape(name) + rb'[ \t]*=[ \t]*("[^"]*"|[^;,]*?)[ \t]*(?=[;,]|$)'
-        )
+        # One pair of a Cookie field. What precedes it is looked at by hand: a pattern that begins with the name is
+        # found sooner. A comma delimits too, as in HAProxy (and RFC 2965); quotes hide delimiters.
+        self._find = re.compile(re.escape(name) + rb'[ \t]*+=[ \t]*+([^;,"]*+(?:"[^"]*+"?[^;,"]*+)*+)').search
         self._set_cookie = re.compile(rb"[ \t]*" + re.escape(name) + rb"[ \t]*=[ \t]*([^;]*?)[ \t]*(?=;|$)")
         self._attributes = _attributes(declared)
         self._by_value: dict[bytes, tuple[Server, ...]] = {}
@@ -182,36 +166,49 @@ class CookiePersistence:
 
     def request(self, x: Any) -> None:
         """Read the cookie; hide it from the server where the mode says so."""
-        x.cookie_state = b"NN" if self._logged else b"--"
-        fields = x.request.get_all(b"cookie")
-        for field in fields:
-            if self._name in field:
-                self._read(x, fields)
-                return
-
-    def _read(self, x: Any, fields: list[bytes]) -> None:
-        edited = [self._read_field(x, field) for field in fields]
-        if edited == fields:
+        x.cookie_state = self._letters[b"N"]
+        head = x.request
+        field = head.get(b"cookie")
+        if field is None:
             return
-        left = [field for field in edited if field]
-        if left:
-            x.request.set(b"Cookie", b"; ".join(left))
-        else:
-            x.request.remove(b"cookie")
+        if head.count(b"cookie") > 1:
+            self._read_several(x, head)
+        elif self._name in field:
+            self._replace(head, field, self._read(x, field))
 
-    def _read_field(self, x: Any, field: bytes) -> bytes:
+    def _read_several(self, x: Any, head: Any) -> None:
+        """Clients send one Cookie field (RFC 6265 5.4); from HTTP/2 there may come more, which an edit joins."""
+        fields = head.get_all(b"cookie")
+        edited = [self._read(x, field) for field in fields]
+        if edited != fields:
+            self._replace(head, b"", b"; ".join(filter(None, edited)))
+
+    def _replace(self, head: Any, before: bytes, after: bytes) -> None:
+        if not after:
+            head.remove(b"cookie")
+        elif after is not before:
+            head.set(b"Cookie", after)
+
+    def _read(self, x: Any, field: bytes) -> bytes:
         """Interpret every occurrence in one Cookie field; the field as the server shall see it."""
         kept = []
         position = 0
-        for found in self._pair.finditer(field):
-            value = found[1]
+        found = self._find(field)
+        while found is not None:
+            start, end = found.span()
+            before = field[:start].rstrip(b" \t")
+            if before and before[-1] not in _DELIMITERS:
+                found = self._find(field, start + 1)  # the end of a longer name
+                continue
+            value = found[1].rstrip(b" \t")
             self._interpret(x, value)
             if self._prefixes and b"~" in value:
                 kept.append(field[position : found.start(1)])
                 position = found.start(1) + value.index(b"~") + 1
             elif self._hides:
-                kept.append(field[position : max(position, found.start() - 1)])  # the delimiter before it goes too
-                position = found.end()
+                kept.append(field[position : max(position, len(before) - 1)])  # the delimiter before it goes too
+                position = end
+            found = self._find(field, end)
         if not kept:
             return field
         kept.append(field[position:])
@@ -219,18 +216,21 @@ class CookiePersistence:
         return edited if self._prefixes else edited.lstrip(b" \t;,")
 
     def _interpret(self, x: Any, value: bytes) -> None:
-        state = b""
+        """What one occurrence means. A valid one wins over any; among others the first says what is logged, but one
+        that named a server or had its time is told rather than one that nobody knows."""
         if self._prefixes:
             value = value.partition(b"~")[0]
         elif b"|" in value:
-            value, state = self._check_dates(x, value)
-        if not value or x.persist_server is not None or x.ignore_persist:
-            if not state:
-                state = b"U" if x.persist_server is not None or x.ignore_persist else b"I"
+            value, too_old = self._check_dates(x, value)
+            if too_old:
+                x.cookie_state = self._letters[too_old]
+                return
+        if x.persist_server is not None or x.ignore_persist:
+            state = b"U"
         else:
-            state = self._find_server(x, value)
-        if state == b"V" or x.cookie_state[:1] in b"N-" or state in b"DEO":
-            self._note(x, state)
+            state = self._find_server(x, value) if value else b"I"
+        if state in b"VDEO" or x.cookie_state == self._letters[b"N"]:
+            x.cookie_state = self._letters[state]
 
     def _find_server(self, x: Any, value: bytes) -> bytes:
         """The first server of that value that can be reached."""
@@ -241,10 +241,6 @@ class CookiePersistence:
                 return b"V" if server.reachable else b"D"
             state = b"D"
         return state
-
-    def _note(self, x: Any, state: bytes) -> None:
-        if self._logged:
-            x.cookie_state = state + x.cookie_state[1:]
 
     def _check_dates(self, x: Any, value: bytes) -> tuple[bytes, bytes]:
         """Cut the dates off; the value becomes empty when they are too old, with the state E or O."""
@@ -322,6 +318,8 @@ class CookiePersistence:
 
     def _stale(self, x: Any) -> bool:
         """Whether the client is at the right server but its cookie's dates need refreshing."""
+        if not self._dated and x.cookie_dates is None:
+            return False
         last, first = x.cookie_dates or (0, 0)
         if (self._maxidle or last) and (not last or last < int(_wall(x))):
             return True
@@ -355,11 +353,8 @@ def _wall(x: Any) -> float:
 def _may_be_cached(x: Any) -> bool:
     """Whether a cache might keep this response: what HAProxy looks at, in its order."""
     head = x.response
-    if not head.mentions(_search_cache_fields):
+    if not head.mentions(_has_freshness) or (head.get(b"pragma") or b"").lower() == b"no-cache":
         return False
-    if (head.get(b"pragma") or b"").lower() == b"no-cache":
-        return False
-    fresh = False
     cacheable = head.status in _CACHEABLE and x.request.method in _CACHEABLE_METHODS
     for value in head.values(b"cache-control"):
         word = value.lower()
@@ -367,6 +362,4 @@ def _may_be_cached(x: Any) -> bool:
             return False
         if word == b"public":
             cacheable = True
-        elif word.startswith((b"max-age=", b"s-maxage=")):
-            fresh = True
-    return cacheable and (fresh or any(head.has(name) for name in _FRESHNESS))
+    return cacheable

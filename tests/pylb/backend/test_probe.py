@@ -48,8 +48,8 @@ HTTP = "option httpchk"
         (
             f"{HTTP}\n http-check send-state",
             [
-                b"OPTIONS / HTTP/1.0\r\nx-haproxy-server-state: UP 1/3; address=127.0.0.1; port=8080; name=b/s; node=vm;"
-                b" weight=1/1; scur=0/0; qcur=0\r\n\r\n"
+                b"OPTIONS / HTTP/1.0\r\nx-haproxy-server-state: UP 1/3; address=127.0.0.1; port=8080; name=b/s;"
+                b" node=vm; weight=1/1; scur=0/0; qcur=0\r\n\r\n"
             ],
         ),
     ],
