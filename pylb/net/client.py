@@ -159,6 +159,8 @@ class HttpSession(Session):
         end += 4
         rest = data[end:] if end < len(data) else b""
         kind = body.kind
+        if kind == framing.LENGTH and not body.length:
+            kind = framing.NONE
         if kind == framing.NONE:
             self.phase = BUSY
             self.deadline = inf

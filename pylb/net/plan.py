@@ -106,7 +106,8 @@ class Plan:
         self.server_fin = _or_inf(times.server_fin)
         self.client_fin = _or_inf(front.timeouts.client_fin)
         mode = max(front.connection_mode, back.connection_mode, key=_STRENGTH.__getitem__)
-        self.close_client = mode == "close"
+        # The manual has httpclose of either proxy end the client's connection, too; the real one heeds the frontend's.
+        self.close_client = front.connection_mode == "close"
         self.close_server = mode != "keep-alive"
         self.extra_head = b"\r\nConnection: close" if self.close_server else b""
         # The backend's header name wins; either proxy turns the option on (manual: option forwardfor).

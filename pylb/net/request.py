@@ -279,6 +279,7 @@ class HttpExchange(Tunnel):
                 if reply is ALLOW:
                     continue
                 self.detach()
+                self.responded = None  # the log shows -1: the client gets nothing of the server's response
                 self.answer(reply)
                 return False
         return True
@@ -374,6 +375,8 @@ class HttpExchange(Tunnel):
         self._count_reply(reply)
         self.status = reply.status
         data = reply.serialise(self, keep_alive=session.keep_alive)
+        if session.keep_alive and not self.request.version:  # an HTTP/1.0 client has to be told
+            data = data.replace(b"\r\n", b"\r\nconnection: keep-alive\r\n", 1)
         if data:
             self.write(data)
         else:

@@ -51,9 +51,8 @@ def _page(status: int, sentence: str) -> bytes:
 
 def _built_in(status: int) -> Reply:
     sentence = PAGES.get(status)
-    headers = ((b"content-type", b"text/html"),) if status == 200 else HTML_HEADERS
     closing = status in (400, 408, 413, 414, 431)
-    return Reply(status, headers, _page(status, sentence) if sentence else b"", close=closing, termination=b"--")
+    return Reply(status, HTML_HEADERS, _page(status, sentence) if sentence else b"", close=closing, termination=b"--")
 
 
 _BUILT_IN = {status: _built_in(status) for status in PAGES}
