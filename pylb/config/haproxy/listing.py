@@ -50,3 +50,40 @@ def keywords() -> Iterator[Entry]:
                 row.status == "removed" and row.read is not None
             )
             yield Entry(context, row.name, row.status, differing, row.note)
+
+
+_HEADINGS = {
+    "section": "Sections",
+    "global": "`global`",
+    "proxies": "`defaults`, `frontend`, `listen`, `backend`",
+    "bind": "Options of `bind`",
+    "server": "Options of `server` and `default-server`",
+    "userlist": "`userlist`",
+    "http-errors": "`http-errors`",
+}
+
+
+def markdown() -> str:
+    """docs/keywords.md: every keyword, what becomes of it, and why."""
+    rows = list(keywords())
+    lines = [
+        "# HAProxy's keywords in pylb",
+        "",
+        "Made from the tables that the reader works with: `python -m pylb.config.haproxy.listing > docs/keywords.md`.",
+        "",
+        "- **supported**: means what HAProxy 2.6's manual says; *differing* where the note tells otherwise",
+        "- **ignored**: accepted with a warning, because it changes nothing here",
+        "- **unsupported**: an error that names it",
+        "- **removed**: gone from HAProxy too; an error, or kept for old files where the note says so",
+    ]
+    for context, heading in _HEADINGS.items():
+        lines += ["", f"## {heading}", "", "| keyword | status | note |", "| --- | --- | --- |"]
+        for row in rows:
+            if row.context == context:
+                status = f"{row.status}, differing" if row.differing else row.status
+                lines.append(f"| `{row.name}` | {status} | {row.note.replace('|', chr(92) + '|')} |")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    print(markdown(), end="")
