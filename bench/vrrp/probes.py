@@ -82,6 +82,19 @@ class Prober(threading.Thread):
         return longest - PROBE_EVERY if longest > 2 * PROBE_EVERY else 0.0
 
 
+def _from(source: str) -> list[filters.Instruction]:
+    """A filter for IPv4 frames of one sender."""
+    address = int.from_bytes(socket.inet_aton(source), "big")
+    return [
+        (0x28, 0, 0, 12),
+        (filters.JEQ, 0, 3, 0x0800),
+        (filters.LD_WORD_ABS, 0, 0, 26),
+        (filters.JEQ, 0, 1, address),
+        (filters.RETURN, 0, 0, 0xFFFF),
+        (filters.RETURN, 0, 0, 0),
+    ]
+
+
 @dataclass
 class Heard:
     """One frame on the bridge."""
@@ -95,13 +108,15 @@ class Ear(threading.Thread):
     """Listens to VRRP and ARP on the bridge; times are those of the kernel, on the monotonic clock."""
 
     lab: Lab
+    only: str | None = None
+    """Hear nothing but IPv4 packets from this address."""
     heard: list[Heard] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         super().__init__(daemon=True)
         with network_of(self.lab.switch):
             self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
-            filters.attach(self._socket, filters.ethernet_vrrp_program())
+            filters.attach(self._socket, _from(self.only) if self.only else filters.ethernet_vrrp_program())
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8 << 20)
             self._socket.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
             self._socket.bind(("br0", ETH_P_ALL))
@@ -136,6 +151,18 @@ class Ear(threading.Thread):
             ):
                 return heard.at
         return None
+
+    def adverts(self, source: str, before: float = float("inf")) -> list[float]:
+        """When adverts of that node were on the bridge."""
+        wanted = socket.inet_aton(source)
+        return [
+            heard.at
+            for heard in self.heard
+            if heard.at < before
+            and heard.frame[12:14] == b"\x08\x00"
+            and heard.frame[23] == 112
+            and heard.frame[26:30] == wanted
+        ]
 
     def intervals(self, source: str | None = None) -> list[float]:
         """Gaps between consecutive adverts of each virtual router, in seconds."""

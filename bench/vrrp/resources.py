@@ -82,7 +82,7 @@ def flood(program: str, role: str, seconds: float, directory: Path, rate: int = 
         daemon = first if node is master else second
         for one in (first, second):
             one.mark()
-        ear = Ear(lab)
+        ear = Ear(lab, only=master.address)
         sender = hostile.spawn(sys.executable, str(Path(__file__).with_name("flooder.py")), str(rate), str(seconds + 1))
         time.sleep(0.5)
         before, begin = cpu_seconds(daemon.pid), time.monotonic()

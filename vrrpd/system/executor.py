@@ -40,7 +40,8 @@ class Station:
     carrier: str
     """Interface that carries its addresses: its own, or its macvlan."""
     sender: Sender | Framed | None = None
-    source: Address | None = None
+    source_text: str = ""
+    """Source address for IPv6, whose header the kernel writes."""
 
     def interface_for(self, address: VirtualAddress) -> str:
         """The interface that an address goes to."""
@@ -60,6 +61,7 @@ class Executor:
         self.send_errors: dict[str, int] = {}
         self._host, self._notifier, self._announcer = host, notifier, announcer
         self._state, self._say = state, say
+        self._texts: dict[Address, str] = {}
         self._encoded: dict[tuple[bool, int, VirtualAddress], Encoded] = {}
 
     def perform(self, todo: Iterable[Action]) -> None:
@@ -87,14 +89,19 @@ class Executor:
         station = self.stations.get(action.instance)
         if station is None or station.sender is None:
             return
-        source = str(station.source or "")
         hops = station.settings.unicast_ttl if station.settings.unicast_peers else 255
         for destination, data in action.packets:
             try:
-                station.sender.send(data, str(destination), source, hops)
+                station.sender.send(data, self._text(destination), station.source_text, hops)
             except OSError as error:
                 self.send_errors[action.instance] = self.send_errors.get(action.instance, 0) + 1
                 self._say(Level.WARNING, f"({action.instance}) send advert error {error.errno} ({error.strerror})")
+
+    def _text(self, destination: Address) -> str:
+        text = self._texts.get(destination)
+        if text is None:
+            text = self._texts[destination] = str(destination)
+        return text
 
     def _addresses(self, add: bool, instance: str, addresses: tuple[VirtualAddress, ...]) -> None:
         station = self.stations.get(instance)

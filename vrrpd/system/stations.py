@@ -92,7 +92,7 @@ class Stations:
             self._say(Level.ERROR, f"({name}) cannot use {station.interface}: {error.strerror or error}")
             return LinkState(up=False, source=None)
         source = self._host.source(station.interface, settings.family)
-        station.source = settings.source or source
+        station.source_text = str(settings.source or source or "")
         present = any(settings.source in self._host.addresses_of(name) for name in self._host.links)
         return LinkState(up=link.usable, source=source, source_present=settings.source is None or present)
 
