@@ -269,7 +269,9 @@ class Backend:
                 if x is None:
                     break
                 served += 1
+                queue = self.queue if self._waiting[x] is None else server.queue
                 self._leave(x)
+                queue.granted += 1
                 self._take(server, x, now)
                 x.granted(server)
         finally:
@@ -278,15 +280,11 @@ class Backend:
 
     def _next_for(self, server: Server) -> Any:
         own = server.queue.first()
-        shared = self.queue.first() if self.queue.length and server in self.candidates else None
-        if own is None or (shared is not None and shared[0] < own[0]):
-            own, queue = shared, self.queue
-        else:
-            queue = server.queue
-        if own is None:
-            return None
-        queue.granted += 1
-        return own[1]
+        if self.queue.length and server in self.candidates:
+            shared = self.queue.first()
+            if own is None or (shared is not None and shared[0] < own[0]):
+                own = shared
+        return None if own is None else own[1]
 
     def serve_waiting(self, now: float) -> bool:
         """Serve whoever waits in the backend's queue with whatever slots there are; whether nobody waits any more.

@@ -46,7 +46,7 @@ class Queue:
         self.length += 1
 
     def leave(self, x: Any) -> int:
-        """Take `x` out; how many were granted from here since it came (logged as %sq, %bq).
+        """Take `x` out; its position (%sq, %bq): one more than were granted from here since it came.
 
         Raises KeyError if `x` does not wait here.
         """
@@ -56,7 +56,7 @@ class Queue:
         if not members:
             del self._classes[priority]
         self.length -= 1
-        return self.granted - granted_before
+        return self.granted - granted_before + 1
 
     def first(self) -> tuple[Ticket, Any] | None:
         """The next to be served, left in its place; None when nobody waits."""

@@ -219,7 +219,11 @@ class Probe:
         target = self._target
         self._stage = Status.L4TOUT
         self._linger = step.linger
-        await self._wire.connect(*target.address(step), target.bind)
+        try:
+            family, address = target.address(step)
+        except ValueError as error:  # a name that nobody has resolved
+            raise _Failed(Status.SOCKERR, str(error)) from error
+        await self._wire.connect(family, address, target.bind)
         if target.read_timeout is not None and self._limit is not None:
             self._limit.reschedule(self._loop.time() + target.read_timeout)
         send_proxy = target.send_proxy if step.send_proxy is None else ("v1" if step.send_proxy else None)

@@ -178,6 +178,16 @@ def test_a_freed_slot_goes_to_the_first_who_waits() -> None:
     assert third.grants == [backend.servers[0]] and third.backend_queue == 2
 
 
+def test_who_gives_up_is_logged_with_the_place_it_had_reached() -> None:
+    """As HAProxy logs it: behind three that were served it was the fourth."""
+    backend = make_backend(declared_server("a", maxconn=1))
+    exchanges = fill(backend, 5)
+    for x in exchanges[:3]:
+        backend.release(x, 1.0)
+    backend.withdraw(exchanges[4])
+    assert [x.backend_queue for x in exchanges] == [0, 1, 2, 3, 4]
+
+
 def test_servers_and_backends_waiters_take_turns_by_arrival_and_priority_goes_first() -> None:
     backend = make_backend(declared_server("a", maxconn=1))
     server = backend.servers[0]
