@@ -21,8 +21,8 @@ PORT = 8080
 STATS_PORT = 8404
 NAMES = ("worker1", "worker2", "worker3", "rancher")
 
-# How long the child may take to end before it is made to.
-PATIENCE = 5.0
+PATIENCE = 10.0
+"""How long the child may take to begin, and to end before it is made to."""
 
 
 def run(port: int | None = None, stats_port: int | None = None, quiet: bool = False) -> int:
@@ -62,7 +62,7 @@ class _Demo:
             loop.add_signal_handler(number, stop.set)
         child = await asyncio.create_subprocess_exec(*self.command(), env=self.environment())
         try:
-            if not self._quiet:
+            if await self._listens(child) and not self._quiet:
                 print(self.help(), flush=True)
             status = await _first(stop, child)
         finally:
@@ -70,6 +70,18 @@ class _Demo:
             for backend in self.backends:
                 await backend.stop()
         return status
+
+    async def _listens(self, child: asyncio.subprocess.Process) -> bool:
+        """Wait for the child to take connections; False when it ends, or takes too long over it."""
+        for _ in range(int(PATIENCE / 0.05)):
+            with suppress(OSError):
+                _, writer = await asyncio.open_connection("127.0.0.1", self.port)
+                writer.close()
+                return True
+            if child.returncode is not None:
+                return False
+            await asyncio.sleep(0.05)
+        return False
 
     def command(self) -> list[str]:
         """How the child is started."""
@@ -89,7 +101,7 @@ class _Demo:
     def help(self) -> str:
         """What to try."""
         url = f"http://127.0.0.1:{self.port}"
-        netcat = f"nc 127.0.0.1 {self.port}"
+        raw = f"curl telnet://127.0.0.1:{self.port}"
         worker1 = f"http://127.0.0.1:{self.backends[0].port}"
         lines = [
             ("three workers, one after the other", f"curl {url}/"),
@@ -98,7 +110,7 @@ class _Demo:
             ("what a worker gets to see", f"curl {url}/headers"),
             ("a slow answer, a big one, a failing one", f"curl '{url}/?delay=3'    ?bytes=1000000    ?status=500"),
             ("make worker1 sick, look, make it well", f"curl -X POST {worker1}/sick    {worker1}/well"),
-            ("a request that is none", f"printf 'GARBAGE\\r\\n\\r\\n' | {netcat}"),
+            ("a request that is none", f"printf 'GARBAGE\\r\\n\\r\\n' | {raw}"),
             (
                 "a client that is never done: 408 after 10 s",
                 f"(printf 'GET / HTTP/1.1\\r\\n'; sleep 11) | nc 127.0.0.1 {self.port}",

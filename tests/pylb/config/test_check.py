@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from pathlib import Path
 from textwrap import dedent
 
+import model_strategies as models
 import pytest
 from haproxy_tools import read as read_haproxy
+from hypothesis import HealthCheck, given, settings
+from support import require_program
 
 from pylb.config.check import RULES, CertificateProblem, Look, check
 from pylb.config.load import load
@@ -172,6 +176,20 @@ ERRORS = {
 @pytest.mark.parametrize(("text", "expected"), ERRORS.values(), ids=ERRORS)
 def test_references_that_lead_nowhere_are_errors(text, expected):
     assert errors(text) == expected
+
+
+# Where HAProxy goes on: a bind given twice is served from both at random.
+HAPROXY_TAKES = {"binds"}
+
+
+@pytest.mark.interop
+@pytest.mark.parametrize("name", ERRORS)
+def test_haproxy_refuses_the_same(name, tmp_path):
+    haproxy = require_program("haproxy")
+    path = tmp_path / "haproxy.cfg"
+    path.write_text(dedent(ERRORS[name][0]) + "\n")
+    done = subprocess.run([haproxy, "-c", "-f", str(path)], capture_output=True, text=True, check=False)
+    assert (done.returncode == 0) is (name in HAPROXY_TAKES), done.stderr
 
 
 def native_errors(text: str) -> list[str]:
@@ -457,6 +475,13 @@ def test_files_that_are_missing_are_errors_and_certificates_are_looked_into():
         "13: warning: expired (renew it)",
         f'14: error: errorfile 503 of frontend "web" "/gone.http" cannot be read: Permission denied {advice}',
     ]
+
+
+@settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
+@given(models.configs())
+def test_whatever_can_be_written_can_be_checked(config):
+    for finding in check(config):
+        assert finding.message and (finding.severity == "error" or finding.advice)
 
 
 def test_every_rule_has_a_name_that_reads_as_one():
