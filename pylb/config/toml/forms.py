@@ -126,7 +126,8 @@ class Table(Form):
     @property
     def switch(self) -> bool:
         """May be written as `true`."""
-        return not any(f.required for f in self.fields.values())
+        inner = self.inlined[1].fields if self.inlined else {}
+        return not any(f.required for f in (*self.fields.values(), *inner.values()))
 
     def opened(self, node: Node) -> Node | None:
         """The node with shorthands written out; None for `false`."""
