@@ -24,6 +24,8 @@ from cryptography.x509.oid import NameOID
 from support import free_port, require_program
 
 from pylb.backend.backend import Backend
+from pylb.backend.health import Event
+from pylb.backend.state import observe
 from pylb.config import model
 from pylb.config.load import read_haproxy
 from pylb.net.checker import Checker
@@ -325,3 +327,94 @@ async def test_haproxy_says_the_same_of_every_server(farm: Farm, tmp_path: Path)
         loop.remove_reader(log)
         log.close()
     assert reasons(lines) == expected(farm)
+
+
+async def recorded(received: list[bytes], reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    received.append(await reader.read(65536))
+    writer.write(OK)
+
+
+async def test_a_server_goes_down_and_comes_back_with_its_listener() -> None:
+    port = free_port()
+    config, _ = read_haproxy(
+        [("c", f"backend b\n mode tcp\n server s 127.0.0.1:{port} check inter 30ms rise 2 fall 2\n")], {}
+    )
+    lines: list[str] = []
+    backend = Backend(config.backends[0], log=lambda level, text: lines.append(text))
+    checker = Checker([backend], config.globals, "node")
+    checker.start()
+    try:
+        await until(lambda: len(lines) == 2)
+        assert lines[0].startswith('Server b/s is DOWN, reason: Layer4 connection problem, info: "Connection refused"')
+        assert lines[1] == "backend b has no server available!" and not backend.servers[0].usable
+        async with await asyncio.start_server(closing(says(b"")), "127.0.0.1", port):
+            await until(lambda: backend.servers[0].usable)
+        assert lines[2].startswith("Server b/s is UP, reason: Layer4 check passed, check duration: ")
+    finally:
+        await checker.stop()
+
+
+async def test_the_proxy_protocol_and_unix_sockets_are_spoken(tmp_path: Path) -> None:
+    received: list[bytes] = []
+    server = await asyncio.start_server(closing(lambda r, w: recorded(received, r, w)), "127.0.0.1", 0)
+    local = await asyncio.start_unix_server(closing(lambda r, w: recorded(received, r, w)), str(tmp_path / "s"))
+    port = server.sockets[0].getsockname()[1]
+    text = (
+        f"defaults\n mode http\n option httpchk\nbackend v1\n server s 127.0.0.1:{port} send-proxy check inter 600s\n"
+        f"backend v2\n server s 127.0.0.1:{port} send-proxy-v2 check inter 600s\n"
+        f"backend none\n server s 127.0.0.1:1 send-proxy check port {port} inter 600s\n"
+        f"backend unix\n server s unix@{tmp_path}/s check inter 600s\n"
+    )
+    config, _ = read_haproxy([("c", text)], {})
+    seen = {}
+    for declared in config.backends:
+        lines: list[str] = []
+        backend = (await checked(model.Config(backends=(declared,)), lines, lambda: len(received) > len(seen)))[0]
+        seen[declared.name] = received[-1]
+        assert backend.servers[0].usable
+    for listening in (server, local):
+        listening.close()
+    request = b"OPTIONS / HTTP/1.0\r\n\r\n"
+    assert re.fullmatch(rb"PROXY TCP4 127\.0\.0\.1 127\.0\.0\.1 \d+ %d\r\n" % port + re.escape(request), seen["v1"])
+    assert seen["v2"] == b"\r\n\r\n\x00\r\nQUIT\n\x20\x00\x00\x00" + request
+    assert seen["none"] == seen["unix"] == request
+
+
+async def test_observed_errors_bring_the_next_check_forward() -> None:
+    received: list[bytes] = []
+    server = await asyncio.start_server(closing(lambda r, w: recorded(received, r, w)), "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    line = f"server s 127.0.0.1:{port} check inter 600s fastinter 20ms observe layer4 error-limit 1"
+    config, _ = read_haproxy([("c", f"backend b\n mode http\n option httpchk\n {line}\n")], {})
+    backend = Backend(config.backends[0])
+    checker = Checker([backend], config.globals, "node")
+    checker.start()
+    try:
+        await until(lambda: backend.servers[0].check is not None and backend.servers[0].check.last is not None)
+        observe(backend.servers[0], Event.CONNECTION_FAILED, asyncio.get_running_loop().time())
+        assert backend.servers[0].status == "UP 2/3"
+        await until(lambda: len(received) == 2 and backend.servers[0].status == "UP")
+    finally:
+        await checker.stop()
+        server.close()
+
+
+async def test_first_checks_are_spread_over_the_interval() -> None:
+    received: list[float] = []
+    loop = asyncio.get_running_loop()
+
+    async def note(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        received.append(loop.time())
+
+    server = await asyncio.start_server(closing(note), "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    servers = "".join(f" server s{n} 127.0.0.1:{port} check inter 1s\n" for n in range(4))
+    config, _ = read_haproxy([("c", f"backend b\n mode tcp\n{servers}")], {})
+    checker = Checker([Backend(config.backends[0])], config.globals, "node")
+    checker.start()
+    try:
+        await until(lambda: len(received) >= 4)
+    finally:
+        await checker.stop()
+        server.close()
+    assert 0.6 < received[3] - received[0] < 2.0
