@@ -232,7 +232,8 @@ class HttpSession(Session):
 
     def _read_body(self, data: bytes) -> None:
         exchange = cast(HttpExchange, self.exchange)
-        self.deadline = self.loop.time() + self.listener.client_timeout
+        if exchange.stage != "Q":  # there the deadline is that of the queue
+            self.deadline = self.loop.time() + self.listener.client_timeout
         if self._chunks is not None:
             try:
                 end = self._chunks.feed(data, 0)

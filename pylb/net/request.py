@@ -189,6 +189,8 @@ class HttpExchange(Tunnel):
             self.session.release(NO_PEER)
         if self.upload_done:
             upstream.arm(self.session.loop.time() + plan.server_timeout)
+        else:  # a queue may have used the client's deadline
+            self.session.arm(self.session.loop.time() + self.session.listener.client_timeout)
 
     def upload(self, data: bytes) -> None:
         """A piece of the request's body, framing included, as it came."""
@@ -248,7 +250,8 @@ class HttpExchange(Tunnel):
             observe(upstream.server, response_event(head.status), now)
         self.response = head
         self.stage = "D"
-        upstream.deadline = now + plan.server_timeout
+        if not complete:
+            upstream.arm(now + plan.server_timeout)
         head.remove_hop_by_hop()
         if self.frontend.captures is not None:
             self.frontend.captures.response(self)
