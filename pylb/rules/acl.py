@@ -72,7 +72,7 @@ def compile_test(test: Test, scope: Scope) -> Check | None:
     if method is None or patterns is None or not _usable(test, method, sample, scope):
         return None
     if not sample.available:
-        scope.report.warning(test.at, f'"{name}" has no value in a {scope.place.value}: this test never matches')
+        scope.report.warning(test.at, f'"{name}" has no value in {scope.place.named}: this test never matches')
         return never
     if not patterns and METHODS[method].patterns:
         scope.report.warning(test.at, f'"{str_sample(test.sample)}" has nothing to compare with: it never matches',
@@ -213,13 +213,10 @@ def compile_condition(condition: Condition | None, scope: Scope) -> Check | None
     """The condition as a function, `always` for none; None after reporting what is wrong."""
     if condition is None:
         return always
-    groups: list[Check] = []
-    for terms in condition.any_of:
-        checks = [_compile_term(term, scope) for term in terms]
-        if any(check is None for check in checks):
-            return None
-        groups.append(_all([check for check in checks if check is not None]))
-    combined = _any(groups)
+    groups = [[_compile_term(term, scope) for term in terms] for terms in condition.any_of]
+    if any(check is None for checks in groups for check in checks):
+        return None
+    combined = _any([_all([check for check in checks if check is not None]) for checks in groups])
     return _not(combined) if condition.unless else combined
 
 

@@ -61,7 +61,7 @@ def compile_sample(sample: Sample, scope: Scope, wanted: Kind | None = None) -> 
         return None
     name = sample.fetch.name
     if not compiled.available:
-        scope.report(sample.at, f'"{name}" has no value in {_article(scope.place.value)}', _advice(name))
+        scope.report(sample.at, f'"{name}" has no value in {scope.place.named}', _advice(name, scope))
         return None
     if wanted is None:
         return compiled.get
@@ -83,11 +83,9 @@ def compile_typed(sample: Sample, scope: Scope, fetch_name: str | None = None) -
     return current
 
 
-def _article(text: str) -> str:
-    return f"an {text}" if text[0] in "aeiou" else f"a {text}"
-
-
-def _advice(name: str) -> str:
+def _advice(name: str, scope: Scope) -> str:
+    if scope.place.has_request or FETCHES[name].needs != Needs.REQUEST or not scope.http:
+        return ""
     return f"keep it while the request is there: http-request set-var(txn.x) {name}, then var(txn.x)"
 
 

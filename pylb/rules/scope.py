@@ -34,6 +34,11 @@ class Place(Enum):
     LOG = "log format"
 
     @property
+    def named(self) -> str:
+        """With its article: "an http-request rule"."""
+        return f"{'an' if self.value.startswith('http') else 'a'} {self.value}"
+
+    @property
     def has_request(self) -> bool:
         """The request's head can be read and edited."""
         return self in (Place.CONTENT, Place.REQUEST)

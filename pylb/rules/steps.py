@@ -72,7 +72,7 @@ def _find(rule: Rule, name: str, scope: Scope) -> Action | None:
     here = [known for known, candidate in ACTIONS.items() if scope.place in candidate.places]
     if entry is not None:
         places = ", ".join(sorted(f"{place.value}s" for place in entry.places))
-        scope.report(rule.at, f'"{name}" is no action of a {scope.place.value}', f"it may stand in {places}")
+        scope.report(rule.at, f'"{name}" is no action of {scope.place.named}', f"it may stand in {places}")
     elif is_known_action(rule.action):
         scope.report(rule.at, f'the action "{name}" is not supported by pylb yet')
     else:

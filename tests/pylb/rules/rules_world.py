@@ -45,19 +45,23 @@ def exchange(raw: bytes = REQUEST, response: bytes | None = None, **attributes: 
         name="fe", model=Frontend("fe", mode="http", id=2), counters=ProxyCounters(), make_unique_id=None,
         http_after_response=(),
     )  # fmt: skip
-    values: dict[str, Any] = dict(
-        session=session, frontend=frontend, backend=None, server=None, request=request_head(raw),
-        request_line=raw.split(b"\r\n", 1)[0], response=None if response is None else response_head(response), status=0,
-        started=10.0, started_wall=1795451979.947, idle=0.0, handshake=0.0, head_received=10.0, dequeued=None,
-        connected=None, responded=None, ended=None, bytes_read=0, bytes_uploaded=0, termination=b"--",
-        cookie_state=b"--", retries=0, redispatched=False, server_queue=0, backend_queue=0, captured_request=None,
-        captured_response=None, captured_request_cookie=None, captured_response_cookie=None, variables=None, actconn=1,
-        log_level=None, priority_class=0, applet=b"",
-    )  # fmt: skip
+    values: dict[str, Any] = {
+        "session": session, "frontend": frontend, "backend": None, "server": None, "request": request_head(raw),
+        "request_line": raw.split(b"\r\n", 1)[0], "response": None if response is None else response_head(response),
+        "status": 0, "started": 10.0, "started_wall": 1795451979.947, "idle": 0.0, "handshake": 0.0,
+        "head_received": 10.0, "dequeued": None, "connected": None, "responded": None, "ended": None, "bytes_read": 0,
+        "bytes_uploaded": 0, "termination": b"--", "cookie_state": b"--", "retries": 0, "redispatched": False,
+        "server_queue": 0, "backend_queue": 0, "captured_request": None, "captured_response": None,
+        "captured_request_cookie": None, "captured_response_cookie": None, "variables": None, "actconn": 1,
+        "log_level": None, "priority_class": 0, "applet": b"",
+    }  # fmt: skip
     return SimpleNamespace(**values | attributes)
 
 
-def scope(place: Place = Place.REQUEST, config: Config = Config(), **world: Any) -> Scope:
+NOTHING = Config()
+
+
+def scope(place: Place = Place.REQUEST, config: Config = NOTHING, **world: Any) -> Scope:
     """A scope in an HTTP frontend; `scope.report` collects."""
     proxy = world.pop("proxy", Frontend("fe", mode="http"))
     return Scope(Report(), World(config=config, **world), proxy, place)
