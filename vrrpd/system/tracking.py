@@ -28,9 +28,12 @@ class Tracking:
         self._files: tuple[FileWatcher, tuple[TrackFile, ...]] | None = None
         self._processes: tuple[ProcessWatcher, tuple[TrackProcess, ...]] | None = None
 
-    def apply(self, config: Config) -> None:
-        """Start what is new, stop what is gone, leave alone what stayed as it was."""
+    def plan(self, config: Config) -> None:
+        """Find out which scripts will not run at all; before the instances that track them are made."""
         self.dropped = unusable(config) if config.globals.script_missing == "ignore" else {}
+
+    def apply(self, config: Config) -> None:
+        """Start what is new, stop what is gone, leave alone what stayed as it was. Follows `plan`."""
         used = used_names(config)
         self._apply_scripts([s for s in config.scripts if s.name in used and s.name not in self.dropped], config)
         self._apply_files(tuple(spec for spec in config.files if spec.name in used))

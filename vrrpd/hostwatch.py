@@ -1,0 +1,95 @@
+"""What happens on the host, told to the instances concerned: links, addresses and routes that change.
+
+An interface's change may be held back for a while (`interface_delays`), so that a link that flaps does not move
+addresses. An address or route of ours that somebody else removed is asked back at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from vrrpd.config.model import TrackKind
+from vrrpd.core.actions import Action, Level, State
+from vrrpd.roster import Parts, Roster
+from vrrpd.system.host import Changes
+
+Do = Callable[[str, list[Action]], None]
+Tracked = Callable[[TrackKind, str, bool], None]
+
+
+class HostWatch:
+    """Reads the netlink monitor. `do` carries an instance's actions out, `tracked` passes a result on."""
+
+    def __init__(self, roster: Roster, parts: Parts, do: Do, tracked: Tracked) -> None:
+        self._roster, self._parts, self._do, self._tracked = roster, parts, do, tracked
+        self._loop = asyncio.get_running_loop()
+        self._holding: dict[str, asyncio.TimerHandle] = {}
+
+    def start(self) -> None:
+        """Listen from now on."""
+        self._loop.add_reader(self._parts.host.monitor.fileno(), self._changed)
+
+    def stop(self) -> None:
+        """Listen no more."""
+        self._loop.remove_reader(self._parts.host.monitor.fileno())
+        for handle in self._holding.values():
+            handle.cancel()
+
+    def _changed(self) -> None:
+        changes = self._parts.host.read_changes()
+        for interface in changes.interfaces:
+            self._interface_changed(interface)
+        self._put_back(changes)
+
+    def _put_back(self, changes: Changes) -> None:
+        parts, now = self._parts, self._loop.time()
+        for interface, address in changes.removed:
+            held = parts.executor.held.get((interface, address))
+            if held is None or parts.host.present(interface, address):
+                continue
+            name, virtual = held
+            parts.say(Level.INFO, f"Netlink reflector reports IP {address} removed from {interface}")
+            if virtual.track and name in self._roster.instances:
+                self._do(name, self._roster.instances[name].address_removed(virtual, now))
+        if changes.routes:
+            for name, instance in self._roster.instances.items():
+                if instance.state is State.MASTER:
+                    self._do(name, instance.routes_removed(now))
+
+    def _interface_changed(self, interface: str) -> None:
+        handle = self._holding.pop(interface, None)
+        if handle is not None:
+            handle.cancel()
+        delay = self._delay(interface)
+        if delay:
+            self._holding[interface] = self._loop.call_later(delay, self._relink, interface)
+        else:
+            self._relink(interface)
+
+    def _usable(self, interface: str) -> bool:
+        link = self._parts.host.links.get(interface)
+        return link is not None and link.usable
+
+    def _delay(self, interface: str) -> float:
+        for entry in self._roster.config.interface_delays:
+            if entry.interface == interface:
+                return entry.up if self._usable(interface) else entry.down
+        return 0.0
+
+    def _relink(self, interface: str) -> None:
+        """Tell what the interface is like now to the checks and to the instances on it."""
+        self._holding.pop(interface, None)
+        usable, results = self._usable(interface), self._parts.tracking.results
+        if results.get((TrackKind.INTERFACE, interface)) is not usable:
+            results[TrackKind.INTERFACE, interface] = usable
+            self._tracked(TrackKind.INTERFACE, interface, usable)
+        links = self._roster.links
+        for name in self._parts.stations.on(interface):
+            state, former = self._parts.stations.connect(name), links.get(name)
+            if state == former:
+                continue
+            links[name] = state
+            if former is None or state.up != former.up:
+                self._parts.say(Level.INFO, f"Netlink reports {interface} {'up' if state.up else 'down'}")
+            self._do(name, self._roster.instances[name].link_changed(state, self._loop.time()))
