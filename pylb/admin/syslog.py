@@ -52,14 +52,15 @@ class Frame:
 
     def __init__(self, target: LogTarget, host: str | None, tag: str, pid: int, room: int) -> None:
         """`host`: None for none; `room`: the most bytes of header and message together."""
-        self._format = FORMATS[target.format]
+        form = target.format or ("local" if host is None else "rfc3164")
+        self._format = FORMATS[form]
         self._micros = "{iso}" in self._format
         """Headers with microseconds are %-templates: the fraction is put in line by line."""
         self._room = room
         self._second = -1
         self._heads: list[bytes] = []
         facility, floor = FACILITIES.index(target.facility), LEVELS.index(target.min_level)
-        name = UNNAMED_HOST.get(target.format, "localhost") if host is None else host
+        name = UNNAMED_HOST.get(form, "localhost") if host is None else host
         constant = {"host": name, "tag": tag, "pid": str(pid)}
         self._values = [
             constant | {"level": str(max(level, floor)), "pri": str(facility * 8 + max(level, floor))}

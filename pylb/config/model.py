@@ -231,8 +231,9 @@ class LogTarget:
     """More severe ones are lowered to this."""
     length: int = 1024
     """len"""
-    format: str = "rfc3164"
-    """rfc3164, rfc5424, local, priority, short, timed, raw, iso"""
+    format: str = ""
+    """rfc3164, rfc5424, local, priority, short, timed, raw, iso; "" for HAProxy's default: local, or rfc3164 with
+    log-send-hostname"""
     at: Origin = field(default=NOWHERE, compare=False, repr=False)
 
 

@@ -20,6 +20,7 @@ from pylb.admin.page import StatsPageHandler, exporter
 from pylb.admin.syslog import Logger, make_logger
 from pylb.backend import state
 from pylb.backend.backend import Backend, default_fullconn
+from pylb.backend.server import Server
 from pylb.config import model
 from pylb.config.expression import parse_sample
 from pylb.config.words import Report
@@ -30,6 +31,7 @@ from pylb.net.clock import Clock
 from pylb.net.door import Door, House
 from pylb.net.endpoint import Endpoint
 from pylb.net.listener import Listener
+from pylb.net.upstream import close_idle
 from pylb.process import binding
 from pylb.process.resolve import resolve
 from pylb.rules.acl import compile_condition
@@ -114,6 +116,8 @@ class Balancer:
             fullconn=default_fullconn(self.config, declared.name),
             fetch=self._balance_sample(declared, report),
         )
+        backend.drop_idle = _drop_idle
+        backend.drop_idle = close_idle
         for server in backend.servers:
             server.net = self._endpoint(server.model, declared, report)
         return backend
@@ -248,8 +252,7 @@ class Balancer:
         """The end of everything."""
         for backend in self.backends:
             for server in backend.servers:
-                for connection in tuple(server.idle):
-                    connection.close()
+                _drop_idle(server)
         for logger in self.loggers:
             logger.close()
 
@@ -294,6 +297,12 @@ class Balancer:
     def dropped_logs(self) -> int:
         """Log lines that could not be sent."""
         return sum(logger.dropped for logger in self.loggers)
+
+
+def _drop_idle(server: Server) -> None:
+    """The server is down or has moved: its idle connections are of no more use."""
+    for connection in tuple(server.idle):
+        connection.close()
 
 
 def _unlogged(level: int, text: str) -> None:

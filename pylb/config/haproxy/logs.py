@@ -62,7 +62,7 @@ def read_target(line: Line) -> LogTarget:
     facility = line.value(choice(*FACILITIES, kind="log facility"), "a facility, as in local0")
     level = line.value(choice(*LEVELS, kind="log level")) if line.more else "debug"
     least = line.value(choice(*LEVELS, kind="log level")) if line.more else "emerg"
-    options.setdefault("format", "local")
+    options.setdefault("format", "")
     return LogTarget(address, facility, level, least, at=line.at, **options)  # type: ignore[arg-type]
 
 

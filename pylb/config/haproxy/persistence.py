@@ -72,7 +72,7 @@ _BALANCE_ARGS: dict[str, Callable[[Line], list[str]]] = {
 def _read_hash_type(draft: ProxyDraft, line: Line) -> None:
     method = line.value(choice("consistent", "map-based", kind="hash method"))
     function = "sdbm"
-    modifier = None
+    modifier = None if line.more or method != "consistent" else "avalanche"  # of the word alone (manual: hash-type)
     if line.more and line.peek() != "avalanche":
         function = line.value(choice("sdbm", "djb2", "crc32", "wt6", kind="hash function"))
     if line.more:

@@ -106,7 +106,7 @@ BY_FIELD: dict[tuple[Any, str], st.SearchStrategy[Any]] = {
     (m.Global, "spread_checks"): st.integers(0, 50),
     (m.LogTarget, "address"): st.sampled_from(["127.0.0.1:514", "/dev/log", "stdout", "fd@2"]),
     (m.LogTarget, "facility"): st.sampled_from(["local0", "daemon"]),
-    (m.LogTarget, "format"): st.sampled_from(["local", "rfc3164", "raw"]),
+    (m.LogTarget, "format"): st.sampled_from(["", "local", "rfc3164", "raw"]),
     (m.LogTarget, "length"): st.integers(80, 65535),
     (m.LogTarget, "level"): st.sampled_from(["debug", "info", "emerg"]),
     (m.LogTarget, "min_level"): st.sampled_from(["emerg", "err"]),

@@ -105,8 +105,8 @@ def test_log_targets_add_up_until_no_log():
         frontend b
             no log
     """)
-    first = LogTarget("10.0.0.1", "local0", format="local")
-    assert config.frontends[0].log == (first, LogTarget("10.0.0.2:515", "local1", "info", format="local"))
+    first = LogTarget("10.0.0.1", "local0")
+    assert config.frontends[0].log == (first, LogTarget("10.0.0.2:515", "local1", "info"))
     assert config.frontends[1].log == ()
 
 

@@ -108,7 +108,7 @@ def test_log_global_stands_for_the_global_targets():
         log = ["global", "stdout format raw daemon"]
     """)
     first, second = config.globals.log
-    assert (first.address, first.format, first.level) == ("127.0.0.1:514", "local", "debug")
+    assert (first.address, first.format, first.level) == ("127.0.0.1:514", "", "debug")
     assert (second.length, second.format, second.level, second.min_level) == (2048, "rfc5424", "notice", "err")
     assert config.frontends[0].log[:2] == config.globals.log
     assert config.frontends[0].log[2].address == "stdout"
