@@ -171,7 +171,7 @@ def test_a_unique_id_is_made_once_and_sent_on():
 @pytest.mark.parametrize(
     ("declared", "message"),
     [
-        ({"use_backend": (UseBackend("b9", condition("if TRUE")),)}, 'unknown backend "b9" (did you mean'),
+        ({"use_backend": (UseBackend("b9", condition("if TRUE")),)}, 'unknown backend "b9"'),
         ({"log_format": "%zz"}, 'unknown log variable "%zz"'),
         ({"http_request": rules("deny if nope")}, 'unknown ACL "nope"'),
         ({"tcp_request": rules("'conection reject'")}, 'unknown phase of tcp-request "conection"'),
