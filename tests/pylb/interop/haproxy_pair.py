@@ -121,6 +121,8 @@ class Talk:
     def __init__(self, port: int, source: str = "127.0.0.1", sock: socket.socket | None = None) -> None:
         self.sock = sock or socket.create_connection(("127.0.0.1", port), PATIENCE, (source, 0))
         self.sock.settimeout(PATIENCE)
+        self.address = "%s:%d " % self.sock.getsockname()[:2]
+        """As a log line begins."""
         self.reader = Reader(self.sock)
 
     def __enter__(self) -> Talk:
@@ -151,7 +153,7 @@ class Talk:
                 raw = self.reader.until(BLANK)
             except Cut as cut:
                 return str(cut)
-            version, _, rest = raw.split(LINE)[0].decode("latin-1").partition(" ")
+            _, _, rest = raw.split(LINE)[0].decode("latin-1").partition(" ")
             code, _, reason = rest.partition(" ")
             if 100 <= int(code) < 200 and int(code) != 101:
                 interim.append(int(code))
@@ -433,11 +435,16 @@ class Side:
         self.logs.lines.clear()
         self.logs.raw.clear()
 
-    def logged(self, count: int, timeout: float = PATIENCE) -> list[str]:
-        """The log lines since `forget`, when there are at least `count`; probing requests left out."""
+    def logged(self, count: int, timeout: float = PATIENCE, client: str = "") -> list[str]:
+        """The log lines since `forget` (of `client`, an address with port), when there are at least `count`; probing
+        requests and starting proxies are left out."""
         deadline = time.monotonic() + timeout
         while True:
-            lines = [line for line in self.logs.lines if "/kept" not in line and not line.startswith("Proxy ")]
+            lines = [
+                line
+                for line in self.logs.lines
+                if client in line and "/kept" not in line and not line.startswith("Proxy ")
+            ]
             if len(lines) >= count or time.monotonic() > deadline:
                 return lines
             time.sleep(0.01)
@@ -497,8 +504,10 @@ def running_pair(directory: Path, text: str, answers: dict[str, Answer | Convers
 def normal_line(line: str) -> str:
     """A log line without what no two runs have in common: ports, dates, running times. -1 stays, + stays.
 
-    The number of bytes goes, too: HAProxy counts its internal form of a message, pylb what is sent.
+    The number of bytes goes, too: HAProxy counts its internal form of a message, pylb what is sent. So do the
+    connections of process and frontend, since a former client's may just be ending.
     """
+    line = re.sub(r" \d+/\d+(/\d+/\d+/\+?\d+ \d+/\d+)", r" c/c\1", line)
     line = re.sub(r"\[\d\d/\w{3}/\d{4}[^\]]*\]", "[date]", line)
     line = re.sub(r"(127\.0\.\d\.\d+):\d+", r"\1:port", line)
     timers = re.search(r"(?<= )-?\d+(?:/-?\d+){1,3}/\+?-?\d+ (?:-?\d+ )?\+?\d+(?= )", line)

@@ -54,7 +54,7 @@ def play(side: Side, case: Case) -> dict[str, Any]:
             done = isinstance(last, str) or last.framing == "close" or last.end
             outcome["kept"] = False if done else talk.kept()
     wanted = len(case.methods) if case.logs is None else case.logs
-    outcome["log"] = [normal_line(line) for line in side.logged(wanted)]
+    outcome["log"] = [normal_line(line) for line in side.logged(wanted, client=talk.address)]
     outcome["backend"] = [record.seen for record in side.records()]
     return outcome
 

@@ -119,7 +119,8 @@ frontend rules
     http-request replace-header X-Fix ^(a)(.*)$ \2\1
     http-request replace-value X-List b+ B
     http-request set-header X-Query "%[query] %[url_param(q)] %[cook(c)] %[req.hdr_cnt(x-many)]" if { path /samples }
-    http-request set-header X-Conv "%[path,lower] %[path,upper] %[path,field(2,/)] %[path,word(2,/)]" if { path_beg /Conv }
+    http-request set-header X-Case "%[path,lower] %[path,upper]"
+    http-request set-header X-Part "%[path,field(2,/)] %[path,word(2,/)]" if { path_beg /Conv }
     http-request set-path /new%[path] if { path_beg /old }
     http-request set-query x=1&%[query] if { path /query }
     http-request set-uri /uri?u=%[path] if { path /setur }
@@ -130,7 +131,7 @@ frontend rules
     http-request deny deny_status 404 content-type text/plain string "not %[path]" if { path /denytext }
     http-request return status 200 content-type text/plain string hello if { path /return }
     http-request return status 204 if { path /empty }
-    http-request return status 201 content-type text/plain lf-string "you are %[src]" hdr X-Made "%[path]" if { path /format }
+    http-request return status 201 content-type text/plain lf-string "%[src]" hdr X-Made "%[path]" if { path /format }
     http-request redirect location /there if { path /location }
     http-request redirect location /there code 301 if { path /moved }
     http-request redirect prefix https://secure.example.com if { path_beg /prefix }
