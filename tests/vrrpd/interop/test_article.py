@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import itertools
 import re
+import sys
+import time
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
@@ -111,7 +113,61 @@ def the_story(lab: Lab, mix: str) -> None:
         assert not re.search(r"Traceback|invalid|Unknown", daemon.text)
 
 
-SCENARIOS = {"test_the_address_leaves_the_node_without_haproxy_and_comes_back": the_story}
+TOML = """\
+[script.haproxy-check]
+command = "killall -0 haproxy"
+interval = 0.2
+weight = 10
+
+[instance.kubernetes]
+virtual_router_id = 61
+interface = "ens37"
+priority = 100
+advert_int = 2
+authentication = {type = "ah", password = "viettq"}
+addresses = ["172.16.10.99"]
+track_scripts = ["haproxy-check"]
+"""
+
+
+def handed_over_at_once(lab: Lab, mix: str) -> None:
+    """vrrpd.toml's own defaults on master1: it abdicates, and real keepalived takes over in its skew time."""
+    configuration = lab.directory / "haproxy.cfg"
+    configuration.write_text(HAPROXY)
+    first, second = lab.node("m1", 100), lab.node("m2", 101)
+    client = Client(lab)
+    proxies = {node.name: run_haproxy(node, configuration) for node in (first, second)}
+    path = first.file("vrrpd.toml", TOML)
+    daemon = first.spawn(sys.executable, "-m", "vrrpd", "-D", "-c", str(path))
+    second.start(KINDS[mix[1]], ARTICLE.format(state="BACKUP", priority=99))
+    lab.wait_for_holder("m1", 25)
+    client.touch()
+    client.follows(first)
+
+    proxies["m1"].stop()
+    stopped = time.monotonic()
+    lab.wait_for_holder("m2", 10)
+    taken = time.monotonic() - stopped
+    client.follows(second)
+    daemon.wait_for_line(r"\(kubernetes\) priority sank to 100, asking for an election")
+    assert taken < 3, "keepalived's own way takes about 5 s; theory here: 0.2 s check + 0.58 s skew"
+
+    proxies["m1"] = run_haproxy(first, configuration)
+    lab.wait_for_holder("m1", 14)
+    client.follows(first)
+
+
+SCENARIOS = {
+    "test_the_address_leaves_the_node_without_haproxy_and_comes_back": the_story,
+    "test_a_master_that_abdicates_is_relieved_at_once": handed_over_at_once,
+}
+
+
+@pytest.mark.parametrize("case", ["vk", pytest.param("vv", marks=pytest.mark.soak)])
+def test_a_master_that_abdicates_is_relieved_at_once(case: str, campaign: dict[tuple[str, Any], Future[None]]) -> None:
+    require_program("keepalived")
+    require_program("haproxy")
+    campaign["test_a_master_that_abdicates_is_relieved_at_once", case].result()
 
 
 @pytest.mark.parametrize("case", CASES)
