@@ -96,8 +96,8 @@ class Plan:
         self.persist: Any = backend.persist
         self.stats: Any = backend.stats
         self.backend_rules = backend.http_request
-        self.response_rules = frontend.http_response + backend.http_response
-        self.after_response_rules = frontend.http_after_response + backend.http_after_response
+        self.response_rules = backend.http_response + frontend.http_response
+        self.after_response_rules = backend.http_after_response + frontend.http_after_response
         self.connect_timeout = _or_inf(times.connect)
         self.queue_timeout = _or_inf(times.queue, times.connect)
         self.server_timeout = _or_inf(times.server)

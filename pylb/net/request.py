@@ -93,30 +93,27 @@ class HttpExchange(Tunnel):
             return
         if frontend.captures is not None:
             frontend.captures.request(self)
-        if frontend.stats is not None and frontend.stats.matches(head.target):
-            if frontend.twin is not None:
-                self.enter_backend(frontend.twin)
-            self.session.serve_stats(self, frontend.stats)
-            return
         backend = frontend.only_backend
-        if backend is None:
-            outcome = frontend.route(self)
-            if outcome is None:
+        if backend is None or frontend.stats is not None:
+            reply = frontend.judge(self)
+            if reply is not None:
+                self.answer(reply)
+                return
+            if frontend.stats is not None and frontend.stats.matches(head.target):
+                if frontend.twin is not None:
+                    self.enter_backend(frontend.twin)
+                self.session.serve_stats(self, frontend.stats)
+                return
+            backend = frontend.choose(self)
+            if backend is None:
                 self.fail(Failure("S", "C", "no backend"))
                 return
-            if hasattr(outcome, "status"):
-                self.answer(outcome)
-                return
-            backend = outcome
         self.enter(backend)
 
     def enter(self, backend: Backend) -> None:
         """The backend's own part: its statistics page, its rules, its cookie."""
         self.enter_backend(backend)
         plan = self.plan
-        if plan.stats is not None and plan.stats.matches(self.request.target):
-            self.session.serve_stats(self, plan.stats)
-            return
         for step in plan.backend_rules:
             reply = step(self)
             if reply is not None:
@@ -124,6 +121,9 @@ class HttpExchange(Tunnel):
                     break
                 self.answer(reply)
                 return
+        if plan.stats is not None and plan.stats.matches(self.request.target):
+            self.session.serve_stats(self, plan.stats)
+            return
         if plan.persist is not None:
             plan.persist.request(self)
         if plan.replays:

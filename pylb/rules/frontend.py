@@ -122,6 +122,10 @@ class Frontend:
 
     def route(self, x: Context) -> Any:
         """The Backend for an exchange, or the Reply that answers it; None when there is no backend (503)."""
+        return self.judge(x) or self.choose(x)
+
+    def judge(self, x: Context) -> Reply | None:
+        """What the rules answer; None: they let the exchange pass. A statistics page is served behind them."""
         if self._monitor is not None:
             reply = self._monitor(x)
             if reply is not None:
@@ -135,6 +139,10 @@ class Frontend:
                     return reply
         if self._unique_id_header is not None:
             self._add_unique_id(x, self._unique_id_header)
+        return None
+
+    def choose(self, x: Context) -> Any:
+        """The Backend that use_backend and default_backend name; None without one."""
         for choose in self._routes:
             name = choose(x)
             if name is not None:
