@@ -23,7 +23,7 @@ from pylb.http1.errors import ProtocolError
 from pylb.http1.head import parse_request, reject_early
 from pylb.net.exchange import Exchange
 from pylb.net.failure import Failure
-from pylb.net.flow import PIPELINED
+from pylb.net.flow import CLIENT_FULL, PIPELINED
 from pylb.net.request import HttpExchange
 from pylb.net.session import BODY, BUSY, CLOSED, DRAIN, HEAD, IDLE, TUNNEL, Session
 
@@ -276,9 +276,12 @@ class HttpSession(Session):
             return
         if self.phase == TUNNEL:
             self.close()
-        elif self.keep_alive and self.phase == BUSY and not self._eof:
+        elif self.keep_alive and self.phase == BUSY and (self._pending or not self._eof):
             self.phase = IDLE
             self._since = now = self.loop.time()
+            if self.backlog:
+                self.wait_for_client()
+                return
             self.arm(now + self.listener.keep_alive_timeout)
             if self._pending:
                 self._pump()
@@ -300,7 +303,7 @@ class HttpSession(Session):
             return
         self._pumping = True
         try:
-            while self.phase == IDLE and self._pending:
+            while self.phase == IDLE and self._pending and not self.backlog:
                 data, self._pending = self._pending, b""
                 before = self.requests
                 self._read_head(data)
@@ -310,6 +313,16 @@ class HttpSession(Session):
             self._pumping = False
         if len(self._pending) <= self.limits.bufsize:
             self.release(PIPELINED)
+        if self._eof and self.phase <= HEAD and not self.backlog:
+            self._gone_before_request()
+            if self.phase != CLOSED:
+                self.close()
+
+    def client_ready(self) -> None:
+        times = self.listener
+        self.arm(self.loop.time() + (times.keep_alive_timeout if self.phase == IDLE else times.request_timeout))
+        if self._pending and self.phase == IDLE:
+            self._pump()
 
     def _drain(self) -> None:
         """Answered, but the client is still sending: stop sending, read on for a moment, then close."""
@@ -353,9 +366,9 @@ class HttpSession(Session):
 
     # ---------------------------------------------------------------------------------------------------- deadlines
 
-    def expired(self, now: float) -> None:
+    def timed_out(self, now: float) -> None:
         phase, exchange = self.phase, self.exchange
-        if phase in (DRAIN, CLOSED):
+        if phase == DRAIN or self.held & CLIENT_FULL:
             self.close()
         elif phase <= HEAD:
             self._request_timed_out(phase)

@@ -27,14 +27,19 @@ PARKED = 8
 HANDSHAKE = 16
 """A PROXY header is being taken off the socket."""
 
+CLIENT_FULL = 32
+"""The client does not take its answers: no new requests from it."""
+
 
 class Flow(Timed):
     """One end of a connection: its transport, the reasons not to read from it, its deadline."""
 
-    __slots__ = ("held", "transport")
+    __slots__ = ("backlog", "held", "transport")
 
     transport: asyncio.Transport
     held: int
+    backlog: int
+    """Bytes that waited for the peer when last looked at; 0 while its writer is not full."""
 
     def hold(self, reason: int) -> None:
         """Stop reading for `reason`."""
@@ -48,3 +53,11 @@ class Flow(Timed):
             self.held &= ~reason
             if not self.held and not self.transport.is_closing():
                 self.transport.resume_reading()
+
+    def moves(self) -> bool:
+        """Whether a peer whose writer is full has taken something since it was last asked: slow, but there."""
+        waiting = self.transport.get_write_buffer_size()
+        if 0 < waiting < self.backlog:
+            self.backlog = waiting
+            return True
+        return False

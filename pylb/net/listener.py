@@ -133,6 +133,15 @@ class Listener:
         elif self.context is not None:
             self._spawn(self._with_tls(session))
         else:
+            self._start(session)
+
+    def _start(self, session: Session) -> None:
+        """Handshakes are over; the last rules before the first request."""
+        rules = self.frontend.session_rules
+        if rules is not None and rules(session) is not None:
+            self.frontend.counters.dses += 1
+            session.reset()
+        else:
             session.started()
 
     def closed(self, session: Session) -> None:
@@ -164,7 +173,7 @@ class Listener:
         if self.context is not None:
             await self._with_tls(session)
         else:
-            session.started()
+            self._start(session)
 
     async def _with_tls(self, session: Session) -> None:
         counters = self.frontend.counters
@@ -190,7 +199,7 @@ class Listener:
         transport.set_write_buffer_limits(HIGH_WATER, LOW_WATER)
         session.tls = TlsDetails(transport.get_extra_info("ssl_object"))
         session.handshake = self.loop.time() - session.accepted
-        session.started()
+        self._start(session)
 
     # ------------------------------------------------------------------------------------------------------------ logs
 

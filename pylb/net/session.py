@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from pylb.http1.head import Limits
 from pylb.net.clock import Clock
-from pylb.net.flow import HIGH_WATER, LOW_WATER, Flow
+from pylb.net.flow import CLIENT_FULL, HIGH_WATER, LOW_WATER, Flow
 
 if TYPE_CHECKING:
     from pylb.net.exchange import Exchange
@@ -65,7 +65,7 @@ class Session(Flow, asyncio.Protocol):
         self.limits: Limits = listener.limits
         self.deadline = inf
         self.bucket = inf
-        self.held = 0
+        self.held = self.backlog = 0
         self.phase = IDLE
         self.requests = 0
         self.keep_alive = True
@@ -102,22 +102,55 @@ class Session(Flow, asyncio.Protocol):
         raise NotImplementedError
 
     def pause_writing(self) -> None:
+        self.backlog = self.transport.get_write_buffer_size()
         exchange = self.exchange
         if exchange is not None:
-            self.arm(self.loop.time() + self.listener.client_timeout)
+            if self.phase != TUNNEL:
+                self.arm(self.loop.time() + self.listener.client_timeout)
             exchange.client_full()
+        elif self.phase <= HEAD:
+            self.wait_for_client()
 
     def resume_writing(self) -> None:
+        self.backlog = 0
         exchange = self.exchange
         if exchange is not None:
-            self.deadline = inf if self.phase == BUSY else self.loop.time() + self.listener.client_timeout
+            if self.phase != TUNNEL:
+                self.deadline = inf if self.phase == BUSY else self.loop.time() + self.listener.client_timeout
             exchange.client_drained()
+        elif self.held & CLIENT_FULL:
+            self.release(CLIENT_FULL)
+            self.client_ready()
+
+    def wait_for_client(self) -> None:
+        """Between exchanges: a client that does not take what it has been sent asks for nothing more."""
+        self.hold(CLIENT_FULL)
+        self.arm(self.loop.time() + self.listener.client_timeout)
+
+    def client_ready(self) -> None:
+        """It has taken enough."""
 
     def close(self) -> None:
-        """The end; what has been written still goes out."""
+        """The end; what has been written still goes out, to a client that takes it."""
         self.phase = CLOSED
-        self.disarm()
+        if self.transport.get_write_buffer_size():
+            self.backlog = self.transport.get_write_buffer_size()
+            self.arm(self.loop.time() + self.listener.client_timeout)
+        else:
+            self.disarm()
         self.transport.close()
+
+    def expired(self, now: float) -> None:
+        if self.backlog and self.moves():
+            self.arm(now + self.listener.client_timeout)
+        elif self.phase == CLOSED:
+            self.transport.abort()
+        else:
+            self.timed_out(now)
+
+    def timed_out(self, now: float) -> None:
+        """The deadline of the phase has passed."""
+        raise NotImplementedError
 
     def reset(self) -> None:
         """The end, and the client must notice that something is missing."""

@@ -6,7 +6,6 @@ nobody can be told of a failure: the connection is closed.
 
 from __future__ import annotations
 
-from math import inf
 from typing import TYPE_CHECKING, cast
 
 from pylb.net.exchange import Exchange
@@ -120,7 +119,7 @@ class TcpSession(Session):
                 exchange.fail(Failure("C", exchange.stage, "client closed"))
         self.listener.closed(self)
 
-    def expired(self, now: float) -> None:
+    def timed_out(self, now: float) -> None:
         exchange = self.exchange
         if exchange is None:
             self.close()
@@ -131,6 +130,5 @@ class TcpSession(Session):
 
     def exchange_over(self, exchange: Exchange) -> None:
         self.exchange = None
-        self.deadline = inf
         if self.phase != CLOSED:
             self.close()

@@ -58,7 +58,7 @@ class Upstream(Flow, asyncio.Protocol):
         self.limits = limits
         self.deadline = inf
         self.bucket = inf
-        self.held = 0
+        self.held = self.backlog = 0
         self.transport = cast(asyncio.Transport, None)  # until connection_made
         self.server = server
         self.exchange: Tunnel | None = None
@@ -186,10 +186,12 @@ class Upstream(Flow, asyncio.Protocol):
             exchange.server_gone(phase, exc)
 
     def pause_writing(self) -> None:
+        self.backlog = self.transport.get_write_buffer_size()
         if self.exchange is not None:
             self.exchange.server_full()
 
     def resume_writing(self) -> None:
+        self.backlog = 0
         if self.exchange is not None:
             self.exchange.server_drained()
 
@@ -197,7 +199,10 @@ class Upstream(Flow, asyncio.Protocol):
         if self.phase == IDLE:
             self.close()
         elif self.exchange is not None:
-            self.exchange.server_timeout(now)
+            if self.backlog and self.moves():
+                self.arm(now + self.exchange.plan.server_timeout)
+            else:
+                self.exchange.server_timeout(now)
 
     # ------------------------------------------------------------------------------------------------------ response
 

@@ -7,6 +7,7 @@ from math import inf
 
 from hypothesis import given
 from hypothesis import strategies as st
+
 from pylb.net.clock import GRAIN, Clock, Timed
 
 
