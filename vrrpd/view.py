@@ -42,6 +42,10 @@ def render(document: dict[str, Any]) -> Group:
     tracking = document["tracking"]
     if any(tracking.values()):
         parts.append(_checks(tracking))
+    for script in tracking["scripts"]:
+        if (script["last"] or "").startswith("not run"):
+            text = f"CHECK {script['name']} IS LEFT OUT ({script['last']}): this node will not notice a failure"
+            parts.append(Text(text, style="bold red"))
     for instance in document["instances"]:
         parts += [Text(f"({instance['name']}) {text}", style="bold yellow") for text in problems(instance)]
     if document["late_timers"]:

@@ -1,5 +1,6 @@
 """Makes this directory's helpers importable, and lets namespace tests run for people who are not root."""
 
+import importlib
 import os
 import shutil
 import subprocess
@@ -10,6 +11,9 @@ import pytest
 from support import skip_or_fail
 
 sys.path.insert(0, str(Path(__file__).parent))
+# With tests/ on the path this directory would pass for a package called vrrpd: take the real one first.
+sys.path.insert(0, str(Path(__file__).parents[2]))
+importlib.import_module("vrrpd.config.model")
 
 
 def _in_user_namespace(item: pytest.Item) -> None:

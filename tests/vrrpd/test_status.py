@@ -26,7 +26,10 @@ def document():
         "uptime": 3700.0,
         "instances": [status.describe(instance, 110.0) | {"interface": "eth0", "send_errors": 2, "group": None}],
         "tracking": {
-            "scripts": [{"name": "chk", "passed": False, "last": "timed_out", "runs": 3, "skipped": 1, "timeouts": 2}],
+            "scripts": [
+                {"name": "gone", "passed": None, "last": "not run: not found in PATH"},
+                {"name": "chk", "passed": False, "last": "timed_out", "runs": 3, "skipped": 1, "timeouts": 2},
+            ],
             "files": [{"name": "load", "number": 5}],
             "processes": [{"name": "p", "enough": None, "running": 0, "quorum": 1}],
         },
@@ -49,6 +52,7 @@ def test_the_table_says_what_matters(document):
     assert "split brain: 10.0.0.2 is master too, which does not hear us" in text
     assert "10.0.0.3 is configured differently: differs" in text
     assert re.search(r"script chk .*FAILED .*timed_out", text) and re.search(r"process p .*not known", text)
+    assert "CHECK gone IS LEFT OUT (not run: not found in PATH)" in text
     assert "1 timers fired late, the worst by 0.250 s" in text
     assert "flood of refused packets on eth0" in text
     assert "up 1 h 1 min" in text

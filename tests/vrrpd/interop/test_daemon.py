@@ -198,6 +198,36 @@ def hostile(lab: Lab, _: str) -> None:
     assert "Traceback" not in daemon.text + backup.text
 
 
+def flooded(lab: Lab, _: str) -> None:
+    """Some ten thousand forged adverts a second: the kernel drops most of them, real adverts get through."""
+    node, _daemon = master(lab)
+    second = lab.node("m2", 101)
+    backup = second.start("vrrpd", config(V3, second, lab))
+    backup.wait_for_line("Entering BACKUP STATE")
+    attacker = lab.node("hostile", 50)
+    with network_of(attacker.init):
+        sock = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
+        index = socket.if_nametoindex("ens37")
+        sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, struct.pack("=4s4si", bytes(4), bytes(4), index))
+    time.sleep(0.5)
+    backup.mark()
+    message = bytes([0x31, 61, 255, 1, 0, 10, 0xBA, 0xD0]) + socket.inet_aton(VIP)
+    stranger, forged = (forge(attacker, index, message, source) for source in (attacker.address, node.address))
+    before = status(second)["instances"][0]
+    with sock:
+        for _burst in range(200):
+            for packet in (stranger, forged) * 50:
+                sock.sendto(packet, ("224.0.0.18", 0))
+            time.sleep(0.005)
+    document = status(second)
+    after = document["instances"][0]
+    assert document["links"][0]["flood"] is True
+    assert after["counters"]["adverts_received"] - before["counters"]["adverts_received"] >= 8
+    assert 20 < after["refused"]["checksum"] < 10_000, "looked at some of 20,000, not at all"
+    assert " STATE" not in backup.news and lab.holders() == ["m1"]
+    wait_for(lambda: status(second)["links"][0]["flood"] is False, 10, "the filter to be wide again")
+
+
 def frozen_backup(lab: Lab, _: str) -> None:
     """A backup that could not run for 2 s (20 intervals) has its adverts waiting: no false takeover."""
     _, first = master(lab)
@@ -269,6 +299,7 @@ SCENARIOS = {
     "test_status_tells_people_programs_and_prometheus": told,
     "test_interfaces_may_come_and_go": interface_comes_and_goes,
     "test_hostile_packets_touch_no_timer_and_no_state": hostile,
+    "test_a_flood_is_dropped_in_the_kernel_and_real_adverts_pass": flooded,
     "test_a_frozen_backup_does_not_take_over": frozen_backup,
     "test_a_virtual_mac_stays_the_same_over_a_failover": virtual_mac,
     "test_systemd_is_told": told_to_systemd,
@@ -306,6 +337,11 @@ def test_interfaces_may_come_and_go(case: str, campaign: Campaign) -> None:
 @once
 def test_hostile_packets_touch_no_timer_and_no_state(case: str, campaign: Campaign) -> None:
     campaign["test_hostile_packets_touch_no_timer_and_no_state", case].result()
+
+
+@once
+def test_a_flood_is_dropped_in_the_kernel_and_real_adverts_pass(case: str, campaign: Campaign) -> None:
+    campaign["test_a_flood_is_dropped_in_the_kernel_and_real_adverts_pass", case].result()
 
 
 @once
