@@ -260,7 +260,7 @@ class Lab:
         keeper = subprocess.Popen(
             ["setpriv", "--pdeathsig", "KILL", "unshare", "-n", "-p", "-m", "-f", "--kill-child",
              "--mount-proc", "sh", "-c", script],
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
         )  # fmt: skip
         self._keepers.append(keeper)
         assert keeper.stdout is not None
