@@ -23,7 +23,9 @@ from pylb.http1.errors import ProtocolError
 from pylb.net import upstream as upstreams
 from pylb.net.failure import Failure
 from pylb.net.flow import NO_PEER, PEER_FULL
+from pylb.net.session import CLOSED
 from pylb.net.tunnel import Tunnel
+from pylb.rules.captures import forget_cookie
 from pylb.rules.reply import ALLOW
 
 if TYPE_CHECKING:
@@ -186,7 +188,7 @@ class HttpExchange(Tunnel):
         upstream.transport.write(data)
         if self._waiting:
             self._waiting = []
-            self.session.release(NO_PEER)
+            self._read_on(NO_PEER)
         if self.upload_done:
             upstream.arm(self.session.loop.time() + plan.server_timeout)
         else:  # a queue may have used the client's deadline
@@ -210,7 +212,7 @@ class HttpExchange(Tunnel):
                 self.upstream.transport.write(data)
         elif kept is None:
             self._waiting.append(data)
-            self.session.hold(NO_PEER)
+            self._pause(NO_PEER)
 
     def upload_complete(self) -> None:
         """The request has been received whole: from here on the server is being waited for."""
@@ -218,9 +220,23 @@ class HttpExchange(Tunnel):
         if self._sent and self.upstream is not None and self.stage == "H":
             self.upstream.arm(self.session.loop.time() + self.plan.server_timeout)
 
+    def _pause(self, reason: int) -> None:
+        """Read no more of the request; the client is not to blame for the time that passes."""
+        session = self.session
+        session.hold(reason)
+        if not self.upload_done and self.stage != "Q":
+            session.deadline = inf
+
+    def _read_on(self, reason: int) -> None:
+        """Its time starts again."""
+        session = self.session
+        session.release(reason)
+        if not self.upload_done and not session.backlog:
+            session.arm(session.loop.time() + session.listener.client_timeout)
+
     def server_full(self) -> None:
         """The server takes no more for now."""
-        self.session.hold(PEER_FULL)
+        self._pause(PEER_FULL)
         if self.upstream is not None and self.upstream.phase != upstreams.TUNNEL:
             self.upstream.arm(self.session.loop.time() + self.plan.server_timeout)
 
@@ -228,7 +244,7 @@ class HttpExchange(Tunnel):
         """It does again."""
         if self.upstream is not None and not self.upload_done:
             self.upstream.deadline = inf
-        self.session.release(PEER_FULL)
+        self._read_on(PEER_FULL)
 
     # -------------------------------------------------------------------------------------------------- to the client
 
@@ -370,6 +386,7 @@ class HttpExchange(Tunnel):
         session = self.session
         if self.termination == b"--":
             self.termination = reply.termination
+            forget_cookie(self, reply)
         if reply.close or not self.upload_done or self.close_client:
             session.keep_alive = False
         if reply.delay:
@@ -416,7 +433,7 @@ class HttpExchange(Tunnel):
         if self.status or (self.bytes_read and self.response is not None):
             session.reset()
             self.end()
-        elif failure.silent:
+        elif failure.silent or session.phase == CLOSED:
             self.status = failure.status
             session.keep_alive = False
             self.end(failure)
@@ -498,16 +515,15 @@ class HttpExchange(Tunnel):
         """`retry-on`: the whole request again, if it has been kept."""
         if not self.upload_done or (self.kept is None and self.bytes_uploaded > self.head_size):
             return False
+        if self.retries >= self.plan.retries or self.server is None:
+            return False
         upstream, self.upstream = self.upstream, None
         if upstream is not None:
             upstream.abort()
         self._sent = False
         self.stage = "C"
-        if self.retry(now, at_once=True):
-            return True
-        self.upstream = upstream
-        self._sent = True
-        return False
+        self.responded = None
+        return self.retry(now, at_once=True)
 
     # -------------------------------------------------------------------------------------------------------- upgrades
 

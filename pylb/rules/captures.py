@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from pylb.config.model import Capture
 from pylb.rules.context import Context
+from pylb.rules.reply import Reply
 from pylb.rules.samples.headers import cookies
 
 
@@ -41,6 +42,15 @@ class Captures:
         if self._cookie is not None:
             first_pairs = x.response.get_all(b"set-cookie")
             x.captured_response_cookie = _cookie(first_pairs, *self._cookie, first_only=True)
+
+
+def forget_cookie(x: Context, reply: Reply) -> None:
+    """HAProxy looks at cookies after the rules: those of an exchange that a rule answered are not logged, except that
+    the request's is when a rule denied it."""
+    if reply.termination[1:] == b"H":
+        x.captured_response_cookie = None
+    elif reply.silent or reply.termination == b"LR":
+        x.captured_request_cookie = None
 
 
 def _fields(captures: tuple[Capture, ...], kind: str) -> tuple[tuple[bytes, int], ...]:

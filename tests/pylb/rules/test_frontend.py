@@ -13,9 +13,9 @@ from rules_world import exchange, response_head
 from pylb.config.expression import parse_acl_text, parse_condition_text, parse_rule_text
 from pylb.config.model import NOWHERE, Acl, Backend, Capture, Condition, Config, Frontend, Rule, UseBackend
 from pylb.config.words import Report
-from pylb.rules.captures import Captures
+from pylb.rules.captures import Captures, forget_cookie
 from pylb.rules.frontend import compile_frontend, dress_backend
-from pylb.rules.reply import ALLOW
+from pylb.rules.reply import ALLOW, Reply, silent
 from pylb.rules.scope import World
 
 BACKENDS = tuple(f"b{number}" for number in range(6))
@@ -226,6 +226,22 @@ def test_captures_take_the_last_field_cut_to_length():
     x.response = response_head(b"HTTP/1.1 200 OK\r\nServer: nginx\r\n\r\n")
     captures.response(x)
     assert (x.captured_request, x.captured_response) == ([b"sec", None], [b"ng"])
+
+
+@pytest.mark.parametrize(
+    ("reply", "kept"),
+    [
+        (Reply(403, termination=b"PR", denied=True), (b"a=1", b"b=2")),
+        (Reply(200, termination=b"LR"), (None, b"b=2")),
+        (silent(), (None, b"b=2")),
+        (Reply(404, termination=b"LH"), (b"a=1", None)),
+        (Reply(502, termination=b"PH"), (b"a=1", None)),
+    ],
+)
+def test_cookies_are_logged_when_the_rules_let_them_through(reply, kept):
+    x = exchange(captured_request_cookie=b"a=1", captured_response_cookie=b"b=2")
+    forget_cookie(x, reply)
+    assert (x.captured_request_cookie, x.captured_response_cookie) == kept
 
 
 def test_a_captured_cookie_is_found_by_the_beginning_of_its_name():
