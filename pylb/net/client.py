@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import time
 from math import inf
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 from pylb.http1 import framing
 from pylb.http1.chunked import ChunkedReader
@@ -29,9 +29,14 @@ from pylb.net.session import BODY, BUSY, CLOSED, DRAIN, HEAD, IDLE, TUNNEL, Sess
 
 if TYPE_CHECKING:
     from pylb.net.listener import Listener
+    from pylb.net.plan import Page
+    from pylb.rules.reply import Reply
 
 END = b"\r\n\r\n"
 CRLF = b"\r\n"
+
+OWN_DEADLINE = ("Q", "T")
+"""Stages in which the client's deadline is that of the queue or of the tarpit."""
 
 LINGER = 2.0
 """Seconds that a connection is read on after a final answer, so that unread input does not turn into a reset that
@@ -43,8 +48,9 @@ class HttpSession(Session):
 
     __slots__ = (
         "_chunks",
-        "_collect",
-        "_collected",
+        "_held_reply",
+        "_page",
+        "_posted",
         "_eof",
         "_first_byte",
         "_first_byte_wall",
@@ -69,9 +75,11 @@ class HttpSession(Session):
         self._chunks: ChunkedReader | None = None
         self._eof = False
         self._pumping = False
-        self._collect: Any = None
-        """Who takes the body in place of a server: a statistics page; or the reply that a tarpit holds back."""
-        self._collected: list[bytes] = []
+        self._page: Page | None = None
+        """The statistics page that a form is being posted to: it takes the body in place of a server."""
+        self._posted: list[bytes] = []
+        self._held_reply: Reply | None = None
+        """What a tarpit will answer."""
 
     # ------------------------------------------------------------------------------------------------- the connection
 
@@ -232,7 +240,7 @@ class HttpSession(Session):
 
     def _read_body(self, data: bytes) -> None:
         exchange = cast(HttpExchange, self.exchange)
-        if exchange.stage != "Q":  # there the deadline is that of the queue
+        if exchange.stage not in OWN_DEADLINE:
             self.deadline = self.loop.time() + self.listener.client_timeout
         if self._chunks is not None:
             try:
@@ -249,12 +257,13 @@ class HttpSession(Session):
         if end < len(data):
             self._pending = data[end:]
             data = data[:end]
-        if self._collect is not None:
-            self._collect_body(exchange, data, done)
+        if self._page is not None:
+            self._collect_form(exchange, data, done)
             return
         if done:
             self.phase = BUSY
-            self.deadline = inf if exchange.stage != "Q" else self.deadline
+            if exchange.stage not in OWN_DEADLINE:
+                self.deadline = inf
             exchange.upload(data)
             exchange.upload_complete()
         else:
@@ -271,7 +280,7 @@ class HttpSession(Session):
     def exchange_over(self, exchange: Exchange) -> None:
         """Called once by each exchange: on to the next request, or to the end of the connection."""
         self.exchange = None
-        self._collect = None
+        self._page = None
         if self.phase == CLOSED:
             return
         if self.phase == TUNNEL:
@@ -395,40 +404,40 @@ class HttpSession(Session):
         self.listener.frontend.counters.ereq += 1
         exchange.fail(Failure("c", "R", "timeout http-request"))
 
-    def tarpit(self, exchange: HttpExchange, reply: Any, delay: float) -> None:
+    def tarpit(self, exchange: HttpExchange, reply: Reply, delay: float) -> None:
         """Hold the client for `delay` seconds before `reply` (`http-request tarpit`)."""
         exchange.stage = "T"
-        self._collect = reply
+        self._held_reply = reply
         self.arm(self.loop.time() + delay)
 
     def _tarpit_over(self, exchange: Exchange) -> None:
-        reply, self._collect = self._collect, None
-        cast(HttpExchange, exchange).answer(reply.now())
+        reply, self._held_reply = self._held_reply, None
+        cast(HttpExchange, exchange).answer(cast("Reply", reply).now())
 
     # -------------------------------------------------------------------------------------------------- statistics
 
-    def serve_stats(self, exchange: HttpExchange, page: Any) -> None:
+    def serve_stats(self, exchange: HttpExchange, page: Page) -> None:
         """Answer from a statistics page; a POST's form is collected first, up to one buffer."""
         exchange.termination = b"LR"
         exchange.applet = b"<STATS>"
         if exchange.upload_done:
             exchange.answer(page.handle(exchange, b""))
         else:
-            self._collect = page
-            self._collected = []
+            self._page = page
+            self._posted = []
 
-    def _collect_body(self, exchange: HttpExchange, data: bytes, done: bool) -> None:
+    def _collect_form(self, exchange: HttpExchange, data: bytes, done: bool) -> None:
         exchange.bytes_uploaded += len(data)
-        self._collected.append(data)
-        if sum(map(len, self._collected)) > self.limits.bufsize:
+        self._posted.append(data)
+        if sum(map(len, self._posted)) > self.limits.bufsize:
             self.keep_alive = False
-            exchange.answer(self._collect.too_large(exchange))
+            exchange.answer(cast("Page", self._page).too_large(exchange))
         elif done:
             self.phase = BUSY
             self.deadline = inf
             exchange.upload_done = True
-            page, self._collect = self._collect, None
-            exchange.answer(page.handle(exchange, b"".join(self._collected)))
+            page, self._page = cast("Page", self._page), None
+            exchange.answer(page.handle(exchange, b"".join(self._posted)))
 
     # --------------------------------------------------------------------------------------------------------- tunnels
 

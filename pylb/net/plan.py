@@ -10,13 +10,15 @@ from __future__ import annotations
 import ipaddress
 from dataclasses import dataclass
 from math import inf
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pylb.config import model
 
 if TYPE_CHECKING:
     from pylb.backend.backend import Backend
+    from pylb.rules.context import Context
     from pylb.rules.frontend import Frontend
+    from pylb.rules.reply import Reply
 
 ALL_RETRYABLE = frozenset(
     ("conn-failure", "empty-response", "junk-response", "response-timeout", "500", "502", "503", "504")
@@ -28,6 +30,19 @@ _STRENGTH = {"keep-alive": 0, "server-close": 1, "close": 2}
 
 def _or_inf(*values: float | None) -> float:
     return next((value for value in values if value is not None), inf)
+
+
+class Page(Protocol):
+    """A page of our own that some targets lead to: the statistics (admin/page.py)."""
+
+    def matches(self, target: bytes) -> bool:
+        """Whether a request-target, as received, leads here."""
+
+    def handle(self, x: Context, body: bytes) -> Reply:
+        """The answer; `body` is that of a POST."""
+
+    def too_large(self, x: Context) -> Reply:
+        """The answer to a form that does not fit into one buffer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +109,7 @@ class Plan:
         times = back.timeouts
         self.backend = backend
         self.persist: Any = backend.persist
-        self.stats: Any = backend.stats
+        self.stats: Page | None = backend.stats
         self.backend_rules = backend.http_request
         self.response_rules = backend.http_response + frontend.http_response
         self.after_response_rules = backend.http_after_response + frontend.http_after_response
