@@ -214,6 +214,8 @@ class Daemon:
         self.log.say(Level.INFO, "Reloading")
         try:
             loaded = await asyncio.to_thread(load_in_child, str(file), self.options.config_id)
+            for finding in loaded.findings:
+                self.log.say(Level.WARNING, str(finding))
             self.roster.apply(loaded.config)
             self.reloads += 1
         except Exception as error:

@@ -93,3 +93,12 @@ class HostWatch:
             if former is None or state.up != former.up:
                 self._parts.say(Level.INFO, f"Netlink reports {interface} {'up' if state.up else 'down'}")
             self._do(name, self._roster.instances[name].link_changed(state, self._loop.time()))
+        if usable:
+            self._fill(interface)
+
+    def _fill(self, interface: str) -> None:
+        """An interface that came back is empty: ask for what instances that are master hold on it."""
+        present = self._parts.host.addresses_of(interface)
+        for (place, address), (name, virtual) in list(self._parts.executor.held.items()):
+            if place == interface and address not in present and name in self._roster.instances:
+                self._do(name, self._roster.instances[name].address_removed(virtual, self._loop.time()))

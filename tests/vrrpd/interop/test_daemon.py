@@ -155,6 +155,28 @@ def interface_comes_and_goes(lab: Lab, _: str) -> None:
     assert daemon.running
 
 
+def other_interface(lab: Lab, _: str) -> None:
+    """An address on another interface than the instance's, which vanishes and comes back."""
+    node = lab.node("m1", 100)
+    node.run("ip", "link", "add", "inner0", "type", "bridge")
+    node.run("ip", "link", "set", "inner0", "up")
+    text = config(V3, node, lab).replace(f"        {VIP}\n", f"        {VIP}\n        10.4.0.1/24 dev inner0\n")
+    daemon = node.start("vrrpd", text)
+    wait_for(lambda: {"10.4.0.1", VIP} <= node.addresses(), 10, "both addresses")
+    node.run("ip", "link", "del", "inner0")
+    wait_for(lambda: "10.4.0.1" not in node.addresses(), 5, "it to go with its interface")
+    assert node.holds()
+    node.run("ip", "link", "add", "inner0", "type", "bridge")
+    node.run("ip", "link", "add", "leg0", "type", "veth", "peer", "name", "leg1")
+    node.run("ip", "link", "set", "leg0", "master", "inner0", "up")
+    node.run("ip", "link", "set", "leg1", "up")
+    node.run("ip", "link", "set", "inner0", "up")
+    wait_for(lambda: "10.4.0.1" in node.addresses(), 5, "it to come back with its interface")
+    assert daemon.text.count("Entering MASTER STATE") == 1
+    daemon.stop()
+    assert not {"10.4.0.1", VIP} & node.addresses()
+
+
 def hostile(lab: Lab, _: str) -> None:
     """keepalived goes silent under two such packets a second."""
     node, daemon = master(lab)
@@ -298,6 +320,7 @@ SCENARIOS = {
     "test_programs_and_fifos_are_told_in_order": notified,
     "test_status_tells_people_programs_and_prometheus": told,
     "test_interfaces_may_come_and_go": interface_comes_and_goes,
+    "test_addresses_on_another_interface_come_back_with_it": other_interface,
     "test_hostile_packets_touch_no_timer_and_no_state": hostile,
     "test_a_flood_is_dropped_in_the_kernel_and_real_adverts_pass": flooded,
     "test_a_frozen_backup_does_not_take_over": frozen_backup,
@@ -332,6 +355,11 @@ def test_status_tells_people_programs_and_prometheus(case: str, campaign: Campai
 @once
 def test_interfaces_may_come_and_go(case: str, campaign: Campaign) -> None:
     campaign["test_interfaces_may_come_and_go", case].result()
+
+
+@once
+def test_addresses_on_another_interface_come_back_with_it(case: str, campaign: Campaign) -> None:
+    campaign["test_addresses_on_another_interface_come_back_with_it", case].result()
 
 
 @once
