@@ -290,6 +290,7 @@ class Exchange:
             if self.slot_server is not None:
                 backend.release(self, now)
             elif self.stage == "Q":
+                self.dequeued = now
                 backend.withdraw(self)
         if self.frontend.log_line is not None:
             session.listener.log(self)

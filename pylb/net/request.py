@@ -42,6 +42,9 @@ IDEMPOTENT = frozenset({b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE"
 HOP_COUNTED = frozenset({b"TRACE", b"OPTIONS"})
 """RFC 9110 7.6.2: Max-Forwards counts for these only."""
 
+OWN_DEADLINE = ("Q", "T")
+"""Stages in which the client's deadline is that of the queue or of the tarpit."""
+
 LAST_CHUNK = b"0\r\n\r\n"
 
 
@@ -52,6 +55,7 @@ class HttpExchange(Tunnel):
         "_chunk_out",
         "_decoder",
         "_sent",
+        "_unframed",
         "_upgrade",
         "_waiting",
         "close_client",
@@ -77,6 +81,8 @@ class HttpExchange(Tunnel):
         self._sent = False
         """The request's head has gone out on the current connection."""
         self._upgrade = False
+        self._unframed = False
+        """The response's body ends with the client's connection."""
         self._chunk_out = False
         """The response's body gets chunked framing from us: its server ends it by closing."""
         self._decoder: ChunkedReader | None = None
@@ -224,7 +230,7 @@ class HttpExchange(Tunnel):
         """Read no more of the request; the client is not to blame for the time that passes."""
         session = self.session
         session.hold(reason)
-        if not self.upload_done and self.stage != "Q":
+        if not self.upload_done and self.stage not in OWN_DEADLINE:
             session.deadline = inf
 
     def _read_on(self, reason: int) -> None:
@@ -321,7 +327,7 @@ class HttpExchange(Tunnel):
             head.set_chunked()
             self._chunk_out = True
             return b""
-        self.close_client = True
+        self.close_client = self._unframed = True
         if kind == framing.CHUNKED:
             head.drop_framing()
             head.remove(b"trailer")
@@ -431,7 +437,10 @@ class HttpExchange(Tunnel):
         self.detach()
         session = self.session
         if self.status or (self.bytes_read and self.response is not None):
-            session.reset()
+            if self._unframed or failure.side in "Cc":
+                session.reset()
+            else:  # the framing tells that something is missing, and what has been sent still arrives
+                session.close()
             self.end()
         elif failure.silent or session.phase == CLOSED:
             self.status = failure.status
