@@ -24,7 +24,7 @@ from pylb.http1.head import parse_request, reject_early
 from pylb.net.exchange import Exchange
 from pylb.net.failure import Failure
 from pylb.net.flow import CLIENT_FULL, PIPELINED
-from pylb.net.request import HttpExchange
+from pylb.net.request import OWN_DEADLINE, HttpExchange
 from pylb.net.session import BODY, BUSY, CLOSED, DRAIN, HEAD, IDLE, TUNNEL, Session
 
 if TYPE_CHECKING:
@@ -34,9 +34,6 @@ if TYPE_CHECKING:
 
 END = b"\r\n\r\n"
 CRLF = b"\r\n"
-
-OWN_DEADLINE = ("Q", "T")
-"""Stages in which the client's deadline is that of the queue or of the tarpit."""
 
 LINGER = 2.0
 """Seconds that a connection is read on after a final answer, so that unread input does not turn into a reset that
@@ -48,13 +45,13 @@ class HttpSession(Session):
 
     __slots__ = (
         "_chunks",
-        "_held_reply",
-        "_page",
-        "_posted",
         "_eof",
         "_first_byte",
         "_first_byte_wall",
+        "_held_reply",
+        "_page",
         "_pending",
+        "_posted",
         "_pumping",
         "_remaining",
         "_searched",
@@ -437,7 +434,8 @@ class HttpSession(Session):
             self.deadline = inf
             exchange.upload_done = True
             page, self._page = cast("Page", self._page), None
-            exchange.answer(page.handle(exchange, b"".join(self._posted)))
+            form = b"".join(self._posted)
+            exchange.answer(page.handle(exchange, ChunkedReader().decode(form, 0)[0] if self._chunks else form))
 
     # --------------------------------------------------------------------------------------------------------- tunnels
 

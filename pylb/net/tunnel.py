@@ -34,7 +34,7 @@ class Tunnel(Exchange):
         upstream = self.upstream
         if upstream is not None and upstream.transport.can_write_eof():
             upstream.transport.write_eof()
-        if self.server_ended or not can_half_close or upstream is None:
+        if self.server_ended or not can_half_close or upstream is None or not upstream.transport.can_write_eof():
             self.tunnel_over()
             return False
         self.session.arm(self.session.loop.time() + min(self.plan.client_fin, self.plan.tunnel_limit))
