@@ -136,7 +136,8 @@ def _oddities(settings: InstanceSettings, report: Report) -> None:
     if settings.down_timer_adverts != 3:
         text = f"({name}) down_timer_adverts other than 3 has to be the same on every node"
         report.warn(settings.at, "down-timer-adverts", text)
-    if settings.state == "MASTER" and not settings.owner:
+    ah = settings.authentication is not None and settings.authentication.type == "ah"
+    if settings.state == "MASTER" and not settings.owner and not ah:
         text = f"({name}) state MASTER does not shorten the start; the priority alone decides who is master"
         report.info(settings.at, "state-master", text)
     for track in settings.tracks:
@@ -257,7 +258,7 @@ def _compare(who: str, members: list[InstanceSettings], report: Report) -> None:
         report.warn(first.at, "all-state-master", f"{who}: every node says state MASTER")
     priorities = sorted((member.priority for member in members), reverse=True)
     if len(set(priorities)) < len(priorities):
-        text = f"{who}: equal priorities, the higher address decides"
+        text = f"{who}: equal priorities; the higher address decides between two masters, chance before"
         report.warn(first.at, "equal-priorities", text)
     for member in members:
         for track in member.tracks:

@@ -17,7 +17,7 @@ from vrrpd.config.keywords import (
     boolean,
     choice,
     command,
-    decimal,
+    extra_interfaces,
     flag,
     ignored,
     ip,
@@ -61,13 +61,6 @@ def _fifo_script(block: Block, statement: Statement) -> None:
     command("reader")(inner, statement)
     if "reader" in inner.values:
         block.values.setdefault("readers", {})[statement.keyword] = inner.values["reader"]  # type: ignore[index]
-
-
-def _extra_interfaces(block: Block, statement: Statement) -> None:
-    words = [word for word in statement.arguments if word.text != "all"]
-    number = decimal(block, words[0], 0, 86400) if words else None
-    if number is not None:
-        block.values["default.garp.extra_interfaces"] = number
 
 
 def _cpus(block: Block, statement: Statement) -> None:
@@ -135,7 +128,7 @@ GLOBAL: Table = {
     "vrrp_garp_interval": seconds("default.garp.interval", 0, 86400),
     "vrrp_gna_interval": seconds("default.garp.na_interval", 0, 86400),
     "vrrp_min_garp": boolean("min_garp"),
-    "vrrp_garp_extra_if": _extra_interfaces,
+    "vrrp_garp_extra_if": extra_interfaces("default.garp.extra_interfaces"),
     "abdicate": boolean("default.abdicate"),  # vrrpd
     "ah_clock_sequence": boolean("default.ah_clock_sequence"),  # vrrpd
     "ah_probe": boolean("default.ah_probe"),  # vrrpd

@@ -18,7 +18,7 @@ from vrrpd.config.keywords import (
     boolean,
     choice,
     command,
-    decimal,
+    extra_interfaces,
     flag,
     ignored,
     ip,
@@ -176,13 +176,6 @@ def _old_checksum(block: Block, statement: Statement) -> None:
         block.values["old_unicast_checksum"] = "never" if words and words[0].text == "never" else "always"
 
 
-def _extra_interfaces(block: Block, statement: Statement) -> None:
-    words = [word for word in statement.arguments if word.text != "all"]
-    number = decimal(block, words[0], 0, 86400) if words else None
-    if number is not None:
-        block.values["garp.extra_interfaces"] = number
-
-
 INSTANCE: Table = {
     "state": choice("state", {"MASTER": "MASTER", "BACKUP": "BACKUP", "master": "MASTER", "backup": "BACKUP"}),
     "interface": text("interface"),
@@ -223,7 +216,7 @@ INSTANCE: Table = {
     "garp_master_refresh_repeat": whole("garp.master_refresh_repeat", 1, 1000),
     "garp_lower_prio_delay": seconds("garp.lower_prio_delay", 0, 86400),
     "garp_lower_prio_repeat": whole("garp.lower_prio_repeat", 0, 1000),
-    "garp_extra_if": _extra_interfaces,
+    "garp_extra_if": extra_interfaces("garp.extra_interfaces"),
     "use_vmac": _use_vmac,
     "vmac_xmit_base": flag("vmac.xmit_base"),
     "use_vmac_addr": flag("vmac.for_addresses"),
@@ -243,6 +236,7 @@ INSTANCE: Table = {
         "kernel_rx_buf_size",
     ),
     "lvs_sync_daemon_interface": refused(LVS),
+    "no_virtual_ipaddress": refused("a virtual router without an address serves nobody; write a virtual_ipaddress"),
     "auth_hmac": refused("it is newer than the keepalived that vrrpd speaks with"),
 }
 
@@ -269,6 +263,9 @@ def read_instance(
     values = read_block(block, INSTANCE, "vrrp_instance")
     at = block.statement.at
     if "virtual_router_id" not in values:
+        written = any(one.keyword == "virtual_router_id" for one in block.statement.block or ())
+        if written:
+            return None, []  # and has been found wrong
         block.report.error(at, f"({name}) the virtual_router_id is missing", "write a number from 1 to 255")
         return None, []
     if values.get("state") == "MASTER" and "priority" not in values:
@@ -330,7 +327,6 @@ def _settle(
     if settings.state == "MASTER" and _uses_ah(settings) and not settings.owner:
         text = "Initial state master is incompatible with AH authentication - clearing"
         report.info(at, "ah-state-master", f"({name}) {text}")
-        settings = replace(settings, state="BACKUP")
     return settings
 
 

@@ -145,6 +145,24 @@ def decimal(block: Block, word: Word, low: float, high: float) -> float | None:
     return number
 
 
+def extra_interfaces(name: str) -> Handler:
+    """garp_extra_if [all] SECONDS; the word before the number decides whether plain interfaces are meant too."""
+
+    def handler(block: Block, statement: Statement) -> None:
+        words = arguments(block, statement, 1, 2)
+        if words is None:
+            return
+        if len(words) == 2 and words[0].text != "all":
+            block.error(words[0], f'"{words[0].text}" is not what may stand before the seconds', 'write "all"')
+            return
+        number = decimal(block, words[-1], 0, 86400)
+        if number is not None:
+            block.values[name] = number
+            block.values[f"{name}_all"] = len(words) == 2
+
+    return handler
+
+
 def text(name: str) -> Handler:
     """One word, as it is."""
 

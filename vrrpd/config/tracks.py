@@ -7,11 +7,15 @@ moves would break what they promise.  Tracks are ordered by kind, as neither for
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from vrrpd.config.errors import Report, did_you_mean
-from vrrpd.config.model import Config, InstanceSettings, Origin, SyncGroup, Track, TrackKind
+from vrrpd.config.model import Config, InstanceSettings, Origin, Rule, SyncGroup, Track, TrackKind
+
+FIRST_RULE_PREFERENCE = 16383
+"""Rules without a preference get this and lower ones: before those of the main table, as in keepalived."""
 
 _WORDS = {
     TrackKind.SCRIPT: "script",
@@ -54,9 +58,32 @@ def resolve(
             tracks = _unweighted(tracks, f"({settings.name})", "members of a sync group move together", report)
         done.append(replace(settings, tracks=tracks))
     return replace(
-        config,
-        instances=tuple(done),
+        with_rule_preferences(replace(config, instances=tuple(done)), report),
         groups=tuple(replace(group, tracks=_tracks(references, known, report)) for group, references in groups),
+    )
+
+
+def with_rule_preferences(config: Config, report: Report) -> Config:
+    """Give the rules without a preference one, so that each can be known again by it.
+
+    The kernel would choose one at every addition, and never find that a rule is there already.
+    """
+    unused = itertools.count(FIRST_RULE_PREFERENCE, -1)
+
+    def settled(rules: tuple[Rule, ...]) -> tuple[Rule, ...]:
+        found = []
+        for rule in rules:
+            if rule.preference is None:
+                rule = replace(rule, preference=next(unused))
+                text = f"the rule has no preference and gets {rule.preference}; write one, the order of rules matters"
+                report.warn(rule.at, "rule-preference", text)
+            found.append(rule)
+        return tuple(found)
+
+    return replace(
+        config,
+        static_rules=settled(config.static_rules),
+        instances=tuple(replace(one, rules=settled(one.rules)) for one in config.instances),
     )
 
 

@@ -90,6 +90,24 @@ def _lifetime(text: str) -> str | int:
     return text if text == "forever" else _number(text)
 
 
+def _milliseconds(text: str) -> int:
+    if text.endswith("ms"):
+        return int(text[:-2])
+    return round(float(text[:-1]) * 1000) if text.endswith("s") else int(text)
+
+
+def _bit(text: str) -> int:
+    if text not in ("0", "1"):
+        raise ValueError(text)
+    return int(text)
+
+
+def _preference(text: str) -> str:
+    if text not in ("low", "medium", "high"):
+        raise ValueError(text)
+    return text
+
+
 def _broadcast(text: str) -> IPv4Address | str:
     return text if text in ("+", "-") else IPv4Address(text)
 
@@ -130,15 +148,28 @@ _ROUTE: Mapping[str, Setter] = {
     "metric": _set("metric", _number, "a number"),
     "priority": _set("metric", _number, "a number"),
     "preference": _set("metric", _number, "a number"),
-    "mtu": _set("mtu", _number, "a number"),
-    "advmss": _set("advmss", _number, "a number"),
     "tos": _set("tos", _number, "a number"),
     "dsfield": _set("tos", _number, "a number"),
+    **{
+        name: _set(name, _number, "a number")
+        for name in ("mtu", "advmss", "hoplimit", "window", "ssthresh", "cwnd", "initcwnd", "initrwnd", "reordering")
+    },
+    **{name: _set(name, _milliseconds, "a time, such as 200 or 200ms") for name in ("rtt", "rttvar", "rto_min")},
+    "quickack": _set("quickack", _bit, "0 or 1"),
+    "congctl": _set("congctl", str, "a name"),
+    "pref": _set("preference", _preference, "low, medium or high"),
     "onlink": _flag("onlink"),
     "append": _flag("append"),
     "no_track": _flag("track", False),
     "track_group": _set("track_group", str, "a track_group"),
 }
+
+_ELSEWHERE = "vrrpd does not set it; a notify_master program with ip(8) can"
+_NOT_HERE = frozenset(
+    "encap vrf lock as realms ttl-propagate features expires fastopen_no_cookie l3mdev uidrange ip_proto ipproto sport"
+    " dport tun_id suppress_prefixlength suppress_ifgroup".split()
+)
+"""Words of `ip route` and `ip rule` that keepalived takes too."""
 
 _NEXTHOP: Mapping[str, Setter] = {
     "via": _ROUTE["via"],
@@ -288,7 +319,12 @@ def _options(line: _Words, values: Values, known: Mapping[str, Setter], what: st
 
 def _option(line: _Words, values: Values, known: Mapping[str, Setter], word: Word, what: str) -> None:
     setter = known.get(word.text)
-    if setter is None:
-        line.fail(word, f'"{word.text}" is not {what}', did_you_mean(word.text, known))
-    else:
+    if setter is not None:
         setter(line, values, word)
+        return
+    if word.text in _NOT_HERE:
+        line.fail(word, f'"{word.text}" is not supported', _ELSEWHERE)
+    else:
+        line.fail(word, f'"{word.text}" is not {what}', did_you_mean(word.text, known))
+    while line and line.peek() not in known:
+        line.take()  # its values: one mistake is said once

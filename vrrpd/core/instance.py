@@ -497,15 +497,18 @@ class Instance:
 
     def _announcements(self, now: float) -> Actions:
         actions = self._announce(self._announcer.due(now))
-        if self._announcer.extra_due(now):
-            elsewhere = tuple(
-                virtual
-                for virtual in self.settings.all_addresses
-                if virtual.interface not in (None, self.settings.interface)
-            )
-            if elsewhere:
-                actions.append(Announce(self.name, elsewhere, 1))
-        return actions
+        elsewhere = self._elsewhere() if self._announcer.extra_due(now) else ()
+        return [*actions, Announce(self.name, elsewhere, 1)] if elsewhere else actions
+
+    def _elsewhere(self) -> tuple[VirtualAddress, ...]:
+        """The addresses on other interfaces that are refreshed there."""
+        settings = self.settings
+        return tuple(
+            virtual
+            for virtual in settings.all_addresses
+            if virtual.interface not in (None, settings.interface)
+            and (settings.garp.extra_interfaces_all or settings.virtual_mac_for(virtual))
+        )
 
     def track_changed(self, kind: TrackKind, name: str, result: Result, now: float) -> Actions:
         """A check, an interface, a file or a process has a new result; None: it is not known any more."""

@@ -39,6 +39,7 @@ SCOPES = {"global": 0, "universe": 0, "site": 200, "link": 253, "host": 254, "no
 ROUTE_TYPES = {"unicast": 1, "local": 2, "blackhole": 6, "unreachable": 7, "prohibit": 8, "throw": 9}
 RULE_ACTIONS = {"lookup": 1, "goto": 2, "nop": 3, "blackhole": 6, "unreachable": 7, "prohibit": 8}
 PROTOCOLS = {"kernel": 2, "boot": 3, "static": 4, "ra": 9, "keepalived": RTPROT_KEEPALIVED}
+ROUTER_PREFERENCES = {"medium": 0, "high": 1, "low": 3}
 TABLES = {"default": 253, "main": 254, "local": 255}
 
 IndexOf = Callable[[str], int]
@@ -122,8 +123,7 @@ def encode_route(add: bool, route: Route, index_of: IndexOf) -> Encoded:
     OSError(ENODEV) when an interface named in it does not exist.
     """
     number = table_number(route.table if route.table is not None else "main")
-    metrics = [("RTAX_MTU", route.mtu), ("RTAX_ADVMSS", route.advmss)]
-    known = [(name, value) for name, value in metrics if value is not None]
+    metrics = _metrics(route)
     return encode(
         rtmsg(),
         RTM_NEWROUTE if add else RTM_DELROUTE,
@@ -143,10 +143,32 @@ def encode_route(add: bool, route: Route, index_of: IndexOf) -> Encoded:
             ("RTA_PREFSRC", str(route.source) if route.source else None),
             ("RTA_PRIORITY", route.metric),
             ("RTA_TABLE", number),
-            ("RTA_METRICS", {"attrs": known} if known else None),
+            ("RTA_METRICS", {"attrs": metrics} if metrics else None),
+            ("RTA_PREF", ROUTER_PREFERENCES[route.preference] if route.preference else None),
             ("RTA_MULTIPATH", [_nexthop(hop, index_of) for hop in route.nexthops] or None),
         ],
     )
+
+
+def _metrics(route: Route) -> list[tuple[str, int | str]]:
+    """The kernel counts rtt in eighths and rttvar in quarters of a millisecond."""
+    values = (
+        ("RTAX_MTU", route.mtu),
+        ("RTAX_ADVMSS", route.advmss),
+        ("RTAX_HOPLIMIT", route.hoplimit),
+        ("RTAX_WINDOW", route.window),
+        ("RTAX_RTT", None if route.rtt is None else route.rtt * 8),
+        ("RTAX_RTTVAR", None if route.rttvar is None else route.rttvar * 4),
+        ("RTAX_RTO_MIN", route.rto_min),
+        ("RTAX_SSTHRESH", route.ssthresh),
+        ("RTAX_CWND", route.cwnd),
+        ("RTAX_INITCWND", route.initcwnd),
+        ("RTAX_INITRWND", route.initrwnd),
+        ("RTAX_REORDERING", route.reordering),
+        ("RTAX_QUICKACK", route.quickack),
+        ("RTAX_CC_ALGO", route.congctl),
+    )
+    return [(name, value) for name, value in values if value is not None]
 
 
 def _route_scope(route: Route) -> int:

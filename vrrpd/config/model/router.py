@@ -65,6 +65,8 @@ class Garp(Strict):
     """The same for NAs. [| vrrp_gna_interval]"""
     extra_interfaces: Annotated[float, Ge(0), Le(86400)] = 0.0
     """Refresh time for addresses on other interfaces than the instance's; 0: none. [| garp_extra_if]"""
+    extra_interfaces_all: bool = True
+    """On all of those, not only where the addresses have a virtual MAC. [| garp_extra_if all]"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +195,12 @@ class InstanceSettings(Strict):
     def owner(self) -> bool:
         """Whether the addresses are the node's own."""
         return self.priority == OWNER_PRIORITY
+
+    def virtual_mac_for(self, virtual: VirtualAddress) -> bool:
+        """Whether an address lives on a macvlan."""
+        if virtual.interface in (None, self.interface):
+            return self.vmac is not None
+        return virtual.use_vmac or (self.vmac is not None and self.vmac.for_addresses)
 
     @property
     def all_addresses(self) -> tuple[VirtualAddress, ...]:
