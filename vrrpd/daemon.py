@@ -31,6 +31,7 @@ from vrrpd.system.executor import Executor
 from vrrpd.system.host import Host
 from vrrpd.system.notify import Notifier
 from vrrpd.system.processes import Running
+from vrrpd.system.scripts import default_user
 from vrrpd.system.sockets import LinkKey
 from vrrpd.system.statefile import StateFile
 from vrrpd.system.stations import Stations
@@ -76,7 +77,7 @@ class Daemon:
         self._reloading: asyncio.Task[None] | None = None
         self._supervisor = Supervisor()
         self.state, self.host = StateFile(options.directory), Host()
-        self.notifier = Notifier(log.say, config.globals.script_user)
+        self.notifier = Notifier(log.say, default_user(config.globals.script_user))
         self.announcer = Announcer(self.host, log.say)
         self.executor = Executor(self.host, self.notifier, self.announcer, self.state, log.say)
         self.wire = Wire(self._packet, self._unknown if config.globals.log_unknown_vrids else None)

@@ -11,7 +11,7 @@ import errno
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from ipaddress import ip_address
+from ipaddress import IPv4Interface, IPv6Interface, ip_address, ip_interface
 from pathlib import Path
 
 from vrrpd.config.model import Address as IpAddress
@@ -157,3 +157,21 @@ class Host:
         changes.interfaces |= names | set(self.links)
         changes.removed += sorted(before - after, key=str)
         changes.routes = True
+
+
+def networks() -> dict[str, tuple[IPv4Interface | IPv6Interface, ...]]:
+    """This host's addresses with their networks, by interface; nothing where netlink cannot be had."""
+    try:
+        host = RouteSocket()
+    except OSError:
+        return {}
+    try:
+        names = {link.index: link.name for link in host.links()}
+        found: dict[str, tuple[IPv4Interface | IPv6Interface, ...]] = {}
+        for entry in host.addresses():
+            name = names.get(entry.index, "")
+            if entry.prefix < ip_address(entry.address).max_prefixlen:
+                found[name] = (*found.get(name, ()), ip_interface(f"{entry.address}/{entry.prefix}"))
+        return found
+    finally:
+        host.close()

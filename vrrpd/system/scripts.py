@@ -36,6 +36,34 @@ def missing(command: Command) -> str | None:
     return None
 
 
+def default_user(configured: str | None) -> str | None:
+    """Who runs scripts that name nobody: script_user, else keepalived_script if there is such a user, else we."""
+    if configured is not None:
+        return configured
+    import pwd
+
+    try:
+        return pwd.getpwnam("keepalived_script").pw_name
+    except KeyError:
+        return None
+
+
+def insecure(command: Command, user: str | None) -> str | None:
+    """Why a program that root is to run is not safe: somebody else may change it. None for other users' programs."""
+    if (command.user or user) not in (None, "root") or os.geteuid() != 0:
+        return None
+    found = shutil.which(command.argv[0])
+    if found is None:
+        return None
+    path = Path(found).resolve()
+    for part in (path, *path.parents):
+        status = part.stat()
+        others = status.st_mode & 0o022 and not status.st_mode & 0o1000
+        if status.st_uid != 0 or others:
+            return f"unsafe permissions: {part} can be changed by others than root"
+    return None
+
+
 class ScriptRunner:
     """Runs one track script for ever and reports when its verdict changes.
 

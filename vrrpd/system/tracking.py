@@ -10,7 +10,7 @@ from vrrpd.config.model import Config, TrackFile, TrackKind, TrackProcess, Track
 from vrrpd.core.actions import Level
 from vrrpd.system.files import FileWatcher
 from vrrpd.system.procwatch import ProcessWatcher
-from vrrpd.system.scripts import ScriptRunner, missing
+from vrrpd.system.scripts import ScriptRunner, default_user, insecure, missing
 
 Result = Callable[[TrackKind, str, bool | int], None]
 Say = Callable[[Level, str], None]
@@ -40,7 +40,7 @@ class Tracking:
         self._apply_processes(tuple(spec for spec in config.processes if spec.name in used))
 
     def _apply_scripts(self, specs: list[TrackScript], config: Config) -> None:
-        user = config.globals.script_user
+        user = default_user(config.globals.script_user)
         wanted = {spec.name: spec for spec in specs}
         for name, runner in list(self._scripts.items()):
             if wanted.get(name) != runner.spec:
@@ -120,5 +120,9 @@ def used_names(config: Config) -> set[str]:
 
 def unusable(config: Config) -> dict[str, str]:
     """Track scripts whose program cannot run, with the reason."""
-    reasons = {spec.name: missing(spec.command) for spec in config.scripts}
+    user, secure = default_user(config.globals.script_user), config.globals.script_security
+    reasons = {
+        spec.name: missing(spec.command) or (insecure(spec.command, user) if secure else None)
+        for spec in config.scripts
+    }
     return {name: reason for name, reason in reasons.items() if reason is not None}

@@ -1,11 +1,14 @@
 """Track scripts as processes: no pile-up, timeouts that kill the whole group, failures that count."""
 
 import asyncio
+import os
 import time
 from pathlib import Path
 
+import pytest
+
 from vrrpd.config.model import Command, TrackScript
-from vrrpd.system.scripts import ScriptRunner, missing
+from vrrpd.system.scripts import ScriptRunner, insecure, missing
 
 
 def runner(tmp_path, shell, **fields):
@@ -113,3 +116,13 @@ def test_missing_programs_are_told_apart(tmp_path):
     assert missing(Command(("no-such-program-anywhere",))) == "not found in PATH"
     assert missing(Command((str(tmp_path / "absent"),))) == "No such file or directory"
     assert missing(Command((str(plain),))) == "not executable"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="what root runs is the question")
+def test_a_program_that_others_may_change_is_not_for_root(tmp_path):
+    script = tmp_path / "check.sh"
+    script.write_text("#!/bin/sh\n")
+    script.chmod(0o777)
+    assert "unsafe permissions" in insecure(Command((str(script),)), None)
+    assert insecure(Command((str(script),)), "nobody") is None
+    assert insecure(Command(("/bin/true",)), None) is None
