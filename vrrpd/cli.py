@@ -135,7 +135,7 @@ def _from_file(options: argparse.Namespace, log: Log) -> Config | None:
         print(errors, file=sys.stderr)
         return None
     for finding in loaded.findings:
-        log.say(Level.WARNING, str(finding))
+        log.say(Level.WARNING if finding.severity == "warning" else Level.INFO, str(finding))
     return loaded.config
 
 
@@ -185,23 +185,39 @@ def _command(words: list[str]) -> int:
 
 
 def _check(parser: argparse.ArgumentParser, words: list[str]) -> int:
+    from vrrpd.config.check import compare
     from vrrpd.config.errors import ConfigErrors
     from vrrpd.config.load import load
+    from vrrpd.system.host import networks
 
-    parser.add_argument("file", type=Path)
-    parser.add_argument("-i", "--config-id", metavar="ID")
+    parser.add_argument(
+        "file", type=Path, nargs="+", help="several: the nodes of one cluster, compared with each other"
+    )
+    parser.add_argument("-i", "--config-id", metavar="ID", help="for @ID lines of keepalived.conf (the host name)")
     options = parser.parse_args(words)
-    try:
-        loaded = load(str(options.file), options.config_id)
-    except ConfigErrors as errors:
-        print(errors, file=sys.stderr)
-        return EXIT_CONFIG
-    except OSError as error:
-        return _fail(f"{options.file}: {error.strerror}", EXIT_HOST)
-    for finding in loaded.findings:
-        print(finding)
-    print(f"{options.file}: fine, {len(loaded.config.instances)} virtual routers, {len(loaded.findings)} findings")
-    return 0
+    configs: dict[str, Config] = {}
+    here = networks()
+    for file in options.file:
+        try:
+            loaded = load(str(file), options.config_id, here)
+        except ConfigErrors as errors:
+            print(errors, file=sys.stderr)
+            continue
+        configs[str(file)] = loaded.config
+        for finding in loaded.findings:
+            print(finding)
+        routers, findings = len(loaded.config.instances), len(loaded.findings)
+        print(f"{file}: fine, {_count(routers, 'virtual router')}, {_count(findings, 'finding')}")
+    if len(configs) > 1:
+        findings_between = compare(configs)
+        for finding in findings_between:
+            print(finding)
+        print(f"{len(configs)} files compared: {_count(len(findings_between), 'finding')}")
+    return 0 if len(configs) == len(options.file) else EXIT_CONFIG
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" + ("" if number == 1 else "s")
 
 
 def _convert(parser: argparse.ArgumentParser, words: list[str]) -> int:

@@ -115,8 +115,8 @@ def _chosen(options: argparse.Namespace, settings: InstanceSettings, why: str) -
 def _virtual(text: str) -> VirtualAddress:
     try:
         interface = ip_interface(text)
-    except ValueError as error:
-        raise UsageError(f"--vip {text}: {error}") from None
+    except ValueError:
+        raise UsageError(f"--vip {text}: not an address, nor an address/length") from None
     return VirtualAddress(interface.ip, interface.network.prefixlen if "/" in text else None)
 
 

@@ -242,17 +242,24 @@ def compare(nodes: Mapping[str, Config]) -> tuple[Finding, ...]:
     return tuple(report.findings)
 
 
+_MUST_AGREE: Mapping[str, Callable[[InstanceSettings], object]] = {
+    "virtual_ipaddress": lambda one: " ".join(sorted({str(virtual.address) for virtual in one.addresses})),
+    "version": lambda one: one.version,
+    "advert_int": lambda one: one.advert_int,
+    "authentication": lambda one: one.authentication,
+}
+"""What has to be the same on all nodes of a virtual router."""
+
+
 def _compare(who: str, members: list[InstanceSettings], report: Report) -> None:
     first = members[0]
     for other in members[1:]:
-        for what, mine, theirs in (
-            ("addresses", {v.address for v in first.addresses}, {v.address for v in other.addresses}),
-            ("version", first.version, other.version),
-            ("advert_int", first.advert_int, other.advert_int),
-            ("authentication", first.authentication, other.authentication),
-        ):
+        for what, question in _MUST_AGREE.items():
+            mine, theirs = question(first), question(other)
             if mine != theirs and not (what == "advert_int" and first.version == 3):
-                text = f"{who}: {what} differs from {first.at.file}, both will be master"
+                hidden = what == "authentication"
+                said = "differs" if hidden else f"is {theirs} here and {mine} there"
+                text = f"{who}: {what} of {other.name} and of {first.at} {said}; both will be master"
                 report.warn(other.at, "nodes-differ", text)
     if all(member.state == "MASTER" for member in members):
         report.warn(first.at, "all-state-master", f"{who}: every node says state MASTER")

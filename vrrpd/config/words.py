@@ -166,8 +166,8 @@ _ROUTE: Mapping[str, Setter] = {
 
 _ELSEWHERE = "vrrpd does not set it; a notify_master program with ip(8) can"
 _NOT_HERE = frozenset(
-    "encap vrf lock as realms ttl-propagate features expires fastopen_no_cookie l3mdev uidrange ip_proto ipproto sport"
-    " dport tun_id suppress_prefixlength suppress_ifgroup".split()
+    ("encap", "vrf", "lock", "as", "realms", "ttl-propagate", "features", "expires", "fastopen_no_cookie", "l3mdev")
+    + ("uidrange", "ip_proto", "ipproto", "sport", "dport", "tun_id", "suppress_prefixlength", "suppress_ifgroup")
 )
 """Words of `ip route` and `ip rule` that keepalived takes too."""
 

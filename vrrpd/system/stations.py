@@ -50,8 +50,9 @@ class Stations:
             return []
         known = ", ".join(name for name in sorted(self._host.links) if name != "lo") or "none"
         return [
-            f"{settings.at}: interface {settings.interface} for instance {settings.name} does not exist; "
-            f"this host has: {known} (global.dynamic_interfaces allows it to come later)"
+            (f"{settings.at}: " if settings.at.file else "")
+            + f"interface {settings.interface} for instance {settings.name} does not exist; "
+            f"this host has: {known}" + (" (dynamic_interfaces allows it to come later)" if settings.at.file else "")
             for settings in config.instances
             if settings.interface and settings.interface not in self._host.links
         ]
