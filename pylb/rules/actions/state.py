@@ -113,9 +113,3 @@ def _set_status(words: Words) -> Step | None:
         return None
 
     return step
-
-
-@action("inspect-delay", frozenset({Place.CONTENT, Place.SESSION, Place.CONNECTION}))
-def _inspect_delay(_words: Words) -> Step | None:
-    """Nothing to wait for: content rules run when the request's head is complete, in TCP mode at once."""
-    return None
