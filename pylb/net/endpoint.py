@@ -9,14 +9,21 @@ from collections.abc import Callable
 from typing import Any
 
 from pylb.config import model
+from pylb.net import proxy_protocol
 
 NO_LIMIT = 1 << 30
+
+PREFACES: dict[str | None, Callable[[str, int, str, int], bytes] | None] = {
+    None: None,
+    "v1": proxy_protocol.line,
+    "v2": proxy_protocol.binary,
+}
 
 
 class Endpoint:
     """The network side of a live server (`Server.net`)."""
 
-    __slots__ = ("_family", "_host", "_name", "_offset", "_path", "_port", "_source", "max_idle", "tls")
+    __slots__ = ("_family", "_host", "_name", "_offset", "_path", "_port", "_source", "max_idle", "preface", "tls")
 
     def __init__(
         self,
@@ -29,6 +36,8 @@ class Endpoint:
         """The context to connect with; None: plain."""
         self._name = name
         self.max_idle = NO_LIMIT if declared.pool_max_conn is None else declared.pool_max_conn
+        self.preface = PREFACES[declared.send_proxy]
+        """`send-proxy`: what to write first, given a client's addresses and those that it reached; None: nothing."""
         self._source: tuple[str, int] | None = None
         if source is not None:
             host, _, port = source.rpartition(":") if source.count(":") == 1 else (source, "", "0")

@@ -12,7 +12,7 @@ failure's status; afterwards only a broken connection can tell it that the respo
 from __future__ import annotations
 
 from math import inf
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from pylb.backend.health import Event, response_event
 from pylb.backend.state import observe
@@ -170,10 +170,22 @@ class HttpExchange(Tunnel):
         if self.session.requests == 1 and policy != "always":
             if policy == "safe" or idle[-1].uses < 2:
                 return None
+        if server.net.preface is not None:
+            return self._own(server)
         if server.net.tls is not None and idle[-1].sni != server.net.name(self):
             return None
         connection: Upstream = idle.pop()
         return connection
+
+    def _own(self, server: Server) -> Upstream | None:
+        """`send-proxy`: a connection that was introduced as this client's."""
+        client = self.session
+        preface = server.net.preface(client.src, client.src_port, client.dst, client.dst_port)
+        for connection in server.idle:
+            if connection.preface == preface:
+                server.idle.remove(connection)
+                return cast("Upstream", connection)
+        return None
 
     def send(self) -> None:
         """Head and whatever of the body is here, in one write."""

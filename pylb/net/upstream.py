@@ -37,6 +37,7 @@ class Upstream(Flow, asyncio.Protocol):
 
     __slots__ = (
         "_chunks",
+        "_handing_over",
         "_keeps",
         "_pending",
         "_remaining",
@@ -45,6 +46,7 @@ class Upstream(Flow, asyncio.Protocol):
         "limits",
         "loop",
         "phase",
+        "preface",
         "server",
         "sni",
         "sock",
@@ -68,6 +70,9 @@ class Upstream(Flow, asyncio.Protocol):
         self.sni: str | None = None
         self.tls: object = None
         self.sock: socket.socket | None = None
+        self.preface = b""
+        """The PROXY header that it began with: it speaks for one client only."""
+        self._handing_over: asyncio.Task[None] | None = None
         self._pending = b""
         self._searched = 0
         self._remaining = 0
@@ -135,16 +140,24 @@ class Upstream(Flow, asyncio.Protocol):
             self.server.idle.remove(self)
 
     def _drop_socket(self) -> None:
-        if self.sock is not None:
-            self.loop.remove_writer(self.sock.fileno())
-            self.sock.close()
-            self.sock = None
+        sock, self.sock = self.sock, None
+        if sock is None:
+            return
+        if self._handing_over is None:
+            self.loop.remove_writer(sock.fileno())
+        else:
+            self._handing_over.cancel()
+        sock.close()
+
+    def hand_over(self) -> None:
+        """The socket is connected: the loop takes it, after TLS if there is any."""
+        self._handing_over = self.loop.create_task(_make_transport(self))
 
     # -------------------------------------------------------------------------------------------------- event loop's
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
-        self.sock = None
+        self.sock = self._handing_over = None
         self.transport.set_write_buffer_limits(HIGH_WATER, LOW_WATER)
         exchange = self.exchange
         if self.phase == CLOSED or exchange is None:
@@ -314,6 +327,8 @@ def connect(upstream: Upstream, exchange: Tunnel, deadline: float) -> None:
         upstream.loop.call_soon(_failed, upstream, "S", error)
         return
     if code == 0:
+        if upstream.server.net.tls is not None:
+            upstream.arm(deadline)
         _hand_over(upstream)
     elif code in (errno.EINPROGRESS, errno.EAGAIN):
         upstream.arm(deadline)
@@ -335,13 +350,17 @@ def _connected(upstream: Upstream) -> None:
 
 
 def _hand_over(upstream: Upstream) -> None:
-    task = upstream.loop.create_task(_make_transport(upstream))
-    _tasks.add(task)
-    task.add_done_callback(_tasks.discard)
-
-
-_tasks: set[asyncio.Task[None]] = set()
-"""The loop keeps weak references only."""
+    sock, exchange = upstream.sock, upstream.exchange
+    preface = upstream.server.net.preface
+    if preface is not None and sock is not None and exchange is not None:
+        client = exchange.session
+        upstream.preface = preface(client.src, client.src_port, client.dst, client.dst_port)
+        try:
+            sock.send(upstream.preface)
+        except OSError as error:
+            upstream.loop.call_soon(_failed, upstream, "S", error)
+            return
+    upstream.hand_over()
 
 
 async def _make_transport(upstream: Upstream) -> None:
@@ -358,7 +377,7 @@ async def _make_transport(upstream: Upstream) -> None:
             await upstream.loop.create_connection(
                 lambda: upstream, sock=sock, ssl=tls, server_hostname=name or "", ssl_handshake_timeout=None
             )
-    except (OSError, asyncio.CancelledError) as error:
+    except (OSError, ValueError, asyncio.CancelledError) as error:  # ValueError: a name that SNI cannot carry
         sock.close()
         upstream.sock = None
         _failed(upstream, "S", error if isinstance(error, OSError) else OSError(errno.ECONNABORTED, "handshake"))
