@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import re
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
@@ -235,6 +236,17 @@ class Peer:
         self.appetite = size
         self.transport.flush()
         self.world.loop.run()
+
+    @property
+    def knows_it_is_cut(self) -> bool:
+        """The connection is gone, and the response is recognisably not whole: by its framing, or else by a reset."""
+        head, _, body = bytes(self.received).lower().partition(b"\r\n\r\n")
+        length = re.search(rb"\r\ncontent-length: (\d+)", head)
+        if b"\r\ntransfer-encoding: chunked" in head:
+            return self.closed and not body.endswith(b"0\r\n\r\n")
+        if length is not None:
+            return self.closed and len(body) < int(length[1])
+        return self.closed and self.was_cut
 
     def gets(self) -> bytes:
         """What has arrived since the last call."""

@@ -100,7 +100,7 @@ def test_a_server_that_stops_in_its_response_cuts_it(begin) -> None:
     world.passes(19)
     assert not client.closed
     world.passes(2)
-    assert client.was_cut and world.termination == "sD--"
+    assert client.knows_it_is_cut and world.termination == "sD--"
 
 
 def test_the_server_is_not_waited_for_while_the_request_still_comes(begin) -> None:
@@ -276,7 +276,7 @@ def test_sessions_end_with_their_server_if_wanted(begin) -> None:
     two.sends(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc")
     world.mark("s1", up=False)
     assert one.closed and two.closed
-    assert status_of(waiting.gets()) == 503 and receiving.was_cut
+    assert status_of(waiting.gets()) == 503 and receiving.knows_it_is_cut
     assert {line.split(' "')[0].split()[-4] for line in world.lines} == {"DH--", "DD--"} or world.lines
 
 
