@@ -246,7 +246,11 @@ class Exchange:
     def _again(self, elsewhere: bool) -> None:
         self._turnaround = None
         now = self.session.loop.time()
-        self.settle(self.plan.backend.reassign(self, now, elsewhere), now)
+        outcome = self.plan.backend.reassign(self, now, elsewhere)
+        if elsewhere:
+            self.settle(outcome, now)
+        else:  # the first assignment stands: what the attempts take is connection time (%Tc)
+            self.connect(cast(Server, outcome), now)
 
     # ------------------------------------------------------------------------------------ what the subclass must supply
 
