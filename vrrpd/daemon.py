@@ -34,6 +34,7 @@ from vrrpd.system.processes import Running
 from vrrpd.system.scripts import default_user
 from vrrpd.system.sockets import LinkKey
 from vrrpd.system.statefile import StateFile
+from vrrpd.system.statics import Statics
 from vrrpd.system.stations import Stations
 from vrrpd.system.supervisor import Supervisor
 from vrrpd.system.timer import Timer
@@ -83,7 +84,16 @@ class Daemon:
         self.wire = Wire(self._packet, self._unknown if config.globals.log_unknown_vrids else None)
         self.stations = Stations(self.host, self.wire, self.executor, log.say)
         self.tracking = Tracking(self._tracked, log.say)
-        parts = Parts(self.host, self.executor, self.stations, self.tracking, self.notifier, self.state, log.say)
+        parts = Parts(
+            self.host,
+            self.executor,
+            self.stations,
+            self.tracking,
+            self.notifier,
+            Statics(self.host, log.say),
+            self.state,
+            log.say,
+        )
         self.roster = Roster(config, parts, self._do)
         self._watch = HostWatch(self.roster, parts, self._do, self._tracked)
         self._timer = Timer(self.loop, self._timer_fired)

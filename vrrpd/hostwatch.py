@@ -41,6 +41,15 @@ class HostWatch:
         for interface in changes.interfaces:
             self._interface_changed(interface)
         self._put_back(changes)
+        self._keep_statics(changes)
+
+    def _keep_statics(self, changes: Changes) -> None:
+        self._parts.statics.restore(changes)
+        results = self._parts.tracking.results
+        for name, complete in self._parts.statics.groups().items():
+            if results.get((TrackKind.STATIC, name)) is not complete:
+                results[TrackKind.STATIC, name] = complete
+                self._tracked(TrackKind.STATIC, name, complete)
 
     def _put_back(self, changes: Changes) -> None:
         parts, now = self._parts, self._loop.time()

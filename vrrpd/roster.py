@@ -11,7 +11,7 @@ import dataclasses
 import time
 from collections.abc import Callable, Iterable
 
-from vrrpd.config.model import Address, Config, InstanceSettings, TrackKind
+from vrrpd.config.model import Address, Config, InstanceSettings, Track, TrackKind
 from vrrpd.core.actions import Action, Event, Level
 from vrrpd.core.group import Group
 from vrrpd.core.instance import Instance, LinkState
@@ -20,7 +20,8 @@ from vrrpd.system import acceptance
 from vrrpd.system.executor import Executor
 from vrrpd.system.host import Host
 from vrrpd.system.notify import Notifier
-from vrrpd.system.statefile import Leftover, StateFile
+from vrrpd.system.statefile import Leftover, LeftRoute, StateFile
+from vrrpd.system.statics import Statics
 from vrrpd.system.stations import Stations
 from vrrpd.system.tracking import Tracking
 
@@ -37,6 +38,7 @@ class Parts:
     stations: Stations
     tracking: Tracking
     notifier: Notifier
+    statics: Statics
     state: StateFile
     say: Say
 
@@ -53,6 +55,7 @@ class Roster:
         self._parts, self._do = parts, do
         self._loop = asyncio.get_running_loop()
         self._resumed: set[str] = set()
+        self._leaves: tuple[set[Leftover], set[LeftRoute]] = (set(), set())
         self._filtered = parts.state.former.filtered
 
     def start(self) -> None:
@@ -61,7 +64,7 @@ class Roster:
         parts.notifier.open(config.globals.fifos)
         self._adopt(config)
         self._take_leftovers()
-        parts.executor.set_static(config.static_addresses, config.static_routes, config.static_rules)
+        self._set_statics()
         self._create(config.instances)
         self._regroup()
 
@@ -83,6 +86,7 @@ class Roster:
         for name in leaving:
             self._stop(name, Event.STOP if name in wanted else Event.DELETED)
         self._adopt(config)
+        self._set_statics()
         new = [name for name in wanted if name not in self.instances]
         self._create(wanted[name] for name in new)
         self._regroup()
@@ -90,7 +94,7 @@ class Roster:
             if name in new:
                 self._begin(name)
             else:
-                self._change(name, former[name], wanted[name])
+                self._change(name, wanted[name])
         self._parts.tracking.apply(config)
 
     def farewell(self) -> None:
@@ -117,7 +121,9 @@ class Roster:
         parts.tracking.plan(config)
         parts.stations.configure(config)
         refused = acceptance.refused_addresses(config.instances)
-        parts.state.write([one.name for one in config.instances], self._possible(), filtered=bool(refused))
+        routes = [left for one in config.instances for left in parts.executor.routes_to_leave(one)]
+        self._leaves = (set(self._possible()), set(routes))
+        parts.state.write([one.name for one in config.instances], self._possible(), routes, bool(refused))
         if refused or self._filtered:
             self._filter(refused)
 
@@ -144,7 +150,16 @@ class Roster:
         self._resumed = {
             name for name in former.masters if name in settings and former.silence < down_interval(settings[name])
         }
-        self._parts.executor.take_away(one for one in former.leftovers if one.instance not in self._resumed)
+        addresses, routes = self._leaves
+        executor, resumed = self._parts.executor, self._resumed
+        executor.take_routes_away(one for one in former.routes if one.instance not in resumed or one not in routes)
+        executor.take_away(one for one in former.leftovers if one.instance not in resumed or one not in addresses)
+
+    def _set_statics(self) -> None:
+        """What the host always has, and how that stands, as results of tracks."""
+        self._parts.statics.apply(self.config)
+        for name, complete in self._parts.statics.groups().items():
+            self._parts.tracking.results[TrackKind.STATIC, name] = complete
 
     def _create(self, wanted: Iterable[InstanceSettings]) -> None:
         for settings in wanted:
@@ -153,14 +168,21 @@ class Roster:
             self._parts.executor.notify_settings[False, settings.name] = settings.notify
 
     def _usable_tracks(self, settings: InstanceSettings) -> InstanceSettings:
-        """The settings without the checks that keepalived's way with missing programs leaves out."""
+        """The settings with the tracks that count here: its track_groups too."""
+        watched = tuple(
+            Track(TrackKind.STATIC, name) for name, members in self.config.track_groups if settings.name in members
+        )
+        return dataclasses.replace(settings, tracks=self._usable(settings.tracks) + watched)
+
+    def _usable(self, tracks: tuple[Track, ...]) -> tuple[Track, ...]:
+        """Without the checks that keepalived's way with missing programs leaves out."""
         dropped = self._parts.tracking.dropped
-        kept = tuple(one for one in settings.tracks if one.kind is not TrackKind.SCRIPT or one.name not in dropped)
-        return settings if kept == settings.tracks else dataclasses.replace(settings, tracks=kept)
+        return tuple(one for one in tracks if one.kind is not TrackKind.SCRIPT or one.name not in dropped)
 
     def _regroup(self) -> None:
         former, self.groups, self.group_of = self.groups, {}, {}
         for settings in self.config.groups:
+            settings = dataclasses.replace(settings, tracks=self._usable(settings.tracks))
             members = tuple(self.instances[name] for name in settings.members if name in self.instances)
             group = former.get(settings.name)
             if group is not None and group.members == members:
@@ -183,10 +205,11 @@ class Roster:
         self._do(name, instance.start(now, state, resume=name in self._resumed))
         self._resumed.discard(name)
 
-    def _change(self, name: str, former: InstanceSettings, settings: InstanceSettings) -> None:
+    def _change(self, name: str, settings: InstanceSettings) -> None:
         self._parts.executor.notify_settings[False, name] = settings.notify
-        if former != settings:
-            self._do(name, self.instances[name].reload(self._usable_tracks(settings), self._loop.time()))
+        usable = self._usable_tracks(settings)
+        if usable != self.instances[name].settings:
+            self._do(name, self.instances[name].reload(usable, self._loop.time()))
         self.links[name] = self._parts.stations.connect(name)
 
     def _stop(self, name: str, event: Event) -> None:

@@ -7,7 +7,7 @@ host is in `held`, so that a removal by somebody else can be told from our own.
 
 from __future__ import annotations
 
-import errno
+import contextlib
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -21,14 +21,10 @@ from vrrpd.system.host import Host
 from vrrpd.system.notify import Notifier
 from vrrpd.system.rtnl import Encoded, encode_address, encode_route, encode_rule
 from vrrpd.system.sockets import Framed, Sender
-from vrrpd.system.statefile import Leftover, StateFile
+from vrrpd.system.statefile import Leftover, LeftRoute, StateFile
+from vrrpd.system.statics import ALREADY_SO, describe
 
 Say = Callable[[Level, str], None]
-ALREADY_SO = {
-    True: frozenset({0, errno.EEXIST}),
-    False: frozenset({0, errno.EADDRNOTAVAIL, errno.ESRCH, errno.ENOENT, errno.ENODEV}),
-}
-"""Results of adding and of removing that are as good as done."""
 
 
 @dataclass(slots=True)
@@ -174,8 +170,8 @@ class Executor:
     def _routes(self, add: bool, routes: tuple[Route, ...], rules: tuple[Rule, ...]) -> None:
         batch: list[tuple[str, Encoded]] = []
         try:
-            batch += [(f"route {route.to}", encode_route(add, route, self._host.index_of)) for route in routes]
-            batch += [("rule", encode_rule(add, rule)) for rule in rules]
+            batch += [(describe(route), encode_route(add, route, self._host.index_of)) for route in routes]
+            batch += [(describe(rule), encode_rule(add, rule)) for rule in rules]
         except OSError as error:
             self._say(Level.ERROR, f"cannot {'add' if add else 'remove'} route: {error.strerror}: {error.filename}")
         if not add:
@@ -183,17 +179,6 @@ class Executor:
         for (what, _), result in zip(batch, self._host.netlink.request(m for _, m in batch), strict=True):
             if result not in ALREADY_SO[add]:
                 self._say(Level.ERROR, f"cannot {'add' if add else 'remove'} {what}: {os.strerror(result)}")
-
-    def set_static(
-        self, addresses: Iterable[VirtualAddress], routes: tuple[Route, ...], rules: tuple[Rule, ...]
-    ) -> None:
-        """Set what the host always has; it is there before the first instance starts and stays at stop."""
-        for address in addresses:
-            link = self._host.links.get(address.interface or "")
-            code = self._host.netlink.request([encode_address(True, address, link.index)])[0] if link else errno.ENODEV
-            if code not in ALREADY_SO[True]:
-                self._say(Level.ERROR, f"cannot set static {address} on {address.interface}: {os.strerror(code)}")
-        self._routes(True, routes, rules)
 
     def _notify(self, action: actions.Notify) -> None:
         settings = self.notify_settings.get((action.group, action.instance), Notify())
@@ -211,3 +196,19 @@ class Executor:
                     Level.WARNING,
                     f"({entry.instance}) removed {entry.address} from {entry.interface}, left by an earlier run",
                 )
+
+    def take_routes_away(self, leftovers: Iterable[LeftRoute]) -> None:
+        """Likewise for routes and rules."""
+        left = list(leftovers)
+        for entry, result in zip(left, self._host.netlink.request(bytearray(one.removal) for one in left), strict=True):
+            if result == 0:
+                self._say(Level.WARNING, f"({entry.instance}) removed {entry.what}, left by an earlier run")
+
+    def routes_to_leave(self, settings: InstanceSettings) -> list[LeftRoute]:
+        """What would remain of an instance's routes and rules after a crash; rules first, as they are removed first."""
+        left = [LeftRoute(settings.name, describe(rule), bytes(encode_rule(False, rule))) for rule in settings.rules]
+        for route in settings.routes:
+            with contextlib.suppress(OSError):  # without its interface there is no route
+                removal = encode_route(False, route, self._host.index_of)
+                left.append(LeftRoute(settings.name, describe(route), bytes(removal)))
+        return left

@@ -28,6 +28,7 @@ from vrrpd.system.rtnl import (
     RTM_DELADDR,
     RTM_DELLINK,
     RTM_DELROUTE,
+    RTM_DELRULE,
     RTM_GETADDR,
     RTM_GETLINK,
     RTM_GETROUTE,
@@ -35,8 +36,10 @@ from vrrpd.system.rtnl import (
     RTM_NEWLINK,
     RTMGRP_IPV4_IFADDR,
     RTMGRP_IPV4_ROUTE,
+    RTMGRP_IPV4_RULE,
     RTMGRP_IPV6_IFADDR,
     RTMGRP_IPV6_ROUTE,
+    RTMGRP_IPV6_RULE,
     RTMGRP_LINK,
     RTPROT_KEEPALIVED,
     TABLES,
@@ -83,7 +86,7 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class RouteGone:
-    """A route vanished; `destination` is "default" or address/prefix."""
+    """A route or a rule of ours vanished; `destination` is "default", address/prefix, or "rule"."""
 
     destination: str
     table: int
@@ -207,6 +210,8 @@ def _event(message: Any) -> Iterator[Event]:
         destination = message.get_attr("RTA_DST")
         text = f"{destination}/{message['dst_len']}" if destination else "default"
         yield RouteGone(text, message.get_attr("RTA_TABLE") or message["table"])
+    elif kind == RTM_DELRULE and message.get_attr("FRA_PROTOCOL") == RTPROT_KEEPALIVED:
+        yield RouteGone("rule", message.get_attr("FRA_TABLE") or message["table"])
 
 
 def _link(message: Any, name: str) -> Link:
@@ -224,7 +229,10 @@ def _link(message: Any, name: str) -> Link:
 class Monitor:
     """Notifications of the kernel about links, addresses and our own kind of routes."""
 
-    GROUPS = RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR | RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE
+    GROUPS = (
+        *(RTMGRP_LINK, RTMGRP_IPV4_IFADDR, RTMGRP_IPV6_IFADDR),
+        *(RTMGRP_IPV4_ROUTE, RTMGRP_IPV6_ROUTE, RTMGRP_IPV4_RULE, RTMGRP_IPV6_RULE),
+    )
 
     def __init__(self) -> None:
         self._socket = socket.socket(
@@ -233,7 +241,7 @@ class Monitor:
             socket.NETLINK_ROUTE,
         )
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
-        self._socket.bind((0, self.GROUPS))
+        self._socket.bind((0, sum(self.GROUPS)))
         self._marshal = MarshalRtnl()
 
     def fileno(self) -> int:

@@ -17,6 +17,7 @@ import mmap
 import os
 import struct
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,10 +41,22 @@ class Leftover:
 
 
 @dataclass(frozen=True, slots=True)
+class LeftRoute:
+    """A route or rule that a former run may have left."""
+
+    instance: str
+    what: str
+    """For the log."""
+    removal: bytes
+    """The netlink message that removes it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Former:
     """What is known of the run before."""
 
     leftovers: tuple[Leftover, ...] = ()
+    routes: tuple[LeftRoute, ...] = ()
     masters: frozenset[str] = frozenset()
     """Instances that were master at the last sign of life."""
     silence: float = float("inf")
@@ -85,17 +98,21 @@ class StateFile:
             masters = (name for slot, name in enumerate(saved["instances"]) if alive[8 + slot])
             leftovers = tuple(Leftover(*entry) for entry in saved["addresses"])
             silence = max(0.0, _boot_time() - last)
-            return Former(leftovers, frozenset(masters), silence, bool(saved["filtered"]))
+            routes = tuple(LeftRoute(name, what, bytes.fromhex(code)) for name, what, code in saved["routes"])
+            return Former(leftovers, routes, frozenset(masters), silence, bool(saved["filtered"]))
         except (OSError, ValueError, KeyError, TypeError):
             return Former()
 
-    def write(self, instances: list[str], addresses: list[Leftover], filtered: bool = False) -> None:
+    def write(
+        self, instances: list[str], addresses: list[Leftover], routes: Iterable[LeftRoute] = (), filtered: bool = False
+    ) -> None:
         """Say what this run may set. Call before anything is set."""
         saved: dict[str, Any] = {
             "boot": BOOT_ID.read_text().strip(),
             "instances": instances,
             "filtered": filtered,
             "addresses": [[entry.instance, entry.interface, entry.address, entry.prefix] for entry in addresses],
+            "routes": [[entry.instance, entry.what, entry.removal.hex()] for entry in routes],
         }
         masters = {name for name, slot in self._slots.items() if self._memory[8 + slot]}
         self._slots = {name: slot for slot, name in enumerate(instances[: SIZE - 8])}

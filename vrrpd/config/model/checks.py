@@ -101,6 +101,8 @@ class TrackKind(Enum):
     INTERFACE = "interface"
     FILE = "file"
     PROCESS = "process"
+    STATIC = "static"
+    """A track_group: no file names it in a track, vrrpd adds it to the group's instances."""
 
 
 @dataclass(frozen=True, slots=True)
