@@ -1,0 +1,85 @@
+"""One round of load: wrk with requests.lua, and what it says."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import signal
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.http.scenarios import Scenario
+
+SCRIPT = Path(__file__).with_name("requests.lua")
+MARK = "RESULT "
+STARTUP = 0.08
+"""Seconds that wrk needs to make its requests and to set its signal handler."""
+PATIENCE = 15.0
+"""Seconds that it may take to end."""
+
+
+class LoadError(Exception):
+    """wrk did not run, or did not finish."""
+
+
+@dataclass(frozen=True)
+class Load:
+    """What wrk saw in one round. Seconds; latencies too."""
+
+    requests: int
+    seconds: float
+    received: int
+    """Bytes, heads included."""
+    p50: float
+    p99: float
+    not_ok: int
+    """Answers with a status above 399."""
+    socket_errors: int
+    """Connections refused, broken or silent for longer than wrk's two seconds."""
+
+    @property
+    def rate(self) -> float:
+        """Requests per second."""
+        return self.requests / self.seconds
+
+
+def command(scenario: Scenario, port: int, core: int) -> list[str]:
+    """The command line of a round; `run` ends it before its duration is over."""
+    url = f"{'https' if scenario.tls else 'http'}://127.0.0.1:{port}/"
+    arguments = [scenario.path, scenario.method, str(scenario.body), str(int(scenario.close)), str(int(scenario.site))]
+    return [
+        "taskset", "-c", str(core), "wrk", "-t1", f"-c{scenario.connections}", "-d600s",
+        "-s", str(SCRIPT), url, "--", *arguments,
+    ]  # fmt: skip
+
+
+def run(words: list[str], seconds: float) -> Load:
+    """Run it for `seconds`, which wrk's own -d knows in whole seconds only; LoadError when it fails.
+
+    wrk ends in good order on SIGINT, within the 0.1 s of its own clock, and reports the time that it really took.
+    """
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as wrk:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            wrk.wait(STARTUP + seconds)
+        wrk.send_signal(signal.SIGINT)
+        try:
+            output, errors = wrk.communicate(timeout=PATIENCE)
+        except subprocess.TimeoutExpired:
+            wrk.kill()
+            raise LoadError(f"wrk did not end: {' '.join(words)}") from None
+    if wrk.returncode:
+        raise LoadError(f"wrk ended with {wrk.returncode}: {errors.strip() or output.strip()}")
+    return parse(output)
+
+
+def parse(output: str) -> Load:
+    """The line that requests.lua writes at the end of wrk's output; latencies there are microseconds."""
+    line = next((line for line in output.splitlines() if line.startswith(MARK)), None)
+    if line is None:
+        raise LoadError(f"no result in wrk's output: {output[-500:]!r}")
+    said = json.loads(line.removeprefix(MARK))
+    return Load(
+        said["requests"], said["seconds"], said["bytes"], said["p50"] / 1e6, said["p99"] / 1e6, said["not_ok"],
+        sum(said[kind] for kind in ("connect", "read", "write", "timeout")),
+    )  # fmt: skip
