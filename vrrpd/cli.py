@@ -80,7 +80,7 @@ def run(words: Sequence[str]) -> int:
         return _fail(str(error), EXIT_CONFIG)
     except OSError as error:
         return _fail(_explain(error), EXIT_HOST)
-    if config is None or not _checks_can_run(config):
+    if config is None or not _checks_can_run(config, log):
         return EXIT_CONFIG
     return _serve(config, options, log)
 
@@ -135,6 +135,8 @@ def _from_file(options: argparse.Namespace, log: Log) -> Config | None:
         print(errors, file=sys.stderr)
         return None
     for finding in loaded.findings:
+        if finding.code == "missing-program":
+            continue  # _checks_can_run says it, with all other reasons
         log.say(Level.WARNING if finding.severity == "warning" else Level.INFO, str(finding))
     return loaded.config
 
@@ -152,7 +154,7 @@ def _from_options(options: argparse.Namespace) -> Config:
     return config
 
 
-def _checks_can_run(config: Config) -> bool:
+def _checks_can_run(config: Config, log: Log) -> bool:
     """Say which checks cannot run; False when that keeps the daemon from starting."""
     from vrrpd.system.tracking import unusable, used_names
 
@@ -168,9 +170,10 @@ def _checks_can_run(config: Config) -> bool:
             "ignore": "THE CHECK IS LEFT OUT, as keepalived does: this node will not notice a failure",
         }[how]
         what = f"check {spec.name}: {spec.command.argv[0]}: {reasons[spec.name]}"
-        print(f"vrrpd: {place}{what}: {meaning}", file=sys.stderr)
         if how == "fail":
+            print(f"vrrpd: {place}{what}: {meaning}", file=sys.stderr)
             return False
+        log.say(Level.WARNING, f"{place}{what}: {meaning}")
     return True
 
 

@@ -49,7 +49,10 @@ class Statics:
     def restore(self, changes: Changes) -> None:
         """Put back what these changes took away, and try again what failed before."""
         for item in self._items:
-            if item in self._failed or (item.track and self._gone(item, changes)):
+            gone = item.track and self._gone(item, changes)
+            if gone and isinstance(item, VirtualAddress):
+                self._say(Level.WARNING, f"static {describe(item)} was removed by someone else, putting it back")
+            if gone or item in self._failed:
                 self._set(item)
 
     def groups(self) -> dict[str, bool]:

@@ -30,7 +30,10 @@ class Tracking:
 
     def plan(self, config: Config) -> None:
         """Find out which scripts will not run at all; before the instances that track them are made."""
+        former = self.dropped
         self.dropped = unusable(config) if config.globals.script_missing == "ignore" else {}
+        for name in sorted(self.dropped.keys() & used_names(config) - former.keys()):
+            self._say(Level.WARNING, f"Disabling track script {name} since not found/accessible")
 
     def apply(self, config: Config) -> None:
         """Start what is new, stop what is gone, leave alone what stayed as it was. Follows `plan`."""

@@ -1,0 +1,136 @@
+"""What vrrpd keeps on the host beside its addresses: routes, rules, statics; and what it finds after a crash."""
+
+from __future__ import annotations
+
+import signal
+from concurrent.futures import Future
+from typing import Any
+
+import pytest
+from clusters import PROTOCOLS, config
+from netlab import VIP, Lab, Node
+from support import wait_for
+
+pytestmark = pytest.mark.netns
+
+V3 = PROTOCOLS["v3-ipv4"]
+STATICS = """
+static_ipaddress {
+    10.9.0.1/24 dev ens37 track_group WATCH
+}
+static_routes {
+    10.50.0.0/16 via 172.16.10.10 dev ens37
+}
+static_rules {
+    from 10.50.0.0/16 table 77
+}
+track_group WATCH {
+    group {
+        VI_1
+    }
+}
+"""
+ROUTED = """    virtual_routes {
+        10.77.0.0/16 via 172.16.10.10 hoplimit 5 rtt 100ms initcwnd 20
+    }
+    virtual_rules {
+        from 172.16.10.99 table 100
+        fwmark 5 table 100 priority 300
+    }
+    virtual_ipaddress_excluded {
+        10.44.0.1/24
+    }"""
+
+
+def routing(node: Node) -> str:
+    """Routes and rules in force there."""
+    return node.run("ip", "route") + node.run("ip", "rule")
+
+
+def put_back(lab: Lab, _: str) -> None:
+    node = lab.node("m1", 100)
+    text = config(V3, node, lab, ROUTED, STATICS)
+    daemon = node.start("vrrpd", text)
+    wait_for(node.holds, 10, "master")
+    wait_for(lambda: "10.77.0.0/16" in routing(node) and "16382:" in routing(node), 5, "routes and rules")
+    before, addresses = routing(node), node.addresses()
+    assert "hoplimit 5" in before and "rtt 100ms" in before and "initcwnd 20" in before
+    for words in (
+        "addr del 10.9.0.1/24 dev ens37",
+        "route del 10.77.0.0/16",
+        "route del 10.50.0.0/16",
+        "rule del priority 300",
+        "rule del from 10.50.0.0/16",
+        "rule del priority 16382",
+    ):
+        node.run("ip", *words.split())
+    wait_for(lambda: sorted(routing(node).splitlines()) == sorted(before.splitlines()), 5, "everything to be back")
+    assert node.addresses() == addresses
+    assert daemon.text.count("Entering MASTER STATE") == 1
+    node.file("keepalived.conf", text.replace("10.50.", "10.51.").replace("10.9.0.1", "10.9.0.2"))
+    daemon.signal(signal.SIGHUP)
+    wait_for(lambda: "10.51.0.0/16 via" in routing(node), 20, "the new static route")
+    assert "10.50." not in routing(node)
+    assert "10.9.0.2" in node.addresses() and "10.9.0.1" not in node.addresses()
+    daemon.stop()
+    after = routing(node)
+    assert "10.77." not in after and "16382:" not in after and "10.51.0.0/16" in after, "statics stay"
+
+
+def crashed(lab: Lab, case: str) -> None:
+    """The next start has another file: what only the old one wanted goes, be it soon or late."""
+    node = lab.node("m1", 100)
+    daemon = node.start("vrrpd", config(V3, node, lab, ROUTED))
+    wait_for(node.holds, 10, "master")
+    wait_for(lambda: "16382:" in routing(node) or "16383:" in routing(node), 5, "rules")
+    daemon.crash()
+    assert node.holds() and "10.77." in routing(node)
+    if case == "late":
+        node.run("sleep", "0.6")
+    daemon.mark()
+    second = node.start("vrrpd", config(V3, node, lab))
+    wait_for(lambda: "Entering MASTER STATE" in daemon.news, 10, "master again")
+    assert node.holds() and "10.44.0.1" not in node.addresses()
+    assert "10.77." not in routing(node) and "lookup 100" not in routing(node)
+    assert "left by an earlier run" in daemon.news
+    second.stop()
+    assert VIP not in node.addresses()
+
+
+def left_out(lab: Lab, _: str) -> None:
+    """keepalived.conf with a check that is not there: master all the same, as keepalived is, and loudly."""
+    node = lab.node("m1", 100)
+    script = 'vrrp_script gone {\n    script "/nosuch/check"\n}\n'
+    tracked = "    track_script {\n        gone\n    }"
+    daemon = node.start("vrrpd", config(V3, node, lab, tracked, script))
+    wait_for(node.holds, 10, "master")
+    assert "Disabling track script gone since not found/accessible" in daemon.text
+    daemon.stop()
+    daemon.mark()
+    strict = "global_defs {\n    script_missing warn\n}\n" + script
+    node.start("vrrpd", config(V3, node, lab, tracked, strict))
+    wait_for(lambda: "Entering FAULT STATE" in daemon.news, 10, "FAULT")
+    assert not node.holds()
+
+
+SCENARIOS = {
+    "test_routes_rules_and_statics_are_put_back_and_follow_a_reload": put_back,
+    "test_what_a_crashed_run_left_goes_unless_it_is_wanted_still": crashed,
+    "test_a_missing_check_is_left_out_or_has_failed": left_out,
+}
+Campaign = dict[tuple[str, Any], Future[None]]
+
+
+@pytest.mark.parametrize("case", ["vrrpd"])
+def test_routes_rules_and_statics_are_put_back_and_follow_a_reload(case: str, campaign: Campaign) -> None:
+    campaign["test_routes_rules_and_statics_are_put_back_and_follow_a_reload", case].result()
+
+
+@pytest.mark.parametrize("case", ["soon", "late"])
+def test_what_a_crashed_run_left_goes_unless_it_is_wanted_still(case: str, campaign: Campaign) -> None:
+    campaign["test_what_a_crashed_run_left_goes_unless_it_is_wanted_still", case].result()
+
+
+@pytest.mark.parametrize("case", ["vrrpd"])
+def test_a_missing_check_is_left_out_or_has_failed(case: str, campaign: Campaign) -> None:
+    campaign["test_a_missing_check_is_left_out_or_has_failed", case].result()
