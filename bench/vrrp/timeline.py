@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import escape
 
-WIDTH, LEFT, RIGHT, TOP, ROW = 1060, 330, 30, 86, 22
+WIDTH, LEFT, RIGHT, TOP, ROW = 960, 190, 30, 86, 20
+BLOCK = 2 * ROW + 30
+"""Height of one kind: its name, and a row per program."""
 COLOURS = {"keepalived": "#b35900", "vrrpd": "#1f5fbf"}
 GRID = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 LOW, HIGH = 0.005, 10.0
@@ -22,13 +24,13 @@ def place(seconds: float) -> float:
 
 def label(seconds: float) -> str:
     """A time for the axis."""
-    return f"{seconds * 1000:g} ms" if seconds < 1 else f"{seconds:g} s"
+    return f"{seconds * 1000:.3g} ms" if seconds < 1 else f"{seconds:.3g} s"
 
 
 def draw(kinds: list[dict[str, Any]], file: Path, title: str) -> None:
     """Write the picture of these results ("kind", "program", "garp": list of seconds)."""
     names = list(dict.fromkeys(kind["kind"] for kind in kinds))
-    height = TOP + len(names) * (2 * ROW + 14) + 40
+    height = TOP + len(names) * BLOCK + 34
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" '
         'font-family="DejaVu Sans, Arial, sans-serif" font-size="12">',
@@ -39,12 +41,12 @@ def draw(kinds: list[dict[str, Any]], file: Path, title: str) -> None:
         *_grid(height),
     ]
     for row, name in enumerate(names):
-        top = TOP + row * (2 * ROW + 14)
-        parts.append(f'<text x="16" y="{top + ROW + 4}" font-weight="bold">{escape(name)}</text>')
+        top = TOP + row * BLOCK
+        parts.append(f'<text x="16" y="{top + 14}" font-weight="bold">{escape(name)}</text>')
         for line, program in enumerate(("keepalived", "vrrpd")):
             found = [kind for kind in kinds if kind["kind"] == name and kind["program"] == program]
             if found:
-                parts += _row(program, found[0]["garp"], top + line * ROW + ROW / 2)
+                parts += _row(program, found[0]["garp"], top + 18 + line * ROW + ROW / 2)
     file.write_text("\n".join([*parts, "</svg>\n"]))
 
 
@@ -59,7 +61,7 @@ def _grid(height: int) -> list[str]:
 
 def _row(program: str, times: list[float], y: float) -> list[str]:
     colour, median = COLOURS[program], statistics.median(times)
-    caption = f"{program} {label(round(median, 4))}"
+    caption = f"{program} {label(median)}"
     parts = [
         f'<text x="{LEFT - 12}" y="{y + 4:.1f}" text-anchor="end" fill="{colour}">{caption}</text>',
         f'<line x1="{place(min(times)):.1f}" y1="{y:.1f}" x2="{place(max(times)):.1f}" y2="{y:.1f}" '
