@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, cast
 from pylb.http1 import framing
 from pylb.http1.chunked import ChunkedReader
 from pylb.http1.errors import ProtocolError
-from pylb.http1.head import parse_request, reject_early
+from pylb.http1.head import RequestHead, parse_request, reject_early
 from pylb.net.exchange import Exchange
 from pylb.net.failure import Failure
 from pylb.net.flow import CLIENT_FULL, PIPELINED
@@ -38,6 +38,19 @@ CRLF = b"\r\n"
 LINGER = 2.0
 """Seconds that a connection is read on after a final answer, so that unread input does not turn into a reset that
 takes the answer with it (RFC 9112 9.6)."""
+
+
+def _no_request() -> RequestHead:
+    """What rules, formats and replies see of a request that could not be read: nothing, but no attribute is missing."""
+    head = RequestHead()
+    head.method = head.target = head.uri = head.block = head.connection = b""
+    head.version = 1
+    head.hop_by_hop = False
+    head.length_field = head.coding_field = head._upgrade = head._expect = head._lower = None
+    return head
+
+
+NO_REQUEST = _no_request()
 
 
 class HttpSession(Session):
@@ -107,7 +120,7 @@ class HttpSession(Session):
         if phase == TUNNEL:
             return cast(HttpExchange, self.exchange).client_half_closed(self.tls is None)
         if phase <= HEAD:
-            self._gone_before_request()
+            self._gone_before_request(phase)
             return False
         if phase == BODY:
             self._fail(Failure("C", cast(Exchange, self.exchange).stage, "client closed in the middle of its request"))
@@ -132,7 +145,7 @@ class HttpSession(Session):
                 exchange.fail(Failure("C", exchange.stage, "client closed"))
             self.exchange = None
         elif phase <= HEAD and not self._eof:
-            self._gone_before_request()
+            self._gone_before_request(phase)
         self.listener.closed(self)
 
     # ------------------------------------------------------------------------------------------------------- the head
@@ -224,6 +237,7 @@ class HttpSession(Session):
     def _refuse(self, error: ProtocolError, data: bytes) -> None:
         """A request that is none: its status, and no more requests on this connection."""
         exchange = self._begin(len(data))
+        exchange.request = NO_REQUEST
         exchange.request_line = b"<BADREQ>"
         exchange.head_received = None
         exchange.upload_done = False
@@ -244,7 +258,8 @@ class HttpSession(Session):
                 end = self._chunks.feed(data, 0)
             except ProtocolError as error:
                 self.listener.frontend.counters.ereq += 1
-                self._fail(Failure("P", exchange.stage, error.reason, error.status))
+                stage = "R" if exchange.stage in ("Q", "C") else exchange.stage
+                self._fail(Failure("P", stage, error.reason, error.status))
                 return
             done = self._chunks.done
         else:
@@ -320,7 +335,7 @@ class HttpSession(Session):
         if len(self._pending) <= self.limits.bufsize:
             self.release(PIPELINED)
         if self._eof and self.phase <= HEAD and not self.backlog:
-            self._gone_before_request()
+            self._gone_before_request(self.phase)
             if self.phase != CLOSED:
                 self.close()
 
@@ -347,23 +362,24 @@ class HttpSession(Session):
         if exchange is not None:
             exchange.fail(failure)
 
-    def _gone_before_request(self) -> None:
-        """The connection ended without a whole request: an event worth a line unless `option dontlognull`."""
-        empty = self.phase == IDLE
+    def _gone_before_request(self, phase: int) -> None:
+        """The connection ended in `phase`, without a whole request: worth a line unless `option dontlognull`."""
+        empty = phase == IDLE
         if empty and self.requests:
             return
-        exchange = self._placeholder()
+        exchange = self._placeholder(phase)
         if not (empty and self.listener.frontend.model.dontlognull):
             self.listener.frontend.counters.ereq += 1
             exchange.fail(Failure("C", "R", "closed before the request was complete"))
         else:
             self.exchange = None
 
-    def _placeholder(self) -> HttpExchange:
+    def _placeholder(self, phase: int) -> HttpExchange:
         """Stands for a request that never came to be, in log and counters."""
-        if self.phase == IDLE:
+        if phase == IDLE:
             self._first_byte, self._first_byte_wall = self._since, self.accepted_wall
         exchange = self._begin(len(self._pending))
+        exchange.request = NO_REQUEST
         exchange.request_line = b"<BADREQ>"
         exchange.head_received = None
         self.keep_alive = False
@@ -396,7 +412,7 @@ class HttpSession(Session):
             self.transport.write(self.listener.frontend.error_reply(408).serialise(None, keep_alive=False))
             self.close()
             return
-        exchange = self._placeholder()
+        exchange = self._placeholder(phase)
         self.phase = BUSY
         self.listener.frontend.counters.ereq += 1
         exchange.fail(Failure("c", "R", "timeout http-request"))

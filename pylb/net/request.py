@@ -23,7 +23,7 @@ from pylb.http1.errors import ProtocolError
 from pylb.net import upstream as upstreams
 from pylb.net.failure import Failure
 from pylb.net.flow import NO_PEER, PEER_FULL
-from pylb.net.session import CLOSED
+from pylb.net.session import CLOSED, TUNNEL
 from pylb.net.tunnel import Tunnel
 from pylb.rules.captures import forget_cookie
 from pylb.rules.reply import ALLOW
@@ -449,13 +449,13 @@ class HttpExchange(Tunnel):
         self.detach()
         session = self.session
         if self.status or (self.bytes_read and self.response is not None):
-            if self._unframed or failure.side in "Cc":
+            if self._unframed or (failure.side in "Cc" and session.phase != TUNNEL):
                 session.reset()
             else:  # the framing tells that something is missing, and what has been sent still arrives
                 session.close()
             self.end()
         elif failure.silent or session.phase == CLOSED:
-            self.status = failure.status
+            self.status = failure.status if failure.stage == "R" else 0
             session.keep_alive = False
             self.end(failure)
         else:

@@ -6,6 +6,7 @@ docs/differences.md explains them under the same names.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -130,3 +131,114 @@ def errorfile_length_and_close(seen: Outcome) -> None:
     errorfile_length(seen)
     says_close(seen)
     seen["kept"] = False
+
+
+def reason_phrases(seen: Outcome) -> None:
+    """408 and 504 have the reason phrases of RFC 9110: Request Timeout, Gateway Timeout."""
+    seen["status"] = [
+        status if isinstance(status, str) else (status[0], status[1].replace("Time-out", "Timeout"))
+        for status in seen["status"]
+    ]
+
+
+def _refused(status: int, kept: bool = False) -> Difference:
+    def refuse(seen: Outcome) -> None:
+        seen["status"] = status
+        seen["backend"] = []
+        line = seen["log"][0] if seen["log"] else "127.0.0.1:port [date] web "
+        start = line.split("] ")[0] + "] web web/<NOSRV> -1/-1/-1/-1/t"
+        seen["log"] = [f'{start} {status} bytes - - PR-- c/c/0/0/0 0/0 "<BADREQ>"']
+
+    refuse.__name__ = f"malformed_requests_{status}"
+    return refuse
+
+
+malformed_requests = _refused(400)
+"""Requests that RFC 9112 calls malformed are refused where HAProxy mends or passes them."""
+unknown_version = _refused(505)
+"""HTTP/2 over a connection that speaks HTTP/1.1: 505 (RFC 9110 15.6.6)."""
+unknown_coding = _refused(501)
+"""A transfer coding besides chunked: 501 (RFC 9112 6.1)."""
+long_target = _refused(414)
+"""A request line that is too long: 414 (RFC 9110 15.5.15)."""
+large_fields = _refused(431)
+"""Fields that are too many or too large: 431 (RFC 6585 5)."""
+
+
+def canonical_length(seen: Outcome) -> None:
+    """A Content-Length goes on without leading zeros, since some readers take them for octal."""
+    _each_request(seen, lambda line, headers: (line, [(n, "5" if v == "005" else v) for n, v in headers]))
+
+
+def authority_wins(seen: Outcome) -> None:
+    """The authority of an absolute target takes the place of a Host that says otherwise (RFC 9112 3.2.2)."""
+    seen["status"] = 200
+    seen["backend"] = [("GET / HTTP/1.1", [("host", "b")], b"", b"", "none")]
+    seen["log"] = [
+        '127.0.0.1:port [date] web app/a t/t/t/t/t 200 bytes - - ---- c/c/0/0/0 0/0 "GET http://b/ HTTP/1.1"'
+    ]
+
+
+def connect_host(seen: Outcome) -> None:
+    """The Host of a CONNECT keeps its port."""
+    _each_request(seen, lambda line, headers: (line, [(n, "a:80" if n == "host" else v) for n, v in headers]))
+
+
+def body_errors_are_the_requests(seen: Outcome) -> None:
+    """A chunk that is malformed is logged with its request, which was a good one."""
+    seen["log"] = ['127.0.0.1:port [date] web app/a t/t/-1/-1/t 400 bytes - - PR-- c/c/0/0/0 0/0 "POST / HTTP/1.1"']
+    seen["status"], seen["backend"] = 400, []
+
+
+def malformed_responses(seen: Outcome) -> None:
+    """Responses that RFC 9112 calls malformed become a 502 where HAProxy mends or passes them."""
+    seen["status"] = [(502, "Bad Gateway")]
+    seen["headers"] = [[("cache-control", "no-cache"), ("content-type", "text/html")]]
+    seen["body"], seen["framing"], seen["kept"] = ["a page"], ["length"], True
+    seen["log"] = [re.sub(r"/t/t \d+ bytes - - ----", "/-1/t 502 bytes - - PH--", line) for line in seen["log"]]
+
+
+def bare_line_feeds_in_responses(seen: Outcome) -> None:
+    """The same, known only when the server closes, as no CRLF ends its head."""
+    malformed_responses(seen)
+    seen["log"] = [line.replace("PH--", "SH--") for line in seen["log"]]
+
+
+def starts_at_once(seen: Outcome) -> None:
+    """A response's head is passed on before its body has been looked at; HAProxy happens to look at what came along."""
+    seen["status"], seen["headers"] = [(200, "OK")], [[("transfer-encoding", "chunked")]]
+    seen["body"], seen["framing"], seen["kept"] = [(b"", b"", "eof")], ["chunked"], False
+    seen["log"] = [line.replace("t/-1/t 502", "t/t/t 200").replace("PH--", "SD--") for line in seen["log"]]
+
+
+def reset_is_no_end(seen: Outcome) -> None:
+    """A body that ends with the connection is not whole when the server's connection was reset."""
+    seen["headers"], seen["framing"] = [[("transfer-encoding", "chunked")]], ["chunked"]
+    seen["body"] = [(b"", b"", "eof")]
+
+
+def slow_bodies(seen: Outcome) -> None:
+    """A request whose body stops is ended by `timeout client` with 408 and cH, as the manual has it."""
+    seen["status"] = [(408, "Request Timeout")]
+    seen["log"] = [line.replace(" 504 ", " 408 ").replace(" sH-- ", " cH-- ") for line in seen["log"]]
+
+
+def no_answer_for_who_left(seen: Outcome) -> None:
+    """A client that ends its connection in the middle of a request gets no 400."""
+    seen["rest"] = b""
+
+
+def answers_every_request(seen: Outcome) -> None:
+    """A later request of a connection gets its 503 when its server does not accept in time; HAProxy just closes."""
+    seen["kept"] = True
+
+
+def gives_up_for_who_left(seen: Outcome) -> None:
+    """A client whose connection is gone is not worked for any longer, whatever `option abortonclose` says; one that
+    only has no more to send is."""
+    seen["log"] = [line.replace("/t/t 200 bytes - - CD--", "/-1/t -1 bytes - - CH--") for line in seen["log"]]
+
+
+def request_time_is_known(seen: Outcome) -> None:
+    """A request that finds no backend was received all the same, and the log tells how long that took."""
+    seen["log"] = [line.replace(" -1/-1/", " t/-1/") for line in seen["log"]]

@@ -225,7 +225,8 @@ class Recorded:
     @property
     def seen(self) -> tuple[Any, ...]:
         """What two sides must have in common; fields in a fixed order, as their order between names means nothing."""
-        return self.line, sorted(self.headers), self.body, self.trailers, self.framing
+        fields = [(name, value.lower() if name == "connection" else value) for name, value in self.headers]
+        return self.line, sorted(fields), self.body, self.trailers, self.framing
 
 
 @dataclass

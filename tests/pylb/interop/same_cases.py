@@ -69,7 +69,8 @@ def describe(answers: list[Response | str]) -> dict[str, Any]:
             continue
         page = answer.body.startswith(b"<html><body><h1>")
         seen["status"].append((answer.status, answer.reason))
-        seen["headers"].append(sorted(pair for pair in answer.headers if not (page and pair[0] == "content-length")))
+        pairs = [(name, value.lower() if name == "connection" else value) for name, value in answer.headers]
+        seen["headers"].append(sorted(pair for pair in pairs if not (page and pair[0] == "content-length")))
         seen["body"].append("a page" if page else (answer.body, answer.trailers, answer.end))
         seen["framing"].append(answer.framing)
         seen["interim"].append(answer.interim)
