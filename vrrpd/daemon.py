@@ -226,9 +226,10 @@ class Daemon:
         try:
             loaded = await asyncio.to_thread(load_in_child, str(file), self.options.config_id)
             for finding in loaded.findings:
-                self.log.say(Level.WARNING, str(finding))
+                self.log.say(Level.WARNING if finding.severity == "warning" else Level.INFO, str(finding))
             self.roster.apply(loaded.config)
             self.reloads += 1
+            self.log.say(Level.INFO, "Reload finished")
         except Exception as error:
             self.failed_reloads += 1
             self.log.say(Level.ERROR, f"Reload refused, nothing was changed: {error}")

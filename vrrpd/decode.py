@@ -44,9 +44,12 @@ def run(file: Path, password: str | None, as_json: bool) -> int:
             if heard is None:
                 continue
             count += 1
+            before = observer.noted
             observer.take(heard)
             _print(heard, last - first, as_json)
-            _say_new(observer, last, said, as_json)
+            if not as_json:
+                _say_events(observer, before)
+                _say_new(observer, last, said)
     except BrokenPipeError:
         raise
     except (OSError, Scapy_Exception) as error:
@@ -57,12 +60,19 @@ def run(file: Path, password: str | None, as_json: bool) -> int:
     return 0 if count else 1
 
 
-def _say_new(observer: Observer, now: float, said: set[str], as_json: bool) -> None:
+def _say_events(observer: Observer, before: int) -> None:
+    """What this packet changed: who is master, who left. Faults stand in the packet's own line."""
+    for _, text in observer.events[len(observer.events) - (observer.noted - before) :]:
+        if "advert from" not in text:
+            print(f"            -- {text}")
+
+
+def _say_new(observer: Observer, now: float, said: set[str]) -> None:
     """Say each anomaly once, where it begins; numbers in it count on in silence."""
     for anomaly in observer.anomalies(now):
         kind = re.sub(r"\d+ wrong", "wrong", anomaly)
-        if kind not in said and not as_json:
-            print(f"!! {anomaly}")
+        if kind not in said:
+            print(f"            !! {anomaly}")
         said.add(kind)
 
 
@@ -87,5 +97,9 @@ def _print(heard: Seen | Claim, offset: float, as_json: bool) -> None:
         if isinstance(heard, Seen):
             print(json.dumps(heard.document()))
         return
-    text = line(heard) if isinstance(heard, Seen) else f"{heard.address} is at {heard.mac}"
+    if isinstance(heard, Seen):
+        text = line(heard)
+    else:
+        kind = "gratuitous ARP" if heard.address.version == 4 else "unsolicited NA"
+        text = f"{kind}: {heard.address} is at {heard.mac}"
     print(f"{offset:10.6f}  {text}")

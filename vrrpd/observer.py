@@ -26,8 +26,10 @@ class Speaker:
 
     last: Seen
     adverts: int = 1
+    began: float = 0.0
+    """When it began to speak this time."""
     run: int = 1
-    """Adverts since it began to speak this time."""
+    """Adverts since then."""
     gaps: list[float] = field(default_factory=list)
     irregular: int = 0
     faulty: int = 0
@@ -54,6 +56,13 @@ class Router:
         speaking = [speaker for speaker in self.speakers.values() if speaker.speaking(now)]
         return sorted(speaking, key=lambda one: (one.last.priority, int(one.last.source)), reverse=True)
 
+    def contenders(self, now: float) -> list[Speaker]:
+        """The masters if they are several: those that went on speaking when the latest of them had begun."""
+        settled = [one for one in self.masters(now) if one.run >= OVERLAP]
+        latest = max((one.began for one in settled), default=0.0)
+        still = [one for one in settled if one.last.time - latest >= one.last.interval * EARLY]
+        return still if len(still) > 1 else []
+
 
 class Observer:
     """Everything heard on one link."""
@@ -61,6 +70,8 @@ class Observer:
     def __init__(self) -> None:
         self.routers: dict[tuple[int, int], Router] = {}
         self.events: list[tuple[float, str]] = []
+        self.noted = 0
+        """Events so far; `events` holds the latest of them."""
 
     def take(self, heard: Seen | Claim) -> None:
         """One advert or claim; times must not go back."""
@@ -73,7 +84,7 @@ class Observer:
             self._faulty(router, speaker, heard)
             return
         if speaker is None:
-            speaker = router.speakers[heard.source] = Speaker(heard)
+            speaker = router.speakers[heard.source] = Speaker(heard, began=heard.time)
         else:
             self._again(speaker, heard)
         speaker.left = heard.priority == 0
@@ -92,7 +103,7 @@ class Observer:
             regular = EARLY * heard.interval <= gap <= LATE * heard.interval
             speaker.irregular += not regular
         else:
-            speaker.run = 1
+            speaker.run, speaker.began = 1, heard.time
         speaker.adverts += 1
         speaker.last = heard
 
@@ -110,6 +121,7 @@ class Observer:
                 router.claims += 1
 
     def _note(self, time: float, router: Router, text: str) -> None:
+        self.noted += 1
         self.events = [*self.events[-KEEP:], (time, f"vrid {router.vrid}: {text}")]
 
     def anomalies(self, now: float) -> list[str]:
@@ -123,8 +135,9 @@ class Observer:
 def _anomalies(router: Router, now: float) -> list[str]:
     masters = router.masters(now)
     found = []
-    if len([one for one in masters if one.run >= OVERLAP]) > 1:
-        found.append("two masters: " + ", ".join(f"{m.last.source} ({m.last.priority})" for m in masters))
+    contenders = router.contenders(now)
+    if contenders:
+        found.append("two masters: " + ", ".join(f"{m.last.source} ({m.last.priority})" for m in contenders))
     for speaker in router.speakers.values():
         if speaker.faulty:
             found.append(f"{speaker.faulty} wrong adverts from {speaker.last.source}")

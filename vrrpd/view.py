@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
+ROOMY = 100
+"""Columns from which there is room for counts beside the addresses."""
 STATE_STYLE = {"MASTER": "bold green", "BACKUP": "cyan", "FAULT": "bold red", "INIT": "dim"}
 
 
@@ -36,9 +39,9 @@ def problems(instance: dict[str, Any]) -> list[str]:
     return found
 
 
-def render(document: dict[str, Any]) -> Group:
-    """The whole document."""
-    parts: list[Any] = [_instances(document["instances"])]
+def render(document: dict[str, Any], width: int = 120) -> Group:
+    """The whole document, for a terminal of that many columns."""
+    parts: list[Any] = [_instances(document["instances"], width >= ROOMY)]
     tracking = document["tracking"]
     if any(tracking.values()):
         parts.append(_checks(tracking))
@@ -59,10 +62,20 @@ def render(document: dict[str, Any]) -> Group:
     return Group(*parts)
 
 
-def _instances(instances: list[dict[str, Any]]) -> Table:
-    table = Table(title="Virtual routers")
-    for heading in ("instance", "interface", "vrid", "state", "for", "priority", "master", "addresses", "sent", "got"):
-        table.add_column(heading, justify="right" if heading in ("vrid", "sent", "got") else "left")
+def _table(*headings: str) -> Table:
+    """Only the last column gives way when the terminal is narrow."""
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for heading in headings:
+        right = heading in ("vrid", "sent", "got", "runs", "skipped", "timed out")
+        table.add_column(
+            heading, justify="right" if right else "left", no_wrap=heading != headings[-1], overflow="fold"
+        )
+    return table
+
+
+def _instances(instances: list[dict[str, Any]], roomy: bool) -> Table:
+    counts = ("sent", "got") if roomy else ()
+    table = _table("instance", "interface", "vrid", "state", "for", "priority", "master", *counts, "addresses")
     for one in instances:
         effective, base = one["effective_priority"], one["base_priority"]
         table.add_row(
@@ -73,25 +86,22 @@ def _instances(instances: list[dict[str, Any]]) -> Table:
             span(one["since"]),
             str(effective) if effective == base else f"{effective} (base {base})",
             one["master"] or "-",
+            *(str(one["counters"][f"adverts_{which}"]) for which in ("sent", "received") if roomy),
             "\n".join(one["addresses"]),
-            str(one["counters"]["adverts_sent"]),
-            str(one["counters"]["adverts_received"]),
         )
     return table
 
 
 def _checks(tracking: dict[str, Any]) -> Table:
-    table = Table(title="Checks")
-    for heading in ("check", "result", "last run", "runs", "skipped", "timed out"):
-        table.add_column(heading)
+    table = _table("check", "result", "runs", "skipped", "timed out", "last run")
     for one in tracking["scripts"]:
         runs = [str(one.get(key, "-")) for key in ("runs", "skipped", "timeouts")]
-        table.add_row(f"script {one['name']}", _verdict(one["passed"]), one["last"] or "-", *runs)
+        table.add_row(f"script {one['name']}", _verdict(one["passed"]), *runs, one["last"] or "-")
     for one in tracking["files"]:
         table.add_row(f"file {one['name']}", str(one["number"]), "", "", "", "")
     for one in tracking["processes"]:
         count = f"{one['running']} of {one['quorum']}"
-        table.add_row(f"process {one['name']}", _verdict(one["enough"]), count, "", "", "")
+        table.add_row(f"process {one['name']}", _verdict(one["enough"]), "", "", "", count)
     return table
 
 
@@ -103,4 +113,5 @@ def _verdict(passed: bool | None) -> Text:
 
 def show(document: dict[str, Any], console: Console | None = None) -> None:
     """Print it."""
-    (console or Console()).print(render(document))
+    console = console or Console()
+    console.print(render(document, console.width))

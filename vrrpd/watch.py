@@ -87,12 +87,11 @@ def render(name: str, observer: Observer, now: float) -> Group:
     for heading in ("vrid", "node", "", "priority", "interval", "measured", "auth", "addresses", "adverts", "last"):
         table.add_column(heading)
     for (family, vrid), router in sorted(observer.routers.items()):
-        masters = router.masters(now)
+        masters, contenders = router.masters(now), router.contenders(now)
         for speaker in sorted(router.speakers.values(), key=lambda one: -one.last.priority):
             last = speaker.last
-            role = (
-                "MASTER" if masters and masters[0] is speaker else "second master" if speaker in masters else "silent"
-            )
+            first = bool(masters) and masters[0] is speaker
+            role = "MASTER" if first else "second master" if speaker in contenders else "silent"
             style = {"MASTER": "bold green", "second master": "bold red"}.get(role, "dim")
             gap = sum(speaker.gaps) / len(speaker.gaps) if speaker.gaps else None
             table.add_row(

@@ -85,3 +85,13 @@ def test_a_clear_text_password_is_said():
     observer = Observer()
     observer.take(advert(0.0, "10.0.0.1", authentication="pass"))
     assert observer.anomalies(0.1) == ["vrid 61 (IPv4): the password travels in clear text"]
+
+
+def test_a_higher_node_that_takes_over_is_no_second_master():
+    observer = Observer()
+    for at in range(4):
+        observer.take(advert(float(at), "10.0.0.1", 100))
+    for at in (3.6, 4.6, 5.6):
+        observer.take(advert(at, "10.0.0.2", 110))
+        assert observer.anomalies(at) == []
+    assert observer.events[-1] == (3.6, "vrid 61: 10.0.0.2 is master, priority 110")
