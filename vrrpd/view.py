@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from rich.box import SIMPLE_HEAD
-from rich.console import Console, Group
+from rich.console import Console, Group, JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
 ROOMY = 100
 """Columns from which there is room for counts beside the addresses."""
+NUMBERS = frozenset({"vrid", "sent", "got", "runs", "skipped", "timed out"})
+"""Columns that are aligned at the right."""
 STATE_STYLE = {"MASTER": "bold green", "BACKUP": "cyan", "FAULT": "bold red", "INIT": "dim"}
 
 
@@ -44,7 +45,7 @@ def render(document: dict[str, Any], width: int = 120) -> Group:
     parts: list[Any] = [_instances(document["instances"], width >= ROOMY)]
     tracking = document["tracking"]
     if any(tracking.values()):
-        parts.append(_checks(tracking))
+        parts += [Text(), _checks(tracking)]
     for script in tracking["scripts"]:
         if (script["last"] or "").startswith("not run"):
             text = f"CHECK {script['name']} IS LEFT OUT ({script['last']}): this node will not notice a failure"
@@ -57,52 +58,52 @@ def render(document: dict[str, Any], width: int = 120) -> Group:
     for link in document["links"]:
         if link["flood"]:
             parts.append(Text(f"flood of refused packets on {link['interface']}", style="bold red"))
+    parts.append(Text())
     refused = f", reloads {document['reloads']} (refused {document['failed_reloads']})"
     parts.append(Text(f"pid {document['pid']}, up {span(document['uptime'])}{refused}", style="dim"))
     return Group(*parts)
 
 
-def _table(*headings: str) -> Table:
+def table(*headings: str) -> Table:
     """Only the last column gives way when the terminal is narrow."""
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="underline")
     for heading in headings:
-        right = heading in ("vrid", "sent", "got", "runs", "skipped", "timed out")
-        table.add_column(
-            heading, justify="right" if right else "left", no_wrap=heading != headings[-1], overflow="fold"
-        )
-    return table
+        last = heading == headings[-1]
+        justify: JustifyMethod = "right" if heading in NUMBERS else "left"
+        made.add_column(heading, justify=justify, no_wrap=not last, overflow="fold")
+    return made
 
 
 def _instances(instances: list[dict[str, Any]], roomy: bool) -> Table:
     counts = ("sent", "got") if roomy else ()
-    table = _table("instance", "interface", "vrid", "state", "for", "priority", "master", *counts, "addresses")
+    shown = table("instance", "interface", "vrid", "state", "for", "priority", "master", *counts, "addresses")
     for one in instances:
         effective, base = one["effective_priority"], one["base_priority"]
-        table.add_row(
+        shown.add_row(
             one["name"],
             one["interface"],
             str(one["vrid"]),
             Text(one["state"], style=STATE_STYLE[one["state"]]),
             span(one["since"]),
-            str(effective) if effective == base else f"{effective} (base {base})",
+            str(effective) if effective == base else f"{effective} ({base})",
             one["master"] or "-",
             *(str(one["counters"][f"adverts_{which}"]) for which in ("sent", "received") if roomy),
             "\n".join(one["addresses"]),
         )
-    return table
+    return shown
 
 
 def _checks(tracking: dict[str, Any]) -> Table:
-    table = _table("check", "result", "runs", "skipped", "timed out", "last run")
+    shown = table("check", "result", "runs", "skipped", "timed out", "last run")
     for one in tracking["scripts"]:
         runs = [str(one.get(key, "-")) for key in ("runs", "skipped", "timeouts")]
-        table.add_row(f"script {one['name']}", _verdict(one["passed"]), *runs, one["last"] or "-")
+        shown.add_row(f"script {one['name']}", _verdict(one["passed"]), *runs, one["last"] or "-")
     for one in tracking["files"]:
-        table.add_row(f"file {one['name']}", str(one["number"]), "", "", "", "")
+        shown.add_row(f"file {one['name']}", str(one["number"]), "", "", "", "")
     for one in tracking["processes"]:
         count = f"{one['running']} of {one['quorum']}"
-        table.add_row(f"process {one['name']}", _verdict(one["enough"]), "", "", "", count)
-    return table
+        shown.add_row(f"process {one['name']}", _verdict(one["enough"]), "", "", "", count)
+    return shown
 
 
 def _verdict(passed: bool | None) -> Text:

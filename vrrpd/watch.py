@@ -11,13 +11,13 @@ from typing import Any
 
 from rich.console import Console, Group
 from rich.live import Live
-from rich.table import Table
 from rich.text import Text
 
 from vrrpd.dissect import dissect, key_bytes
 from vrrpd.observer import Observer
 from vrrpd.system import filters
 from vrrpd.system.host import Host
+from vrrpd.view import table
 
 ETH_P_ALL = 3
 REDRAW = 0.25
@@ -83,10 +83,8 @@ def _show(sock: socket.socket, name: str, observer: Observer, key: bytes | None,
 
 def render(name: str, observer: Observer, now: float) -> Group:
     """The view at one moment."""
-    table = Table(title=f"VRRP on {name}")
-    for heading in ("vrid", "node", "", "priority", "interval", "measured", "auth", "addresses", "adverts", "last"):
-        table.add_column(heading)
-    for (family, vrid), router in sorted(observer.routers.items()):
+    shown = table("vrid", "node", "", "prio", "every (is)", "auth", "last", "addresses")
+    for (_, vrid), router in sorted(observer.routers.items()):
         masters, contenders = router.masters(now), router.contenders(now)
         for speaker in sorted(router.speakers.values(), key=lambda one: -one.last.priority):
             last = speaker.last
@@ -94,19 +92,17 @@ def render(name: str, observer: Observer, now: float) -> Group:
             role = "MASTER" if first else "second master" if speaker in contenders else "silent"
             style = {"MASTER": "bold green", "second master": "bold red"}.get(role, "dim")
             gap = sum(speaker.gaps) / len(speaker.gaps) if speaker.gaps else None
-            table.add_row(
-                f"{vrid} v{last.version} IPv{family}",
+            shown.add_row(
+                f"{vrid} v{last.version}",
                 str(last.source),
                 Text(role, style=style),
                 str(last.priority),
-                f"{last.interval:g} s",
-                "-" if gap is None else f"{gap:.3f} s",
+                f"{last.interval:g} s" + ("" if gap is None else f" ({gap:.3f})"),
                 last.authentication,
+                f"{now - last.time:.1f} s",
                 " ".join(map(str, last.addresses)),
-                str(speaker.adverts),
-                f"{now - last.time:.1f} s ago",
             )
-    parts: list[Any] = [table]
+    parts: list[Any] = [Text(f"VRRP on {name}", style="bold"), shown]
     parts += [Text(f"!! {text}", style="bold yellow") for text in observer.anomalies(now)]
     parts += [
         Text(f"{time.strftime('%H:%M:%S', time.localtime(at))} {text}", style="dim")
