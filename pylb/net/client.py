@@ -25,7 +25,7 @@ from pylb.net.exchange import Exchange
 from pylb.net.failure import Failure
 from pylb.net.flow import CLIENT_FULL, PIPELINED
 from pylb.net.request import OWN_DEADLINE, HttpExchange
-from pylb.net.session import BODY, BUSY, CLOSED, DRAIN, HEAD, IDLE, TUNNEL, Session
+from pylb.net.session import BODY, BUSY, CLOSED, DRAIN, HEAD, IDLE, TUNNEL, WAITING, Session
 
 if TYPE_CHECKING:
     from pylb.net.listener import Listener
@@ -112,6 +112,8 @@ class HttpSession(Session):
             cast(HttpExchange, self.exchange).tunnel_upload(data)
         elif phase == BUSY:
             self._keep_for_later(data)
+        elif phase == WAITING:
+            self.park_data(data)
 
     def eof_received(self) -> bool:
         """A client may close its sending side and still want the answer, so the exchange goes on."""
@@ -433,6 +435,7 @@ class HttpSession(Session):
         """Answer from a statistics page; a POST's form is collected first, up to one buffer."""
         exchange.termination = b"LR"
         exchange.applet = b"<STATS>"
+        exchange.dequeued = exchange.connected = exchange.responded = self.loop.time()
         if exchange.upload_done:
             exchange.answer(page.handle(exchange, b""))
         else:

@@ -87,6 +87,7 @@ class Exchange:
         "termination",
         "upstream",
         "variables",
+        "worn",
     )
 
     request: RequestHead
@@ -109,10 +110,12 @@ class Exchange:
         self.backend: Backend | None
         self.server: Server | None
         self.upstream: Upstream | None
+        self.worn: Upstream | None
         self.response: ResponseHead | None
         self.persist_server: Server | None
         self.slot_server: Server | None
-        self.backend = self.server = self.upstream = self.response = self.persist_server = self.slot_server = None
+        self.backend = self.server = self.upstream = self.worn = self.response = None
+        self.persist_server = self.slot_server = None
         self.head_received: float | None
         self.dequeued: float | None
         self.connected: float | None
@@ -305,6 +308,7 @@ class Exchange:
         upstream, self.upstream = self.upstream, None
         if upstream is None:
             return
+        self.worn = upstream
         server = upstream.server
         if reusable and self.plan.reuse != "never" and len(server.idle) < server.net.max_idle:
             upstream.rest()
@@ -312,6 +316,15 @@ class Exchange:
             upstream.close()
         else:
             upstream.abort()
+
+    @property
+    def server_source(self) -> tuple[str, int] | None:
+        """Our end of the connection to the server that the exchange had (%bi, %bp)."""
+        upstream = self.upstream or self.worn
+        if upstream is None or upstream.transport is None:
+            return None
+        address = upstream.transport.get_extra_info("sockname")
+        return address[:2] if isinstance(address, tuple) else None
 
     def shutdown(self, letter: bytes) -> None:
         """Ended from outside: D the server went down (`on-marked-down`), U a better one came up, K an operator."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, cast
 from pylb.net.exchange import Exchange
 from pylb.net.failure import Failure
 from pylb.net.flow import NO_PEER
-from pylb.net.session import BUSY, CLOSED, TUNNEL, Session
+from pylb.net.session import BUSY, CLOSED, TUNNEL, WAITING, Session
 from pylb.net.tunnel import Tunnel
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class TcpExchange(Tunnel):
             self.client_half_closed(self.session.tls is None)
 
     def server_gone(self, phase: int, error: Exception | None) -> None:
-        self.upstream = None
+        self.worn, self.upstream = self.upstream, None
         self.end(Failure("S", "D", "server closed") if error is not None else None)
 
     def fail(self, failure: Failure) -> None:
@@ -92,6 +92,8 @@ class TcpSession(Session):
     def data_received(self, data: bytes) -> None:
         exchange = cast(TcpExchange | None, self.exchange)
         if exchange is None:
+            if self.phase == WAITING:
+                self.park_data(data)
             return
         if self.phase == TUNNEL:
             exchange.tunnel_upload(data)

@@ -31,7 +31,6 @@ from pylb.net.clock import Clock
 from pylb.net.door import Door, House
 from pylb.net.endpoint import Endpoint
 from pylb.net.listener import Listener
-from pylb.net.upstream import close_idle
 from pylb.process import binding
 from pylb.process.resolve import resolve
 from pylb.rules.acl import compile_condition
@@ -44,7 +43,7 @@ from pylb.rules.steps import compile_rules
 DEFAULT_MAXCONN = 4000
 """Connections of the process without `maxconn`; HAProxy derives its own from the descriptor limit."""
 
-NOTICE, WARNING = 5, 4
+WARNING = 4
 
 
 class Balancer:
@@ -117,7 +116,6 @@ class Balancer:
             fetch=self._balance_sample(declared, report),
         )
         backend.drop_idle = _drop_idle
-        backend.drop_idle = close_idle
         for server in backend.servers:
             server.net = self._endpoint(server.model, declared, report)
         return backend
@@ -220,8 +218,6 @@ class Balancer:
                 door.listeners.append(listener)
                 self.listeners_.append(listener)
                 await listener.open()
-            if frontend.logger is not None:
-                frontend.logger(NOTICE, f"Proxy {frontend.name} started.".encode())
 
     def sample(self) -> None:
         """Once a second: rates, slow starts, numbers that rules ask for."""

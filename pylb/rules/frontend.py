@@ -8,6 +8,7 @@ does not even call. What an exchange pays for is decided in the constructor: wha
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -88,9 +89,10 @@ class Frontend:
         self._unique_id_header = declared.unique_id_header.encode() if declared.unique_id_header else None
         self._unique_id = unique_id_getter()
         if declared.unique_id_format:
-            text = compile_text(declared.unique_id_format, scope.at(Place.REQUEST), declared.at)
+            # Blanks are merged, and left out in front, as in a log line.
+            text = compile_text(re.sub(" +", " ", declared.unique_id_format), scope.at(Place.REQUEST), declared.at)
             if text is not None:
-                self.make_unique_id = (lambda _x: text) if isinstance(text, bytes) else text
+                self.make_unique_id = lambda x: (text if isinstance(text, bytes) else text(x)).lstrip(b" ")
 
     def link(self) -> None:
         """Find the default backend among the world's backends."""

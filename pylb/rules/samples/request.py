@@ -96,6 +96,9 @@ def _url_port(x: Context) -> Value:
 # ----------------------------------------------------------------------------------------------------- as received
 
 
+_ABSOLUTE = re.compile(rb"\A[A-Za-z][-+.A-Za-z0-9]*://[^/?#]*")
+
+
 def _received(x: Context, part: int) -> Value:
     parts = x.request_line.split(b" ")
     return parts[part] if len(parts) == 3 else None
@@ -108,7 +111,9 @@ def _capture_method(x: Context) -> Value:
 
 @fetch("capture.req.uri", Kind.STR, Needs.STREAM)
 def _capture_uri(x: Context) -> Value:
-    return _received(x, 1)
+    """Without scheme and authority, as HAProxy has it."""
+    uri = _received(x, 1)
+    return _ABSOLUTE.sub(b"", uri) or b"/" if isinstance(uri, bytes) else uri
 
 
 @fetch("capture.req.ver", Kind.STR, Needs.STREAM)

@@ -242,3 +242,8 @@ def gives_up_for_who_left(seen: Outcome) -> None:
 def request_time_is_known(seen: Outcome) -> None:
     """A request that finds no backend was received all the same, and the log tells how long that took."""
     seen["log"] = [line.replace(" -1/-1/", " t/-1/") for line in seen["log"]]
+
+
+def cookie_spaces(seen: Outcome) -> None:
+    """Spaces around the = of a cookie stay where the cookie is only looked at."""
+    _each_request(seen, lambda line, headers: (line, [(n, v.replace("SRV=B ;", "SRV = B ;")) for n, v in headers]))

@@ -121,7 +121,8 @@ class Talk:
     def __init__(self, port: int, source: str = "127.0.0.1", sock: socket.socket | None = None) -> None:
         self.sock = sock or socket.create_connection(("127.0.0.1", port), PATIENCE, (source, 0))
         self.sock.settimeout(PATIENCE)
-        self.address = "%s:%d " % self.sock.getsockname()[:2]
+        host, port = self.sock.getsockname()[:2]
+        self.address = f"{host}:{port} "
         """As a log line begins."""
         self.reader = Reader(self.sock)
 
