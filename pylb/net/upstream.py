@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import socket
+from contextlib import suppress
 from math import inf
 from typing import TYPE_CHECKING, cast
 
@@ -37,6 +38,7 @@ class Upstream(Flow, asyncio.Protocol):
 
     __slots__ = (
         "_chunks",
+        "_given",
         "_handing_over",
         "_keeps",
         "_pending",
@@ -73,6 +75,9 @@ class Upstream(Flow, asyncio.Protocol):
         self.preface = b""
         """The PROXY header that it began with: it speaks for one client only."""
         self._handing_over: asyncio.Task[None] | None = None
+        self._given = False
+        """The loop owns the descriptor, also while it may still fail to make a transport of it: a descriptor that two
+        close is somebody else's the second time."""
         self._pending = b""
         self._searched = 0
         self._remaining = 0
@@ -143,10 +148,12 @@ class Upstream(Flow, asyncio.Protocol):
         sock, self.sock = self.sock, None
         if sock is None:
             return
+        if self._given:  # the loop's attempt ends by itself; cancelled, its error might be nobody's
+            with suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
+            return
         if self._handing_over is None:
             self.loop.remove_writer(sock.fileno())
-        else:
-            self._handing_over.cancel()
         sock.close()
 
     def hand_over(self) -> None:
@@ -157,6 +164,8 @@ class Upstream(Flow, asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
+        if self.sock is not None:
+            self.sock.detach()
         self.sock = self._handing_over = None
         self.transport.set_write_buffer_limits(HIGH_WATER, LOW_WATER)
         exchange = self.exchange
@@ -370,15 +379,22 @@ async def _make_transport(upstream: Upstream) -> None:
     tls = upstream.server.net.tls
     try:
         if tls is None:
+            upstream._given = True
             await upstream.loop.create_connection(lambda: upstream, sock=sock)
         else:
             name = upstream.exchange.server_name(upstream.server)
             upstream.sni = name
+            if tls.check_hostname and not name:
+                raise ValueError("no name to check the certificate against")
+            upstream._given = True
             await upstream.loop.create_connection(
                 lambda: upstream, sock=sock, ssl=tls, server_hostname=name or "", ssl_handshake_timeout=None
             )
     except (OSError, ValueError, asyncio.CancelledError) as error:  # ValueError: a name that SNI cannot carry
-        sock.close()
+        if upstream._given:  # the loop has closed the descriptor: closing it again would close somebody else's
+            sock.detach()
+        else:
+            sock.close()
         upstream.sock = None
         _failed(upstream, "S", error if isinstance(error, OSError) else OSError(errno.ECONNABORTED, "handshake"))
 

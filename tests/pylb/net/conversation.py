@@ -193,10 +193,13 @@ class Peer:
         """Bytes that it still takes; None: all."""
         self.closed = self.saw_end = self.was_cut = False
         self._out: list[bytes | None] = []
+        self._ended = False
         self.transport = Transport(self)
 
     def sends(self, data: bytes, piece: int | None = None) -> None:
         """`data` arrives, in reads of at most `piece` bytes."""
+        if self._ended:
+            return
         piece = piece or 65536
         self._out += [data[i : i + piece] for i in range(0, len(data), piece)]
         self.deliver()
@@ -204,7 +207,9 @@ class Peer:
 
     def ends(self) -> None:
         """It has no more to send (FIN)."""
-        self._out.append(None)
+        if not self._ended:
+            self._ended = True
+            self._out.append(None)
         self.deliver()
         self.world.loop.run()
 
@@ -306,7 +311,7 @@ class World:
 
     def _attempt(self, upstream: Any, exchange: Any, deadline: float) -> None:
         upstream.exchange = exchange
-        upstream.sock = SimpleNamespace(fileno=lambda: -1, close=lambda: None)
+        upstream.sock = SimpleNamespace(fileno=lambda: -1, close=lambda: None, detach=lambda: None)
         upstream.arm(deadline)
         self.attempts.append(upstream)
 
