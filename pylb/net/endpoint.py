@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 import socket
 import ssl
 from collections.abc import Callable
@@ -12,6 +13,9 @@ from pylb.config import model
 from pylb.net import proxy_protocol
 
 NO_LIMIT = 1 << 30
+
+_HOST_NAME = re.compile(r"(?:[A-Za-z0-9_-]{1,63}\.)*[A-Za-z0-9_-]{1,63}\.?|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*")
+"""Labels as DNS has them (RFC 1035 2.3.4), or an IPv6 address (checked, never sent as SNI)."""
 
 PREFACES: dict[str | None, Callable[[str, int, str, int], bytes] | None] = {
     None: None,
@@ -81,5 +85,6 @@ class Endpoint:
             sock.bind(self._source)
 
     def name(self, exchange: Any) -> str | None:
-        """The name for SNI and for checking the certificate."""
-        return self._name(exchange) if self._name is not None else None
+        """The name for SNI and for checking the certificate; None where a request's words are no host name."""
+        name = self._name(exchange) if self._name is not None else None
+        return name if name is not None and len(name) < 254 and _HOST_NAME.fullmatch(name) else None

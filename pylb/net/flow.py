@@ -24,9 +24,6 @@ PIPELINED = 4
 PARKED = 8
 """A connection limit is reached; reading starts when somebody leaves."""
 
-HANDSHAKE = 16
-"""A PROXY header is being taken off the socket."""
-
 CLIENT_FULL = 32
 """The client does not take its answers: no new requests from it."""
 

@@ -9,6 +9,7 @@ next clients, as HAProxy does; those few that the loop had accepted already are 
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
 import ssl
 from collections.abc import Callable
@@ -23,7 +24,6 @@ from pylb.http1.head import Limits
 from pylb.net import proxy_protocol
 from pylb.net.client import HttpSession
 from pylb.net.clock import Clock
-from pylb.net.flow import HANDSHAKE, HIGH_WATER, LOW_WATER, PARKED
 from pylb.net.session import CLOSED, Session
 from pylb.net.tcp import TcpSession
 from pylb.net.tls import TlsDetails
@@ -34,6 +34,54 @@ if TYPE_CHECKING:
     from pylb.rules.frontend import Frontend
 
 LEVEL_INFO, LEVEL_ERR = 6, 3
+
+ACCEPTS = 64
+"""Connections taken at a time where they are accepted by hand."""
+
+
+class _Refused(Exception):
+    """A connection that ends before it was one; the message is for the log."""
+
+
+class Greeting:
+    """A connection that the loop does not read yet, in the place of its session's transport."""
+
+    def __init__(self, sock: socket.socket, session: Session) -> None:
+        self.sock = sock
+        self._session = session
+        self._open = True
+
+    def get_extra_info(self, name: str) -> Any:
+        """Only the socket, for `reset`."""
+        return self.sock if name == "socket" else None
+
+    def is_closing(self) -> bool:
+        """As a transport's."""
+        return not self._open
+
+    def get_write_buffer_size(self) -> int:
+        """Nothing can have been written."""
+        return 0
+
+    def pause_reading(self) -> None:
+        """Nobody reads."""
+
+    resume_reading = pause_reading
+
+    def abandon(self) -> None:
+        """Close unless the loop has taken over."""
+        if self._session.transport is cast(Any, self):
+            self.close()
+
+    def close(self) -> None:
+        """The session hears of it as from a transport."""
+        if self._open:
+            self._open = False
+            self.sock.close()
+            self._session.phase = CLOSED  # nothing was asked, so there is no request to log
+            self._session.loop.call_soon(self._session.connection_lost, None)
+
+    abort = close
 
 
 class Listener:
@@ -71,6 +119,9 @@ class Listener:
         self.keep_alive_timeout = inf if keep is None else keep
         self.keeps_alive = frontend.model.connection_mode != "close"
         self._logger = frontend.logger
+        self._greets = bind.accept_proxy or context is not None
+        """Something comes before the session's own bytes. asyncio begins to read as soon as it knows a connection, so
+        these are accepted by hand and reach the loop when they can."""
         self._make: Callable[[Listener], Session] = HttpSession if frontend.model.mode == "http" else TcpSession
 
     # ------------------------------------------------------------------------------------------------------ listening
@@ -78,6 +129,10 @@ class Listener:
     async def open(self) -> None:
         """Accept from now on."""
         self._accepting = True
+        if self._greets:
+            for sock in self.sockets:
+                self.loop.add_reader(sock.fileno(), self._accept, sock)
+            return
         for sock in self.sockets:
             # The loop owns (and closes) the duplicate; ours stays open, so that pausing loses no client in the backlog.
             duplicate = sock.dup()
@@ -91,6 +146,9 @@ class Listener:
     def pause(self) -> None:
         """Leave new clients in the backlog."""
         self._accepting = False
+        if self._greets:
+            for sock in self.sockets:
+                self.loop.remove_reader(sock.fileno())
         for server in self._servers:
             server.close()
         self._servers.clear()
@@ -117,32 +175,28 @@ class Listener:
         if self.door.enter(session):
             self.admit(session)
         else:
-            session.hold(PARKED)
+            session.park()
 
     def admit(self, session: Session) -> None:
         """There is room: handshakes, then requests."""
-        counters = self.frontend.counters
-        counters.opened()
-        session.release(PARKED)
+        self.frontend.counters.opened()
         reply = self.frontend.connection_rules(session) if self.frontend.connection_rules is not None else None
         if reply is not None:
-            counters.dcon += 1
+            self.frontend.counters.dcon += 1
             session.reset()
-        elif self.bind.accept_proxy:
-            self._spawn(self._with_proxy_header(session))
-        elif self.context is not None:
-            self._spawn(self._with_tls(session))
+        elif self._greets:
+            self._spawn(self._greet(session))
         else:
-            self._start(session)
+            self.start(session)
 
-    def _start(self, session: Session) -> None:
+    def start(self, session: Session) -> None:
         """Handshakes are over; the last rules before the first request."""
         rules = self.frontend.session_rules
         if rules is not None and rules(session) is not None:
             self.frontend.counters.dses += 1
             session.reset()
         else:
-            session.started()
+            session.unpark()
 
     def closed(self, session: Session) -> None:
         """The connection is gone."""
@@ -156,50 +210,68 @@ class Listener:
 
     # ------------------------------------------------------------------------------------------------------ handshakes
 
-    async def _with_proxy_header(self, session: Session) -> None:
+    def _accept(self, listening: socket.socket) -> None:
+        for _ in range(ACCEPTS):
+            try:
+                sock, peer = listening.accept()
+            except BlockingIOError:
+                return
+            except OSError as error:  # no descriptors left; or the client has gone already
+                if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM) and self._accepting:
+                    self.pause()
+                    self.loop.call_later(1.0, self.resume)
+                return
+            sock.setblocking(False)
+            session = self._make(self)
+            session.arrived(Greeting(sock, session), peer, sock.getsockname())
+            if not self._accepting:  # that was the last one for now
+                return
+
+    async def _greet(self, session: Session) -> None:
+        """What comes before the session's own bytes; then the loop gets the connection."""
+        greeting = cast(Greeting, session.transport)
+        try:
+            if self.bind.accept_proxy:
+                await self._take_proxy_header(session, greeting)
+            if self.context is not None:
+                await self._shake_hands(session, greeting)
+            else:
+                session.handshake = self.loop.time() - session.accepted
+                await self.loop.connect_accepted_socket(lambda: session, greeting.sock)
+        except _Refused as error:
+            self.event(session, str(error))
+        finally:
+            greeting.abandon()
+
+    async def _take_proxy_header(self, session: Session, greeting: Greeting) -> None:
         """`accept-proxy`: the true addresses come first on the connection, before TLS and HTTP."""
-        session.hold(HANDSHAKE)
         try:
             async with asyncio.timeout(min(self.client_timeout, 10.0)):
-                peer, local = await proxy_protocol.receive(self.loop, session.transport)
+                peer, local = await proxy_protocol.receive(self.loop, greeting.sock)
         except (ProtocolError, TimeoutError, OSError) as error:
-            self.event(session, f"Received something which does not look like a PROXY protocol header ({error})")
-            session.reset()
-            return
+            text = f"Received something which does not look like a PROXY protocol header ({error})"
+            raise _Refused(text) from error
         if peer is not None:
             session.set_addresses(peer, local)
-        session.handshake = self.loop.time() - session.accepted
-        session.release(HANDSHAKE)
-        if self.context is not None:
-            await self._with_tls(session)
-        else:
-            self._start(session)
 
-    async def _with_tls(self, session: Session) -> None:
+    async def _shake_hands(self, session: Session, greeting: Greeting) -> None:
         counters = self.frontend.counters
-        context = cast(ssl.SSLContext, self.context)
         limit = min(self.client_timeout, 60.0)
         try:
-            transport = await self.loop.start_tls(
-                session.transport, session, context, server_side=True, ssl_handshake_timeout=limit
+            await self.loop.connect_accepted_socket(
+                lambda: session, greeting.sock, ssl=self.context, ssl_handshake_timeout=limit
             )
-        except (OSError, asyncio.CancelledError) as error:  # ssl.SSLError is an OSError
+        except OSError as error:  # ssl.SSLError is one
             counters.ssl_failed_handshake += 1
-            self.event(session, f"SSL handshake failure ({_tls_reason(error)})")
-            session.transport.abort()
-            if session.phase != CLOSED:
-                session.phase = CLOSED
-                self.closed(session)
-            return
-        if transport is None or session.phase == CLOSED:
-            return
-        counters.ssl_handshakes += 1
-        session.transport = transport
-        session.held = 0
-        transport.set_write_buffer_limits(HIGH_WATER, LOW_WATER)
-        session.tls = TlsDetails(transport.get_extra_info("ssl_object"))
-        session.handshake = self.loop.time() - session.accepted
-        self._start(session)
+            raise _Refused(f"SSL handshake failure ({_tls_reason(error)})") from error
+
+    def greeted(self, session: Session) -> None:
+        """The loop has the connection now."""
+        if self.context is not None:
+            self.frontend.counters.ssl_handshakes += 1
+            session.tls = TlsDetails(session.transport.get_extra_info("ssl_object"))
+            session.handshake = self.loop.time() - session.accepted
+        self.start(session)
 
     # ------------------------------------------------------------------------------------------------------------ logs
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-import os
 import re
 import socket
 import struct
@@ -105,26 +104,24 @@ def _wide(address: str) -> str:
     return address if ":" in address else "::ffff:" + address
 
 
-async def receive(loop: asyncio.AbstractEventLoop, transport: asyncio.Transport) -> tuple[Peer | None, Peer | None]:
-    """Take the header off a connection whose transport has not read yet (it stays paused by the caller).
+async def receive(loop: asyncio.AbstractEventLoop, sock: socket.socket) -> tuple[Peer | None, Peer | None]:
+    """Take the header off a connection that nobody else reads.
 
     Raises ProtocolError when something else comes, OSError when the connection breaks.
     """
-    fd = os.dup(transport.get_extra_info("socket").fileno())
-    with socket.socket(fileno=fd) as sock:
-        seen = 0
-        while True:
-            await _readable(loop, sock)
-            data = sock.recv(LONGEST, socket.MSG_PEEK)
-            header = parse(data)
-            if header is not None:
-                sock.recv(header[2])
-                return header[0], header[1]
-            if len(data) == seen:  # an end, or a peer that never completes it: the socket stays readable
-                if not data:
-                    raise ProtocolError(400, "closed before the PROXY header")
-                await asyncio.sleep(0.01)
-            seen = len(data)
+    seen = 0
+    while True:
+        await _readable(loop, sock)
+        data = sock.recv(LONGEST, socket.MSG_PEEK)
+        header = parse(data)
+        if header is not None:
+            sock.recv(header[2])
+            return header[0], header[1]
+        if len(data) == seen:  # an end, or a peer that never completes it: the socket stays readable
+            if not data:
+                raise ProtocolError(400, "closed before the PROXY header")
+            await asyncio.sleep(0.01)
+        seen = len(data)
 
 
 async def _readable(loop: asyncio.AbstractEventLoop, sock: socket.socket) -> None:

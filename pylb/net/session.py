@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from pylb.http1.head import Limits
 from pylb.net.clock import Clock
-from pylb.net.flow import CLIENT_FULL, HIGH_WATER, LOW_WATER, Flow
+from pylb.net.flow import CLIENT_FULL, HIGH_WATER, LOW_WATER, PARKED, Flow
 
 if TYPE_CHECKING:
     from pylb.net.exchange import Exchange
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pylb.net.tls import TlsDetails
     from pylb.net.tunnel import Tunnel
 
-IDLE, HEAD, BODY, BUSY, TUNNEL, DRAIN, CLOSED = range(7)
+IDLE, HEAD, BODY, BUSY, TUNNEL, DRAIN, CLOSED, WAITING = range(8)
 
 RESET = struct.pack("ii", 1, 0)
 """SO_LINGER that makes close() send RST: the one way to tell the client of a close-delimited body that it is cut."""
@@ -44,6 +44,7 @@ class Session(Flow, asyncio.Protocol):
         "accepted_wall",
         "dst",
         "dst_port",
+        "early",
         "exchange",
         "handshake",
         "keep_alive",
@@ -73,6 +74,9 @@ class Session(Flow, asyncio.Protocol):
         self.exchange: Tunnel | None = None
         self.src, self.src_port, self.dst, self.dst_port = "", 0, "", 0
         self.handshake = 0.0
+        self.accepted = self.accepted_wall = 0.0
+        self.early = b""
+        """What came although the connection is parked."""
         self.variables: dict[str, Any] | None = None
         self._forwarded: tuple[Any, bytes] | None = None
 
@@ -81,10 +85,39 @@ class Session(Flow, asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
         self.transport.set_write_buffer_limits(HIGH_WATER, LOW_WATER)
+        if self.accepted:  # by hand
+            self.listener.greeted(self)
+        else:
+            self.arrived(self.transport, transport.get_extra_info("peername"), transport.get_extra_info("sockname"))
+
+    def arrived(self, transport: Any, peer: Any, local: Any) -> None:
+        """Accepted: the session begins."""
+        self.transport = transport
         self.accepted = self.loop.time()
         self.accepted_wall = time.time()
-        self.set_addresses(self.transport.get_extra_info("peername"), self.transport.get_extra_info("sockname"))
+        self.set_addresses(peer, local)
         self.listener.accepted(self)
+
+    def park(self) -> None:
+        """A connection limit is reached."""
+        self.phase = WAITING
+        self.hold(PARKED)
+
+    def park_data(self, data: bytes) -> None:
+        """The loop reads once before a pause that was ordered in connection_made has an effect."""
+        self.early += data
+        self.transport.pause_reading()
+
+    def unpark(self) -> None:
+        """Go on, or begin."""
+        if self.phase == CLOSED:
+            return
+        self.phase = IDLE
+        self.release(PARKED)
+        self.started()
+        if self.early:
+            data, self.early = self.early, b""
+            self.data_received(data)
 
     def set_addresses(self, peer: Any, local: Any) -> None:
         """Where the client comes from and which address it reached, socket addresses or a PROXY header's."""
@@ -99,6 +132,10 @@ class Session(Flow, asyncio.Protocol):
 
     def started(self) -> None:
         """The listener lets it in, handshakes are over."""
+        raise NotImplementedError
+
+    def data_received(self, data: bytes) -> None:
+        """asyncio's."""
         raise NotImplementedError
 
     def pause_writing(self) -> None:
