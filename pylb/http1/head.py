@@ -143,12 +143,18 @@ def reject_early(data: bytes | bytearray, start: int, limits: Limits) -> None:
     About 1 µs for 600 bytes; not needed when the head is complete.
     """
     error = explain_request(data, start, len(data), limits.patterns, False)
-    if error is not None:
-        raise error
+    try:
+        if error is not None:
+            raise error
+    finally:
+        del error  # its traceback holds this frame: together they would be garbage that only the collector finds
 
 
 def reject_early_response(data: bytes | bytearray, start: int, limits: Limits) -> None:
     """The same for a response head; raises ProtocolError (502)."""
     error = explain_response(data, start, len(data), limits.patterns, False)
-    if error is not None:
-        raise error
+    try:
+        if error is not None:
+            raise error
+    finally:
+        del error  # its traceback holds this frame: together they would be garbage that only the collector finds
