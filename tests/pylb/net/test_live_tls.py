@@ -70,7 +70,7 @@ class Rig:
         self.strangers = Authority(directory, "strangers")
         issue = self.authority.issue
         self.client_bundle = issue("client.lab")
-        self.strange_bundle = self.strangers.issue("client.lab")
+        self.strange_bundle = self.strangers.issue("stranger.lab")
         self.plain = Server(echo)
         one = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         one.load_cert_chain(issue("backend.lab"))
