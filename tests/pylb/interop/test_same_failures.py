@@ -429,7 +429,7 @@ def test_clients_that_leave_before_their_request_is_whole(pair, name):
 
 @pytest.mark.parametrize("name", [name for name in SILENCE if "body" in name])
 def test_clients_that_leave_in_a_body(pair, name):
-    """HAProxy's letters depend on what it noticed first (CR, CH, CL) and its status is -1; here: the client's fault on
+    """HAProxy's letters depend on what it noticed first (CR, CH, CD, CL) and its status is -1; here: the client's fault on
     both sides, and the server's connection ends."""
     data, frontend = SILENCE[name]
 
@@ -439,7 +439,7 @@ def test_clients_that_leave_in_a_body(pair, name):
             talk.finish()
             rest = talk.rest()
             (line,) = side.logged(1, client=talk.address)
-        return {"rest": rest, "fault": re.search(r" - - (.)[RHL]-- ", line)[1]}
+        return {"rest": rest, "fault": re.search(r" - - (.)[RHDL]-- ", line)[1]}
 
     judge(*pair.both(scenario))
 
