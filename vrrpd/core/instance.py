@@ -119,6 +119,8 @@ class Instance:
         self._master_interval = settings.advert_int
         self._timer = NEVER
         self._preempt_at: float | None = None
+        self._doubted = False
+        """The master's silence was not believed once, because our own timer was late."""
         self._last_reply = self._last_probe = -inf
         self.started = False
         """Between `start()` and `shutdown()`."""
@@ -215,6 +217,7 @@ class Instance:
         self._change(State.BACKUP, now)
         self.abdicating = self.wants_master = False
         self._preempt_at = None
+        self._doubted = False
         self._timer = now + self._master_down_interval() + delay
         return [
             self._log(Level.INFO, f"Entering BACKUP STATE{suffix}"),
@@ -230,6 +233,7 @@ class Instance:
 
     def _backup_received(self, advert: Advert, now: float) -> Actions:
         actions: Actions = []
+        self._doubted = False
         if advert.priority == 0:
             self.counters.priority_zero_received += 1
             self._timer = now + self._skew_time()
@@ -268,8 +272,10 @@ class Instance:
         return [self._log(Level.DEBUG, text)]
 
     def _master_is_down(self, now: float, late: float) -> Actions:
-        if late > late_limit(self._master_interval):
-            # We slept, so silence proves nothing: a living master is heard within one more interval.
+        if late > late_limit(self._master_interval) and not self._doubted:
+            # We slept, so silence proves nothing: a living master is heard within one more interval. Only once,
+            # as a host that is always late would else never have a master at all.
+            self._doubted = True
             self._timer = now + self._master_interval + self._skew_time()
             return [self._late(late)]
         if self.group is not None and not self.group.may_become_master(self):

@@ -399,6 +399,13 @@ def test_a_timer_that_fires_late_does_not_lead_to_a_takeover():
     assert instance.state is State.MASTER, "but the next silence does"
 
 
+def test_a_host_that_is_always_late_has_a_master_all_the_same():
+    instance = backup()
+    instance.timer_fired(instance.deadline + 5)
+    instance.timer_fired(instance.deadline + 5)
+    assert instance.state is State.MASTER
+
+
 def test_adverts_do_not_drift_with_small_delays():
     instance = master()
     due = instance.deadline
