@@ -54,8 +54,12 @@ class Collector:
 class Server:
     """Calls `handle(connection)` in a thread for each connection; closes them all in the end."""
 
-    def __init__(self, handle: Callable[[socket.socket], None], address: Any = ("127.0.0.1", 0), tls: Any = None) -> None:
-        family = socket.AF_UNIX if isinstance(address, str) else socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+    def __init__(
+        self, handle: Callable[[socket.socket], None], address: Any = ("127.0.0.1", 0), tls: Any = None
+    ) -> None:
+        family = (
+            socket.AF_UNIX if isinstance(address, str) else socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+        )
         self._handle = handle
         self._tls: ssl.SSLContext | None = tls
         self._listening = socket.socket(family, socket.SOCK_STREAM)
@@ -201,7 +205,9 @@ def connect(where: int | str, timeout: float = TIMEOUT) -> socket.socket:
     return sock
 
 
-def ask(where: int | str | socket.socket, request: bytes = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n") -> tuple[int, bytes, bytes]:
+def ask(
+    where: int | str | socket.socket, request: bytes = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+) -> tuple[int, bytes, bytes]:
     """One request and its whole response: (status, head, body); closes the connection that it made itself."""
     sock = where if isinstance(where, socket.socket) else connect(where)
     try:

@@ -451,7 +451,8 @@ def test_a_chunked_form_works_as_well(begin) -> None:
     world = begin(config(frontend=STATS))
     client = world.client()
     client.sends(
-        b"POST /stats HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n15\r\ns=s1&action=maint&b=b\r\n0\r\n\r\n", 3
+        b"POST /stats HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n15\r\ns=s1&action=maint&b=b\r\n0\r\n\r\n",
+        3,
     )
     assert status_of(client.gets()) == 303
     assert not world.backend().servers[0].usable
@@ -655,7 +656,9 @@ def test_tcp_a_client_may_end_before_the_server_is_there(begin) -> None:
     assert client.gets() == b"x" and client.closed
 
 
-@pytest.mark.parametrize(("how", "letters"), [("client", " CD "), ("server", " SD "), ("refused", " SC "), ("time", "D ")])
+@pytest.mark.parametrize(
+    ("how", "letters"), [("client", " CD "), ("server", " SD "), ("refused", " SC "), ("time", "D ")]
+)
 def test_tcp_failures(begin, how: str, letters: str) -> None:
     world = begin(TCP)
     client = world.client()

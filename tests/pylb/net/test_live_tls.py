@@ -41,7 +41,9 @@ class Authority:
             .add_extension(x509.BasicConstraints(ca, None), critical=True)
         )
         if names:
-            builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(n) for n in names]), critical=False)
+            builder = builder.add_extension(
+                x509.SubjectAlternativeName([x509.DNSName(n) for n in names]), critical=False
+            )
         return builder.sign(by, hashes.SHA256())
 
     def issue(self, *names: str, order: str = "leaf key chain") -> Path:
@@ -113,12 +115,14 @@ backend plain
 """
         for name, port, options in (
             ("to_secure", self.to_secure, f"ssl verify required ca-file {ca} sni str(backend.lab)"),
-            ("by_host", self.by_host, f"ssl verify none sni req.hdr(host)"),
+            ("by_host", self.by_host, "ssl verify none sni req.hdr(host)"),
             ("wrong_name", self.wrong_name, f"ssl verify required ca-file {ca} sni str(other.lab)"),
             ("unknown_ca", self.unknown_ca, f"ssl verify required ca-file {self.strangers.file} sni str(backend.lab)"),
             ("insecure", self.insecure, "ssl verify none"),
         ):
-            text += f"listen {name}\n bind 127.0.0.1:{port}\n retries 0\n server s 127.0.0.1:{self.secure.port} {options}\n"
+            text += (
+                f"listen {name}\n bind 127.0.0.1:{port}\n retries 0\n server s 127.0.0.1:{self.secure.port} {options}\n"
+            )
         text += f"listen stalled\n bind 127.0.0.1:{self.stalled}\n retries 0\n timeout connect 500ms\n"
         text += f" server s 127.0.0.1:{self.silent.port} ssl verify none\n"
         self.pylb = Pylb(directory, text, ready=self.insecure)
@@ -137,7 +141,9 @@ backend plain
             context.load_cert_chain(bundle)
         return context
 
-    def hello(self, port: int, name: str | None = "first.lab", context: ssl.SSLContext | None = None, **more: Any) -> Any:
+    def hello(
+        self, port: int, name: str | None = "first.lab", context: ssl.SSLContext | None = None, **more: Any
+    ) -> Any:
         context = context or self.context()
         if name is None:
             context.check_hostname = False
@@ -203,7 +209,10 @@ def test_a_client_certificate_may_be_required(rig: Rig) -> None:
     with rig.hello(rig.required, context=rig.context(rig.client_bundle)) as tls:
         assert ask(tls)[0] == 200
     for bundle in (None, rig.strange_bundle):
-        with pytest.raises((ssl.SSLError, ConnectionError)), rig.hello(rig.required, context=rig.context(bundle)) as tls:
+        with (
+            pytest.raises((ssl.SSLError, ConnectionError)),
+            rig.hello(rig.required, context=rig.context(bundle)) as tls,
+        ):
             ask(tls)  # with TLS 1.3 the client hears of it when it reads
 
 
