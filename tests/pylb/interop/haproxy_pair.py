@@ -254,10 +254,13 @@ class Origin:
         self.answers = answers
         self.records: list[Recorded] = []
         self.checks = 0
-        self._socket = socket.create_server(("127.0.0.1", 0), backlog=128)
-        self.port: int = self._socket.getsockname()[1]
         self._connections = 0
         self._open: set[socket.socket] = set()
+        self._listen(0)
+
+    def _listen(self, port: int) -> None:
+        self._socket = socket.create_server(("127.0.0.1", port), backlog=128)
+        self.port: int = self._socket.getsockname()[1]
         self._thread = threading.Thread(target=self._accept, daemon=True)
         self._thread.start()
 
@@ -317,6 +320,14 @@ class Origin:
                 time.sleep(answer.pause)
             sock.sendall(piece)
         return answer.then
+
+    def pause(self) -> None:
+        """Refuse connections from now on."""
+        self.close()
+
+    def resume(self) -> None:
+        """Accept again, on the same port."""
+        self._listen(self.port)
 
     def close(self) -> None:
         """Stop listening, end every connection."""
