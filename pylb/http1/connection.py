@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from pylb.http1.errors import ProtocolError
 from pylb.http1.fields import Head
-from pylb.http1.grammar import is_token, match_digits
+from pylb.http1.grammar import match_digits
 
 if TYPE_CHECKING:
     from pylb.http1.request import RequestHead
@@ -35,10 +35,18 @@ _NOT_PASSED_ON = frozenset((b"h2c", b"h2"))
 _NOT_REFLECTED = (b"authorization", b"proxy-authorization", b"cookie")
 
 
-@lru_cache(maxsize=256)
 def connection_tokens(value: bytes) -> frozenset[bytes]:
-    """The elements of a lower-cased Connection value. Clients send few different ones: 50 ns from the cache."""
+    """The elements of a lower-cased Connection value. Clients send few different ones: 90 ns from the cache."""
+    return _cached_tokens(value) if len(value) <= CACHED_LENGTH else _tokens(value)
+
+
+def _tokens(value: bytes) -> frozenset[bytes]:
     return frozenset(t for t in (e.strip(b" \t") for e in value.split(b",")) if t)
+
+
+CACHED_LENGTH = 64
+"""Longer values are nobody's habit; keeping them would let a peer fill the cache with its heads."""
+_cached_tokens = lru_cache(maxsize=256)(_tokens)
 
 
 def keeps_open(connection: bytes, version: int) -> bool:
@@ -56,10 +64,12 @@ def offered_protocols(value: bytes) -> bytes:
 
 
 def _remove_named(head: RequestHead | ResponseHead, always: tuple[bytes, ...]) -> None:
+    for name in always:
+        head.remove(name)
     named = connection_tokens(head.connection) - _NEVER_BY_NAME
-    for name in named.union(always):
-        if is_token(name):
-            head.remove(name)
+    if named:  # thousands may be listed, few are there
+        for name in named.intersection(head.names()):
+            head.remove_lines(b"\r\n%b:" % name)
 
 
 def clean_request(head: RequestHead, keep_upgrade: bool) -> None:

