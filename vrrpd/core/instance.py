@@ -685,4 +685,4 @@ class Instance:
 
     def _late(self, late: float) -> Action:
         self.counters.late_timers += 1
-        return self._log(Level.WARNING, f"A thread timer expired {late:.6f} seconds ago")
+        return self._log(Level.DEBUG, f"A thread timer expired {late:.6f} seconds ago")
