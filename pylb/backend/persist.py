@@ -144,7 +144,7 @@ class CookiePersistence:
         # One pair of a Cookie field. What precedes it is looked at by hand: a pattern that begins with the name is
         # found sooner. A comma delimits too, as in HAProxy (and RFC 2965); quotes hide delimiters.
         self._find = re.compile(re.escape(name) + rb'[ \t]*+=[ \t]*+([^;,"]*+(?:"[^"]*+"?[^;,"]*+)*+)').search
-        self._set_cookie = re.compile(rb"[ \t]*" + re.escape(name) + rb"[ \t]*=[ \t]*([^;]*?)[ \t]*(?=;|$)")
+        self._set_cookie = re.compile(rb"[ \t]*" + re.escape(name) + rb"[ \t]*+=[ \t]*+((?:[ \t]*+[^; \t]++)*+)")
         self._attributes = _attributes(declared)
         self._by_value: dict[bytes, tuple[Server, ...]] = {}
         self._ready: dict[Server, bytes] = {}

@@ -50,8 +50,9 @@ match_authority: Final = re.compile(AUTHORITY).fullmatch
 match_digits: Final = re.compile(DIGITS).fullmatch
 
 # Elements of a comma-separated list; a comma inside a quoted-string is none of ours            RFC 9110 5.6.1
-# A quote that never ends takes the rest with it: HAProxy reads it so too, and it keeps the time linear.
-find_elements: Final = re.compile(rb'[ \t]*+((?:[^",]++|"(?:[^"\\]|\\.)*+"|".*+)++)').findall
+# A quote that never ends takes the rest with it: HAProxy reads it so too, and it keeps the time linear. So does leaving
+# the whitespace around elements to the reader: skipped here, a long run of it would be tried from each of its bytes.
+find_elements: Final = re.compile(rb'(?:[^",]++|"(?:[^"\\]|\\.)*+"|".*+)++').findall
 
 # What a value may not hold becomes SP, as RFC 9110 5.5 offers: 80 ns, less than looking first.
 NEUTRAL: Final = bytes(32 if (c < 32 and c != 9) or c == 127 else c for c in range(256))
