@@ -10,6 +10,7 @@ import grp
 import os
 import pwd
 import resource
+from collections.abc import Callable
 from pathlib import Path
 
 from pylb.config.model import Global
@@ -19,16 +20,32 @@ class StartError(Exception):
     """The process cannot start as configured; the message says what to do."""
 
 
-def daemonize() -> None:
-    """Go on in the background, in a session of its own, with standard streams on /dev/null. The caller's process exits
-    with status 0."""
-    if os.fork():
-        os._exit(0)
+def daemonize() -> Callable[[], None]:
+    """Go on in the background, in a session of its own. The function returned is to be called when the daemon serves.
+
+    Until then the first process waits and errors still reach the terminal: whoever starts it learns by the exit status
+    whether it runs, and finds the pid file written. Afterwards standard streams are /dev/null.
+    """
+    null = os.open(os.devnull, os.O_RDWR)  # a chroot may have none
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child:
+        os.close(writer)
+        if os.read(reader, 1):
+            os._exit(0)
+        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        os._exit(status if status > 0 else 1)
+    os.close(reader)
     os.setsid()
-    null = os.open(os.devnull, os.O_RDWR)
-    for fd in (0, 1, 2):
-        os.dup2(null, fd)
-    os.close(null)
+
+    def ready() -> None:
+        for fd in (0, 1, 2):
+            os.dup2(null, fd)
+        os.close(null)
+        os.write(writer, b"!")
+        os.close(writer)
+
+    return ready
 
 
 def write_pidfile(path: str) -> None:

@@ -12,6 +12,7 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,7 +51,7 @@ def run(config: Config, options: Options | None = None) -> int:
     sockets = balancer.bind(report)
     control = [(stats, binding.listen(stats.bind, report)) for stats in config.globals.stats_sockets]
     report.raise_errors()
-    remarks = _become(config, options, balancer)
+    remarks, ready = _become(config, options, balancer)
     for remark in remarks:
         if not options.quiet:
             sys.stderr.write(f"pylb: warning: {remark}\n")
@@ -58,7 +59,7 @@ def run(config: Config, options: Options | None = None) -> int:
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)
     try:
-        uvloop.run(_serve(balancer, sockets, control))
+        uvloop.run(_serve(balancer, sockets, control, ready))
     finally:
         pidfile = options.pidfile or config.globals.pidfile
         if pidfile is not None and config.globals.chroot is None:
@@ -72,10 +73,11 @@ def check_start(config: Config) -> None:
     Balancer(config, Report()).close()
 
 
-def _become(config: Config, options: Options, balancer: Balancer) -> list[str]:
-    """The process that the configuration asks for."""
+def _become(config: Config, options: Options, balancer: Balancer) -> tuple[list[str], Callable[[], None] | None]:
+    """The process that the configuration asks for: remarks, and what to call when a daemon serves."""
+    ready = None
     if (config.globals.daemon or options.daemon) and not options.foreground:
-        privileges.daemonize()
+        ready = privileges.daemonize()
         balancer.pid = os.getpid()
     pidfile = options.pidfile or config.globals.pidfile
     if pidfile is not None:
@@ -84,11 +86,14 @@ def _become(config: Config, options: Options, balancer: Balancer) -> list[str]:
     remarks = privileges.drop(config.globals)
     if have < 2 * balancer.maxconn:
         remarks.append(f"only {have} file descriptors for maxconn {balancer.maxconn}: raise ulimit -n or lower maxconn")
-    return remarks
+    return remarks, ready
 
 
 async def _serve(
-    balancer: Balancer, sockets: dict[int, list[socket.socket]], control: list[tuple[StatsSocket, list[socket.socket]]]
+    balancer: Balancer,
+    sockets: dict[int, list[socket.socket]],
+    control: list[tuple[StatsSocket, list[socket.socket]]],
+    ready: Callable[[], None] | None,
 ) -> None:
     loop = asyncio.get_running_loop()
     finished = asyncio.Event()
@@ -100,6 +105,8 @@ async def _serve(
     checker = Checker(balancer.backends, balancer.config.globals, balancer.node)
     checker.start()
     housekeeping = loop.create_task(_every_second(balancer))
+    if ready is not None:
+        ready()
     try:
         await finished.wait()
     finally:
