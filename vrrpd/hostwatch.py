@@ -28,6 +28,8 @@ class HostWatch:
 
     def start(self) -> None:
         """Listen from now on."""
+        for name in self._parts.host.links:
+            self._parts.tracking.results[TrackKind.INTERFACE, name] = self._usable(name)
         self._loop.add_reader(self._parts.host.monitor.fileno(), self._changed)
 
     def stop(self) -> None:
@@ -89,9 +91,13 @@ class HostWatch:
     def _relink(self, interface: str) -> None:
         """Tell what the interface is like now to the checks and to the instances on it."""
         self._holding.pop(interface, None)
+        if interface not in self._parts.host.links:
+            self._parts.executor.forget(interface)
         usable, results = self._usable(interface), self._parts.tracking.results
         if results.get((TrackKind.INTERFACE, interface)) is not usable:
             results[TrackKind.INTERFACE, interface] = usable
+            if self._parts.stations.on(interface):
+                self._parts.say(Level.INFO, f"Netlink reports {interface} {'up' if usable else 'down'}")
             self._tracked(TrackKind.INTERFACE, interface, usable)
         links = self._roster.links
         for name in self._parts.stations.on(interface):
@@ -99,8 +105,6 @@ class HostWatch:
             if state == former:
                 continue
             links[name] = state
-            if former is None or state.up != former.up:
-                self._parts.say(Level.INFO, f"Netlink reports {interface} {'up' if state.up else 'down'}")
             self._do(name, self._roster.instances[name].link_changed(state, self._loop.time()))
         if usable:
             self._fill(interface)

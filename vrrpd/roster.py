@@ -168,11 +168,13 @@ class Roster:
             self._parts.executor.notify_settings[False, settings.name] = settings.notify
 
     def _usable_tracks(self, settings: InstanceSettings) -> InstanceSettings:
-        """The settings with the tracks that count here: its track_groups too."""
-        watched = tuple(
+        """The settings with the tracks that count here: interfaces of its addresses, its track_groups too."""
+        named = {track.name for track in settings.tracks if track.kind is TrackKind.INTERFACE}
+        watched = [Track(TrackKind.INTERFACE, name) for name in settings.other_interfaces if name not in named]
+        watched += [
             Track(TrackKind.STATIC, name) for name, members in self.config.track_groups if settings.name in members
-        )
-        return dataclasses.replace(settings, tracks=self._usable(settings.tracks) + watched)
+        ]
+        return dataclasses.replace(settings, tracks=self._usable(settings.tracks) + tuple(watched))
 
     def _usable(self, tracks: tuple[Track, ...]) -> tuple[Track, ...]:
         """Without the checks that keepalived's way with missing programs leaves out."""

@@ -10,10 +10,10 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import ip_address
 
-from vrrpd.config.model import Address, InstanceSettings, Notify, Route, Rule, VirtualAddress
+from vrrpd.config.model import Address, InstanceSettings, Notify, Route, Rule, TrackKind, VirtualAddress
 from vrrpd.core import actions
 from vrrpd.core.actions import Action, Level
 from vrrpd.system.announcer import Announcer
@@ -33,17 +33,27 @@ class Station:
 
     settings: InstanceSettings
     interface: str
-    carrier: str
-    """Interface that carries its addresses: its own, or its macvlan."""
+    macvlans: dict[str, str] = field(default_factory=dict)
+    """Interface → its macvlan with the virtual MAC, where addresses live on one."""
     sender: Sender | Framed | None = None
     source_text: str = ""
     """Source address for IPv6, whose header the kernel writes."""
 
     def interface_for(self, address: VirtualAddress) -> str:
         """The interface that an address goes to."""
-        if address.interface is None or address.interface == self.interface:
-            return self.carrier
-        return address.interface
+        below = address.interface or self.interface
+        return self.macvlans.get(below, below) if self.settings.virtual_mac_for(address) else below
+
+    @property
+    def interfaces(self) -> set[str]:
+        """All that matter to it."""
+        tracked = (track.name for track in self.settings.tracks if track.kind is TrackKind.INTERFACE)
+        return {self.interface, *self.macvlans.values(), *self.settings.other_interfaces, *tracked}
+
+    @property
+    def carrier(self) -> str:
+        """The interface of its own addresses: that of the adverts, or the macvlan on it."""
+        return self.macvlans.get(self.interface, self.interface) if self.settings.vmac else self.interface
 
 
 class Executor:
@@ -147,6 +157,10 @@ class Executor:
                 self._message(True, link.index, address)
                 self._message(False, link.index, address)
                 self._announcer.prepare(interface)
+
+    def forget(self, interface: str) -> None:
+        """The interface is gone: what is open on it goes too."""
+        self._announcer.forget(interface)
 
     def _announce(self, action: actions.Announce) -> None:
         station = self.stations.get(action.instance)

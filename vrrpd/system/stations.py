@@ -7,6 +7,7 @@ an interface that is gone, and tells the link state for the core.
 from __future__ import annotations
 
 import contextlib
+import errno
 from collections.abc import Callable
 
 from vrrpd.config.model import Config, InstanceSettings
@@ -27,7 +28,6 @@ class Stations:
     def __init__(self, host: Host, wire: Wire, executor: Executor, say: Say) -> None:
         self._host, self._wire, self._executor, self._say = host, wire, executor, say
         self._senders: dict[tuple[str, int, int], Sender | Framed] = {}
-        self._macvlans: dict[str, str] = {}
         self._prefix = "vrrp"
 
     def configure(self, config: Config) -> None:
@@ -40,7 +40,7 @@ class Stations:
             interface = settings.interface or self._unicast_interface(settings)
             station = self._executor.stations.get(settings.name)
             if station is None:
-                self._executor.stations[settings.name] = Station(settings, interface, interface)
+                self._executor.stations[settings.name] = Station(settings, interface)
             else:
                 station.settings = settings
 
@@ -51,10 +51,11 @@ class Stations:
         known = ", ".join(name for name in sorted(self._host.links) if name != "lo") or "none"
         return [
             (f"{settings.at}: " if settings.at.file else "")
-            + f"interface {settings.interface} for instance {settings.name} does not exist; "
+            + f"interface {interface} for instance {settings.name} does not exist; "
             f"this host has: {known}" + (" (dynamic_interfaces allows it to come later)" if settings.at.file else "")
             for settings in config.instances
-            if settings.interface and settings.interface not in self._host.links
+            for interface in (settings.interface, *settings.other_interfaces)
+            if interface and interface not in self._host.links
         ]
 
     def _unicast_interface(self, settings: InstanceSettings) -> str:
@@ -65,12 +66,8 @@ class Stations:
         return self._host.default_interface() or "lo"
 
     def on(self, interface: str) -> list[str]:
-        """The instances that stand on an interface, or whose addresses go to it."""
-        return [
-            name
-            for name, station in self._executor.stations.items()
-            if interface in (station.interface, station.carrier)
-        ]
+        """The instances that stand on an interface, whose addresses go to it, or that track it."""
+        return [name for name, station in self._executor.stations.items() if interface in station.interfaces]
 
     def interface_of(self, name: str) -> str:
         """The interface an instance stands on."""
@@ -103,9 +100,15 @@ class Stations:
         if settings.promote_secondaries:
             with contextlib.suppress(OSError):
                 (vmac.SYSCTL / f"ipv4/conf/{station.interface}/promote_secondaries").write_text("1")
-        if settings.vmac is not None:
-            station.carrier = vmac.ensure(self._host, settings, station.interface, self._prefix)
-            self._macvlans[settings.name] = station.carrier
+        for number, below in enumerate(_with_virtual_mac(settings, station.interface)):
+            if below not in self._host.links:
+                continue
+            try:
+                name = vmac.name_of(settings, self._prefix, number)
+                station.macvlans[below] = vmac.ensure(self._host, settings, below, name)
+            except OSError as error:
+                if below == station.interface or error.errno != errno.ENODEV:
+                    raise  # else it has just gone, and its own notification is on the way
 
     def _listen(self, name: str, station: Station) -> None:
         """Open the receiver. With a macvlan, what comes from the virtual MAC arrives there and nowhere else."""
@@ -142,9 +145,9 @@ class Stations:
     def remove(self, name: str) -> None:
         """The instance is no more: its receiver, its macvlan and its station go."""
         self._wire.close(name)
-        if name in self._macvlans:
-            vmac.remove(self._host, self._macvlans.pop(name))
-        self._executor.stations.pop(name, None)
+        station = self._executor.stations.pop(name, None)
+        for macvlan in station.macvlans.values() if station else ():
+            vmac.remove(self._host, macvlan)
 
     def close(self) -> None:
         """Close every socket and remove every macvlan."""
@@ -152,6 +155,13 @@ class Stations:
         for sender in self._senders.values():
             sender.close()
         self._senders.clear()
-        for carrier in self._macvlans.values():
-            vmac.remove(self._host, carrier)
-        self._macvlans.clear()
+        for station in self._executor.stations.values():
+            for macvlan in station.macvlans.values():
+                vmac.remove(self._host, macvlan)
+
+
+def _with_virtual_mac(settings: InstanceSettings, interface: str) -> list[str]:
+    """The interfaces that need a macvlan: the instance's own first, then those of its addresses."""
+    own = [interface] if settings.vmac is not None else []
+    theirs = [one.interface or interface for one in settings.all_addresses if settings.virtual_mac_for(one)]
+    return list(dict.fromkeys(own + theirs))

@@ -25,19 +25,21 @@ def mac_of(settings: InstanceSettings) -> str:
     return f"00:00:5e:00:0{1 if settings.family == 4 else 2}:{settings.virtual_router_id:02x}"
 
 
-def name_of(settings: InstanceSettings, prefix: str) -> str:
-    """The interface's name: configured, or `vrrp.VRID` (IPv6: `vrrp6.VRID`)."""
+def name_of(settings: InstanceSettings, prefix: str, number: int = 0) -> str:
+    """The name of an instance's first macvlan: configured, or `vrrp.VRID` (IPv6: `vrrp6.VRID`); then `vrrp.VRID.1`."""
+    if number:
+        return f"{name_of(settings, prefix)}.{number}"
     if settings.vmac is not None and settings.vmac.name:
         return settings.vmac.name
     return f"{prefix}{'' if settings.family == 4 else '6'}.{settings.virtual_router_id}"
 
 
-def ensure(host: Host, settings: InstanceSettings, parent: str, prefix: str) -> str:
-    """Make the macvlan unless it is there; its name.
+def ensure(host: Host, settings: InstanceSettings, parent: str, name: str) -> str:
+    """Make the macvlan of that name on `parent` unless it is there; its name.
 
     OSError(EOPNOTSUPP) says that the kernel has no macvlan.
     """
-    name, mac = name_of(settings, prefix), mac_of(settings)
+    mac = mac_of(settings)
     existing = host.links.get(name)
     if existing is not None and (existing.mac != bytes.fromhex(mac.replace(":", "")) or existing.kind != "macvlan"):
         raise OSError(errno.EEXIST, f"{name} exists and is not the macvlan with {mac}")

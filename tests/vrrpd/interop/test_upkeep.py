@@ -113,7 +113,25 @@ def left_out(lab: Lab, _: str) -> None:
     assert not node.holds()
 
 
+def own_mac_elsewhere(lab: Lab, _: str) -> None:
+    """use_vmac on an address of another interface: a macvlan there; no_track: that interface may go."""
+    node = lab.node("m1", 100)
+    node.run("ip", "link", "add", "inner0", "type", "bridge")
+    node.run("ip", "link", "set", "inner0", "up")
+    extra = "    virtual_ipaddress_excluded {\n        10.4.0.1/24 dev inner0 use_vmac no_track\n    }"
+    daemon = node.start("vrrpd", config(V3, node, lab, extra))
+    wait_for(lambda: {"10.4.0.1", VIP} <= node.addresses(), 10, "both addresses")
+    shown = node.run("ip", "addr", "show", "vrrp.61")
+    assert "vrrp.61@inner0" in shown and "00:00:5e:00:01:3d" in shown and "10.4.0.1/24" in shown
+    node.run("ip", "link", "del", "inner0")
+    wait_for(lambda: "10.4.0.1" not in node.addresses(), 5, "it to go with its interface")
+    lab.always(node.holds, 1, "the other address stays")
+    daemon.stop()
+    assert "vrrp.61" not in node.run("ip", "link")
+
+
 SCENARIOS = {
+    "test_an_address_elsewhere_may_have_the_virtual_mac": own_mac_elsewhere,
     "test_routes_rules_and_statics_are_put_back_and_follow_a_reload": put_back,
     "test_what_a_crashed_run_left_goes_unless_it_is_wanted_still": crashed,
     "test_a_missing_check_is_left_out_or_has_failed": left_out,
@@ -134,3 +152,8 @@ def test_what_a_crashed_run_left_goes_unless_it_is_wanted_still(case: str, campa
 @pytest.mark.parametrize("case", ["vrrpd"])
 def test_a_missing_check_is_left_out_or_has_failed(case: str, campaign: Campaign) -> None:
     campaign["test_a_missing_check_is_left_out_or_has_failed", case].result()
+
+
+@pytest.mark.parametrize("case", ["vrrpd"])
+def test_an_address_elsewhere_may_have_the_virtual_mac(case: str, campaign: Campaign) -> None:
+    campaign["test_an_address_elsewhere_may_have_the_virtual_mac", case].result()

@@ -41,7 +41,7 @@ class Silent:
 
 def executor_for(host, settings, lines):
     executor = Executor(host, Silent(), Announcer(host, lambda *_: None), None, lambda level, text: lines.append(text))
-    executor.stations[settings.name] = Station(settings, INTERFACE, INTERFACE)
+    executor.stations[settings.name] = Station(settings, INTERFACE)
     return executor
 
 
@@ -180,10 +180,10 @@ def test_a_receiver_hears_its_group_on_its_interface_and_only_its_routers(lab):
 def test_a_macvlan_carries_the_virtual_mac(host, family, mac):
     node, one = host
     address = VirtualAddress(ip_address("172.16.10.99" if family == 4 else "fe80::99"))
-    name = vmac.ensure(one, settings(addresses=(address,), vmac=Vmac()), INTERFACE, "vrrp")
+    name = vmac.ensure(one, settings(addresses=(address,), vmac=Vmac()), INTERFACE, "vrrp.61")
     assert one.links[name].mac.hex(":") == mac
     assert "macvlan mode private" in node.run("ip", "-d", "link", "show", name)
-    assert vmac.ensure(one, settings(addresses=(address,), vmac=Vmac()), INTERFACE, "vrrp") == name
+    assert vmac.ensure(one, settings(addresses=(address,), vmac=Vmac()), INTERFACE, "vrrp.61") == name
     vmac.remove(one, name)
     assert name not in node.run("ip", "link", "show")
 
@@ -193,7 +193,8 @@ def test_an_interface_in_the_macvlans_place_is_an_error(host):
     node.run("ip", "link", "add", "vrrp.61", "type", "bridge")
     one.refresh()
     with pytest.raises(OSError) as caught:
-        vmac.ensure(one, settings(vmac=Vmac(), addresses=(VirtualAddress(ip_address("10.0.0.1")),)), INTERFACE, "vrrp")
+        address = VirtualAddress(ip_address("10.0.0.1"))
+        vmac.ensure(one, settings(vmac=Vmac(), addresses=(address,)), INTERFACE, "vrrp.61")
     assert caught.value.errno == errno.EEXIST
 
 

@@ -199,8 +199,15 @@ class InstanceSettings(Strict):
     def virtual_mac_for(self, virtual: VirtualAddress) -> bool:
         """Whether an address lives on a macvlan."""
         if virtual.interface in (None, self.interface):
-            return self.vmac is not None
+            return self.vmac is not None or virtual.use_vmac
         return virtual.use_vmac or (self.vmac is not None and self.vmac.for_addresses)
+
+    @property
+    def other_interfaces(self) -> tuple[str, ...]:
+        """Interfaces beside its own that its tracked addresses and routes need: one that is down is FAULT."""
+        needing: tuple[VirtualAddress | Route, ...] = (*self.all_addresses, *self.routes)
+        names = [one.interface for one in needing if one.track and one.interface not in (None, self.interface)]
+        return tuple(dict.fromkeys(name for name in names if name))
 
     @property
     def all_addresses(self) -> tuple[VirtualAddress, ...]:
