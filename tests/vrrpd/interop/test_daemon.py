@@ -278,8 +278,12 @@ def virtual_mac(lab: Lab, case: str) -> None:
     two = second.start(programs[1], config(protocol, second, lab, "    use_vmac"))
     two.wait_for_line("Entering BACKUP STATE")
     lab.wait_for_holder("m1", 10, protocol.address)
-    client.touch(protocol.address)
-    wait_for(lambda: client.neighbour(protocol.address) == mac, 5, "the virtual MAC at the client")
+
+    def asked() -> bool:
+        client.touch(protocol.address)
+        return client.neighbour(protocol.address) == mac
+
+    wait_for(asked, 15, "the virtual MAC at the client")
     lab.always(lambda: lab.holders(protocol.address) == ["m1"], 1, "m1 alone has the address")
     one.stop()
     lab.wait_for_holder("m2", 5, protocol.address)
