@@ -429,8 +429,8 @@ def test_clients_that_leave_before_their_request_is_whole(pair, name):
 
 @pytest.mark.parametrize("name", [name for name in SILENCE if "body" in name])
 def test_clients_that_leave_in_a_body(pair, name):
-    """HAProxy's letters depend on what it noticed first (CR, CH, CD, CL) and its status is -1; here: the client's fault on
-    both sides, and the server's connection ends."""
+    """HAProxy's letters depend on what it noticed first (CR, CH, CD, CL) and its status is -1; here: the client's fault
+    on both sides, and the server's connection ends."""
     data, frontend = SILENCE[name]
 
     def scenario(side):
