@@ -100,7 +100,7 @@ def measure(scenario: Scenario, world: World, rounds: int, seconds: float, tell:
     """`rounds` pairs of `seconds` each; `tell` is called after each round. BadRound, load.LoadError."""
     haproxy, pylb = world.programs
     for program in world.programs:
-        one_round(scenario, program, world, WARM_UP)
+        load.run(command(scenario, program, world), WARM_UP)
     pairs = []
     for number in range(rounds):
         order = (haproxy, pylb) if number % 2 == 0 else (pylb, haproxy)
@@ -112,11 +112,15 @@ def measure(scenario: Scenario, world: World, rounds: int, seconds: float, tell:
     return Measured(scenario, tuple(pairs), {program.name: program.resident() for program in world.programs})
 
 
+def command(scenario: Scenario, program: Program, world: World) -> list[str]:
+    """wrk's command line against one of the programs."""
+    return load.command(scenario, program.ports[scenario.frontend], world.cores.others)
+
+
 def one_round(scenario: Scenario, program: Program, world: World, seconds: float) -> Round:
     """Load, and the CPU time that it cost."""
-    words = load.command(scenario, program.ports[scenario.frontend], world.cores.others)
     before = program.times()
-    seen = load.run(words, seconds)
+    seen = load.run(command(scenario, program, world), seconds)
     times = program.times() - before
     if seen.not_ok or seen.socket_errors or not seen.requests:
         raise BadRound(

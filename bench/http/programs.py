@@ -263,7 +263,7 @@ def version_of(words: list[str]) -> str:
     start = words[:3] if words[0] == sys.executable else words[:1]
     command = [find(start[0]) or start[0], *start[1:], "-v"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False, cwd=ROOT)
-    return (done.stdout or done.stderr).splitlines()[0].strip()
+    return (done.stdout or done.stderr).splitlines()[0].partition(" - ")[0].strip()
 
 
 def versions() -> dict[str, str]:
