@@ -15,7 +15,7 @@ from vrrpd.system.executor import Executor, Station
 from vrrpd.system.host import Host
 from vrrpd.system.rtnl import encode_address
 from vrrpd.system.sockets import LinkKey, Receiver, Sender
-from vrrpd.system.statefile import AlreadyRunning, Leftover, StateFile
+from vrrpd.system.statefile import AlreadyRunning, Leftover, LeftRoute, StateFile
 
 pytestmark = pytest.mark.netns
 
@@ -202,12 +202,14 @@ def test_the_state_file_tells_the_next_run_what_is_left_and_who_was_master(tmp_p
     first = StateFile(tmp_path)
     with pytest.raises(AlreadyRunning, match="already running"):
         StateFile(tmp_path)
-    first.write(["A", "B"], [Leftover("A", "eth0", "10.0.0.1", 32)])
+    route = LeftRoute("B", "route 10.7.0.0/16", b"\1\2")
+    first.write(["A", "B"], [Leftover("A", "eth0", "10.0.0.1", 32)], [route])
     first.master("B", True)
     first.alive()
     first.close(clean=False)
     second = StateFile(tmp_path)
     assert second.former.leftovers == (Leftover("A", "eth0", "10.0.0.1", 32),)
+    assert second.former.routes == (route,)
     assert second.former.masters == {"B"}
     assert second.former.silence < 5
     second.write(["A"], [])
