@@ -42,6 +42,11 @@ FORMATS = {
 UNNAMED_HOST = {"rfc5424": "-"}
 """What stands for the host name without log-send-hostname; "localhost" in the other formats."""
 
+GATHER = 0.005
+"""Seconds for which lines may be held back to be sent together."""
+MOST_GATHERED = 128
+"""Lines after which they are sent at once: less than a UDP receive buffer of default size holds."""
+
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
@@ -126,16 +131,41 @@ class Logger:
     holds its pid.
     """
 
-    __slots__ = ("_clock", "_targets")
+    __slots__ = ("_clock", "_later", "_targets", "_waiting")
 
     def __init__(self, targets: Iterable[Target], clock: Callable[[], float] = time.time) -> None:
         self._targets = tuple(targets)
         self._clock = clock
+        self._later: Callable[[float, Callable[[], None]], object] | None = None
+        self._waiting: list[tuple[int, bytes, float]] = []
+
+    def gather(self, call_later: Callable[[float, Callable[[], None]], object]) -> None:
+        """From now on send lines together, at most GATHER seconds late (`call_later` is the loop's).
+
+        A send that wakes the syslog server costs about 7 µs, one to a server that is awake 3.
+        """
+        self._later = call_later
 
     def __call__(self, level: int, message: bytes) -> None:
+        if self._later is None:
+            self._write(level, message, self._clock())
+            return
+        waiting = self._waiting
+        if not waiting:
+            self._later(GATHER, self.flush)
+        waiting.append((level, message, self._clock()))
+        if len(waiting) >= MOST_GATHERED:
+            self.flush()
+
+    def flush(self) -> None:
+        """Send what has been gathered."""
+        waiting, self._waiting = self._waiting, []
+        for level, message, now in waiting:
+            self._write(level, message, now)
+
+    def _write(self, level: int, message: bytes, now: float) -> None:
         if message.endswith(b"\n"):
             message = message.rstrip(b"\n")
-        now = self._clock()
         for target in self._targets:
             target.write(level, message, now)
 
@@ -153,7 +183,8 @@ class Logger:
         return bool(self._targets)
 
     def close(self) -> None:
-        """Close all sinks, shared ones too."""
+        """Send what waits, then close all sinks, shared ones too."""
+        self.flush()
         for target in self._targets:
             target.close()
 

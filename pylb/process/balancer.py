@@ -203,6 +203,8 @@ class Balancer:
         for sink in self._datagram_sinks():
             sink.defer(loop.call_soon)
         clock = Clock(loop)
+        for logger in self.loggers:
+            logger.gather(loop.call_later)
         for backend in self.backends:
             backend.last_change = self.started
             for server in backend.servers:

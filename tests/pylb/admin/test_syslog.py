@@ -364,3 +364,33 @@ def test_an_abstract_socket_takes_lines():
         sink.send(b"x\n")
         assert sock.recv(9) == b"x\n"
         sink.close()
+
+
+def test_gathered_lines_leave_together_in_order_with_the_times_they_were_made(tmp_path):
+    sock, path = receiver(tmp_path)
+    moments = iter([WHEN, WHEN + 1.0, WHEN + 2.0])
+    logger = make_logger([LogTarget(path, "local0", format="rfc3164")], Global(), pid=77, clock=lambda: next(moments))
+    calls: list[tuple[float, object]] = []
+    logger.gather(lambda delay, flush: calls.append((delay, flush)))
+    for word in (b"one", b"two", b"three"):
+        logger(INFO, word)
+    with pytest.raises(BlockingIOError):
+        sock.recv(1024)
+    assert len(calls) == 1 and calls[0][0] <= 0.05
+    calls[0][1]()
+    lines = [sock.recv(1024).decode() for _ in range(3)]
+    assert [line.split(" ")[3] for line in lines] == ["07:08:09", "07:08:10", "07:08:11"]
+    assert [line.split(": ")[1].strip() for line in lines] == ["one", "two", "three"]
+    logger.close()
+    sock.close()
+
+
+def test_many_gathered_lines_do_not_wait_and_the_end_loses_none(tmp_path):
+    sock, path = receiver(tmp_path)
+    logger = make_logger([LogTarget(path, "local0")], Global())
+    logger.gather(lambda delay, flush: None)
+    for number in range(8):
+        logger(INFO, b"%d" % number)
+    logger.close()
+    assert [sock.recv(1024).decode().split(": ")[1].strip() for _ in range(8)] == [str(n) for n in range(8)]
+    sock.close()
