@@ -8,6 +8,7 @@ pair does not use is None, an empty tuple or False here, and the exchange passes
 from __future__ import annotations
 
 import ipaddress
+import socket
 from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING, Any, Protocol
@@ -54,7 +55,8 @@ class ForwardFor:
     name: bytes
     """Lower-cased header name, for if-none."""
     if_none: bool
-    excepts: ipaddress.IPv4Network | ipaddress.IPv6Network | None
+    excepts: tuple[socket.AddressFamily, int, int] | None
+    """Family, mask and base of the network whose clients go unnamed."""
 
     @classmethod
     def compile(cls, setting: model.ForwardFor | None) -> ForwardFor | None:
@@ -62,17 +64,29 @@ class ForwardFor:
         if setting is None:
             return None
         name = setting.header.encode()
-        network = ipaddress.ip_network(setting.except_network, strict=False) if setting.except_network else None
-        return cls(b"\r\n" + name + b": ", name.lower(), setting.if_none, network)
+        excepts = None
+        if setting.except_network:
+            network = ipaddress.ip_network(setting.except_network, strict=False)
+            family = socket.AF_INET if network.version == 4 else socket.AF_INET6
+            excepts = family, int(network.netmask), int(network.network_address)
+        return cls(b"\r\n" + name + b": ", name.lower(), setting.if_none, excepts)
 
     def line(self, src: str) -> bytes:
-        """The header to add for a client, b"" for an excepted one."""
+        """The header to add for a client; b"" for an excepted one and on a unix socket, which has no addresses.
+
+        Numbers are compared, in 0.6 µs: ipaddress would take 2 of each new connection.
+        """
+        if src == "unix":
+            return b""
         if self.excepts is not None:
+            family, mask, base = self.excepts
             try:
-                if ipaddress.ip_address(src) in self.excepts:
+                address = socket.inet_pton(family, src.partition("%")[0])
+            except OSError:  # of the other family
+                pass
+            else:
+                if int.from_bytes(address, "big") & mask == base:
                     return b""
-            except ValueError:  # a unix socket has no address
-                return b""
         return self.prefix + src.encode()
 
 
