@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import re
 import select
 import socket
@@ -29,7 +30,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from support import free_port, require_program, wait_for
+from support import require_program, wait_for
 
 T = TypeVar("T")
 LINE = b"\r\n"
@@ -343,6 +344,21 @@ class Origin:
 # --------------------------------------------------------------------------------------------------------------- sides
 
 
+_given: set[int] = set()
+
+
+def listening_port() -> int:
+    """A free port for a program that binds it a moment later: below those that the system gives to connections, and
+    never the same twice, because two programs with SO_REUSEPORT would share it unnoticed."""
+    while True:
+        port = random.randrange(12_000, 32_000)
+        with contextlib.suppress(OSError), socket.socket() as sock:
+            sock.bind(("127.0.0.1", port))
+            if port not in _given:
+                _given.add(port)
+                return port
+
+
 class LogReceiver:
     """A syslog server on UDP: `lines` are the messages without what syslog puts in front."""
 
@@ -400,7 +416,7 @@ class Side:
     def _port(self, variable: str) -> int:
         kind, _, name = variable.partition("_")
         if kind == "FE":
-            self.ports[name] = free_port()
+            self.ports[name] = listening_port()
             return self.ports[name]
         if kind == "SRV":
             self.origins[name] = Origin(name, self._answers)

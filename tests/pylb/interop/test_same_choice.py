@@ -85,7 +85,8 @@ frontend numbers
     acl main_gone nbsrv(backups) lt 3
     acl dead_down srv_is_up(allbackups/dead)
     http-request set-var(txn.n) nbsrv(allbackups)
-    http-request return status 200 content-type text/plain lf-string "%[var(txn.n)] %[be_conn(allbackups)]" if { path /numbers }
+    acl wanted path /numbers
+    http-request return status 200 content-type text/plain lf-string "%[var(txn.n)] %[be_conn(allbackups)]" if wanted
     use_backend backups if !main_gone
     use_backend allbackups if !dead_down
 
@@ -251,8 +252,9 @@ def test_connections_to_servers_are_reused_alike(pair, name):
 # ------------------------------------------------------------------------------------------------------------ WebSocket
 
 
-async def converse(port: int, server: int) -> list[object]:
-    """A WebSocket server behind the frontend, a client in front of it: text, binary, large, ping, close."""
+async def converse(port: int, server: int) -> tuple[str, list[object]]:
+    """A WebSocket server behind the frontend, a client in front of it: text, binary, large, ping, close. The client's
+    address, and what it saw."""
 
     async def echo(connection) -> None:
         async for message in connection:
@@ -268,14 +270,15 @@ async def converse(port: int, server: int) -> list[object]:
             seen.append(await asyncio.wait_for(client.recv(), 10) == message)
         await asyncio.wait_for(await client.ping(), 5)
         await client.close(4000, "enough")
-        return [*seen, client.close_code]
+        host, port = client.local_address
+        return f"{host}:{port} ", [*seen, client.close_code]
 
 
 def test_web_sockets_pass(pair):
     def scenario(side):
         side.origins["socket"].close()
-        seen = asyncio.run(converse(side.ports["socket"], side.origins["socket"].port))
-        return {"seen": seen, "log": [normal_line(line) for line in side.logged(1)]}
+        client, seen = asyncio.run(converse(side.ports["socket"], side.origins["socket"].port))
+        return {"seen": seen, "log": [normal_line(line) for line in side.logged(1, client=client)]}
 
     theirs, ours = pair.both(scenario)
     assert ours["seen"] == ["chat", True, True, True, 4000]
