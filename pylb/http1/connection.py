@@ -121,6 +121,13 @@ def switches(request: RequestHead, response: ResponseHead) -> bool:
     return set(chosen.split(b", ")) <= set(offered.split(b", "))
 
 
+def logs_connections_in(head: ResponseHead) -> bool:
+    """Whether a 401 or 407 asks for NTLM or Negotiate: these authenticate the connection in place of the request (RFC
+    4559 6), so that from here on it must serve nobody else."""
+    asked = head.get_all(b"www-authenticate") + head.get_all(b"proxy-authenticate")
+    return any(scheme in challenge.lower() for challenge in asked for scheme in (b"ntlm", b"nego"))
+
+
 def spend_forward(head: RequestHead) -> bool:
     """Count down Max-Forwards (RFC 9110 7.6.2). True: forward; False: it was 0, we are the last recipient and answer.
 

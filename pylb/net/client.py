@@ -69,6 +69,7 @@ class HttpSession(Session):
         "_remaining",
         "_searched",
         "_since",
+        "owns",
     )
 
     def __init__(self, listener: Listener) -> None:
@@ -88,6 +89,8 @@ class HttpSession(Session):
         self._page: Page | None = None
         """The statistics page that a form is being posted to: it takes the body in place of a server."""
         self._posted: list[bytes] = []
+        self.owns = False
+        """A server's connection serves this client only (Upstream.owner)."""
         self._held_reply: Reply | None = None
         """What a tarpit will answer."""
 
@@ -340,6 +343,11 @@ class HttpSession(Session):
             self._gone_before_request(self.phase)
             if self.phase != CLOSED:
                 self.close()
+
+    def wind_down(self) -> None:
+        self.keep_alive = False
+        if self.phase == IDLE and self.requests and not self.backlog:
+            self.close()
 
     def client_ready(self) -> None:
         times = self.listener

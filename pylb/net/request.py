@@ -18,7 +18,7 @@ from pylb.backend.health import Event, response_event
 from pylb.backend.state import observe
 from pylb.http1 import framing
 from pylb.http1.chunked import ChunkedReader
-from pylb.http1.connection import interim_may_pass, spend_forward, switches, trace_body
+from pylb.http1.connection import interim_may_pass, logs_connections_in, spend_forward, switches, trace_body
 from pylb.http1.errors import ProtocolError
 from pylb.net import upstream as upstreams
 from pylb.net.failure import Failure
@@ -172,6 +172,8 @@ class HttpExchange(Tunnel):
                 return None
         if server.net.preface is not None:
             return self._own(server)
+        if self.session.owns or idle[-1].owner is not None:
+            return self._private(server)
         if server.net.tls is not None and idle[-1].sni != server.net.name(self):
             return None
         connection: Upstream = idle.pop()
@@ -186,6 +188,16 @@ class HttpExchange(Tunnel):
                 server.idle.remove(connection)
                 return cast("Upstream", connection)
         return None
+
+    def _private(self, server: Server) -> Upstream | None:
+        """The connection on which this client has logged in, else one that is nobody's."""
+        name = server.net.name(self) if server.net.tls is not None else None
+        fitting = [c for c in server.idle if c.owner in (None, self.session) and c.sni == name]
+        if not fitting:
+            return None
+        connection: Upstream = max(fitting, key=lambda c: c.owner is not None)
+        server.idle.remove(connection)
+        return connection
 
     def send(self) -> None:
         """Head and whatever of the body is here, in one write."""
@@ -300,6 +312,8 @@ class HttpExchange(Tunnel):
             upstream.server.counters.hrsp_2xx += 1
         else:
             self._count_status(head.status)
+            if head.status in (401, 407) and logs_connections_in(head):
+                upstream.owner, session.owns = session, True
         if kind == framing.UNTIL_CLOSE or (kind == framing.CHUNKED and self.request.version == 0):
             body = self._reframe(head, kind, body, complete)
         for step in plan.after_response_rules:

@@ -26,6 +26,7 @@ from pylb.net.flow import HIGH_WATER, LOW_WATER, Flow
 if TYPE_CHECKING:
     from pylb.backend.server import Server
     from pylb.http1.response import ResponseHead
+    from pylb.net.client import HttpSession
     from pylb.net.request import HttpExchange
     from pylb.net.tunnel import Tunnel
 
@@ -41,12 +42,14 @@ class Upstream(Flow, asyncio.Protocol):
         "_given",
         "_handing_over",
         "_keeps",
+        "_patience",
         "_pending",
         "_remaining",
         "_searched",
         "exchange",
         "limits",
         "loop",
+        "owner",
         "phase",
         "preface",
         "server",
@@ -75,6 +78,10 @@ class Upstream(Flow, asyncio.Protocol):
         self.preface = b""
         """The PROXY header that it began with: it speaks for one client only."""
         self._handing_over: asyncio.Task[None] | None = None
+        self.owner: HttpSession | None = None
+        """The only client that it may serve: its server takes the connection for the user who has logged in."""
+        self._patience = inf
+        """Seconds that a server may take nothing of what is left for it at the end."""
         self._given = False
         """The loop owns the descriptor, also while it may still fail to make a transport of it: a descriptor that two
         close is somebody else's the second time."""
@@ -113,12 +120,17 @@ class Upstream(Flow, asyncio.Protocol):
         self.deadline = inf
 
     def close(self) -> None:
-        """Done with it; what has been written still goes out."""
+        """Done with it; what has been written still goes out, to a server that takes it."""
+        exchange = self.exchange
         self._leave()
-        if self.sock is None:
-            self.transport.close()
-        else:
+        if self.sock is not None:
             self._drop_socket()
+            return
+        self.backlog = self.transport.get_write_buffer_size()
+        if self.backlog and exchange is not None:
+            self._patience = exchange.plan.server_timeout
+            self.arm(self.loop.time() + self._patience)
+        self.transport.close()
 
     def abort(self) -> None:
         """Gone at once, unsent bytes too."""
@@ -220,6 +232,11 @@ class Upstream(Flow, asyncio.Protocol):
     def expired(self, now: float) -> None:
         if self.phase == IDLE:
             self.close()
+        elif self.phase == CLOSED:
+            if self.moves():
+                self.arm(now + self._patience)
+            else:
+                self.transport.abort()
         elif self.exchange is not None:
             if self.backlog and self.moves():
                 self.arm(now + self.exchange.plan.server_timeout)
