@@ -179,7 +179,7 @@ def _old_checksum(block: Block, statement: Statement) -> None:
 INSTANCE: Table = {
     "state": choice("state", {"MASTER": "MASTER", "BACKUP": "BACKUP", "master": "MASTER", "backup": "BACKUP"}),
     "interface": text("interface"),
-    "vrf": text("vrf"),
+    "vrf": refused("vrrpd puts its macvlans into no VRF"),
     "virtual_router_id": whole("virtual_router_id", 1, 255),
     "priority": whole("priority", 1, 255),
     "advert_int": seconds("advert_int", 0.01, 255),

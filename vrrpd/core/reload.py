@@ -16,7 +16,6 @@ def needs_restart(old: InstanceSettings, new: InstanceSettings) -> bool:
             InstanceSettings(settings.name, settings.virtual_router_id, settings.interface),
             version=settings.version,
             vmac=settings.vmac,
-            vrf=settings.vrf,
             multicast_group=settings.multicast_group,
             unicast_ttl=settings.unicast_ttl,
             source=settings.source,

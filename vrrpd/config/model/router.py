@@ -111,7 +111,6 @@ class InstanceSettings(Strict):
     virtual_router_id: Annotated[int, Ge(1), Le(255)]
     interface: str | None = None
     """Interface of the adverts; None only with unicast peers."""
-    vrf: str | None = None
     state: Literal["MASTER", "BACKUP"] = "BACKUP"
     """Wanted state at start; only an owner's MASTER is immediate."""
     priority: Annotated[int, Ge(1), Le(255)] = 100
