@@ -77,6 +77,9 @@ if TYPE_CHECKING:
 PROBE_PRIORITY = 1
 """Of the advert that asks a seeming replay's sender for a fresh one: lower than any master's."""
 
+LATE_ANNOUNCE_EVERY = 10.0
+"""Seconds between two announcements that a late advert of ours makes necessary."""
+
 REPLY_SHARE = 0.05
 """Share of the advert interval that has to pass between two answers to lower masters, however many there are."""
 
@@ -119,6 +122,7 @@ class Instance:
         self._master_interval = settings.advert_int
         self._timer = NEVER
         self._preempt_at: float | None = None
+        self._quiet_until = -inf
         self._doubted = False
         """The master's silence was not believed once, because our own timer was late."""
         self._last_reply = self._last_probe = -inf
@@ -496,8 +500,10 @@ class Instance:
         actions.append(self._advertise(now))
         if late < self.settings.advert_int:
             self._timer = due + self.settings.advert_int  # lateness does not add up
-        if late > (self.settings.down_timer_adverts - 1) * self.settings.advert_int:
-            # The others may have had another master meanwhile, and neighbours may believe it still.
+        if late > (self.settings.down_timer_adverts - 1) * self.settings.advert_int and now >= self._quiet_until:
+            # The others may have had another master meanwhile, and neighbours may believe it still. Not again
+            # and again: announcing for hundreds of instances is itself what makes timers late.
+            self._quiet_until = now + LATE_ANNOUNCE_EVERY
             actions += self._announce(self.settings.garp.master_repeat)
         return actions
 
