@@ -406,6 +406,15 @@ def test_a_host_that_is_always_late_has_a_master_all_the_same():
     assert instance.state is State.MASTER
 
 
+def test_late_adverts_announce_again_but_not_each_time():
+    instance = master()
+    told = []
+    for _ in range(4):
+        actions = instance.timer_fired(instance.deadline + 4)
+        told.append(sum(isinstance(action, Announce) for action in actions))
+    assert told[0] >= 1 and sum(told) < 4, "announcing must not feed the lateness that it answers"
+
+
 def test_adverts_do_not_drift_with_small_delays():
     instance = master()
     due = instance.deadline
