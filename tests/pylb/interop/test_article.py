@@ -286,7 +286,8 @@ def test_traffic_reaches_rsyslog_and_a_soft_stop_ends_it_all(lab, logs):
 
 def test_a_daemon_that_cannot_start_says_so_and_its_status_tells(place):
     path = place / "wrong.cfg"
-    path.write_text(f"global\n daemon\n chroot {place}/missing\nfrontend f\n bind 127.0.0.1:{listening_port()}\n mode http\n"
+    bind = f"bind 127.0.0.1:{listening_port()}"
+    path.write_text(f"global\n daemon\n chroot {place}/missing\nfrontend f\n {bind}\n mode http\n"
                     " timeout client 1s\n default_backend b\nbackend b\n mode http\n")  # fmt: skip
     done = subprocess.run(
         [sys.executable, "-m", "pylb", "-f", str(path)], capture_output=True, text=True, timeout=20, check=False

@@ -267,7 +267,7 @@ def test_what_stands_before_a_line(pair):
 
 
 def test_bytes_are_those_on_the_wire(pair):
-    """Unlike HAProxy, which counts its internal form of a message (differences: bytes_on_the_wire)."""
+    """docs/differences.md: bytes_on_the_wire."""
 
     def scenario(side):
         with side.talk("web") as talk:
