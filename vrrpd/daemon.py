@@ -78,7 +78,7 @@ class Daemon:
         self._reloading: asyncio.Task[None] | None = None
         self._supervisor = Supervisor()
         self.state, self.host = StateFile(options.directory), Host()
-        self.notifier = Notifier(log.say, default_user(config.globals.script_user))
+        self.notifier = Notifier(log.say, default_user(config.globals.script_user), config.globals.script_group)
         self.announcer = Announcer(self.host, log.say)
         self.executor = Executor(self.host, self.notifier, self.announcer, self.state, log.say)
         self.wire = Wire(self._packet, self._unknown if config.globals.log_unknown_vrids else None)

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterable
 
 from vrrpd.config.model import Address, Config, InstanceSettings, Track, TrackKind
-from vrrpd.core.actions import Action, Event, Level
+from vrrpd.core.actions import Action, Event, Level, State
 from vrrpd.core.group import Group
 from vrrpd.core.instance import Instance, LinkState
 from vrrpd.core.reload import needs_restart
@@ -84,7 +84,7 @@ class Roster:
         wanted = {settings.name: settings for settings in config.instances}
         leaving = [name for name in former if self._must_leave(name, former, wanted, config)]
         for name in leaving:
-            self._stop(name, Event.STOP if name in wanted else Event.DELETED)
+            self._stop(name, Event.STOP if name in wanted else self._end_of(name))
         self._adopt(config)
         self._set_statics()
         new = [name for name in wanted if name not in self.instances]
@@ -96,6 +96,14 @@ class Roster:
             else:
                 self._change(name, wanted[name])
         self._parts.tracking.apply(config)
+        for name, instance in self.instances.items():
+            if name not in new and instance.state is not State.INIT:
+                self._parts.notifier.restate(name, instance.state.value, instance.effective_priority)
+
+    def _end_of(self, name: str) -> Event:
+        """What is told of an instance that the file no longer has: FAULT unless its notify says DELETED."""
+        notify = self.instances[name].settings.notify
+        return Event.DELETED if notify.report_deleted or notify.deleted is not None else Event.FAULT
 
     def farewell(self) -> None:
         """Stop every instance and take the packet filter away."""

@@ -14,6 +14,8 @@ from dataclasses import dataclass, replace
 from vrrpd.config.errors import Report, did_you_mean
 from vrrpd.config.model import Config, InstanceSettings, Origin, Rule, SyncGroup, Track, TrackKind
 
+DEFAULT_INTERFACE = "eth0"
+"""keepalived's, where global_defs has no default_interface."""
 FIRST_RULE_PREFERENCE = 16383
 """Rules without a preference get this and lower ones: before those of the main table, as in keepalived."""
 
@@ -58,9 +60,16 @@ def resolve(
             tracks = _unweighted(tracks, f"({settings.name})", "members of a sync group move together", report)
         done.append(replace(settings, tracks=tracks))
     return replace(
-        with_rule_preferences(replace(config, instances=tuple(done)), report),
+        with_rule_preferences(with_interfaces(replace(config, instances=tuple(done))), report),
         groups=tuple(replace(group, tracks=_tracks(references, known, report)) for group, references in groups),
     )
+
+
+def with_interfaces(config: Config) -> Config:
+    """Static addresses that name no interface are the default interface's."""
+    default = config.globals.default_interface or DEFAULT_INTERFACE
+    placed = (replace(one, interface=one.interface or default) for one in config.static_addresses)
+    return replace(config, static_addresses=tuple(placed))
 
 
 def with_rule_preferences(config: Config, report: Report) -> Config:

@@ -55,8 +55,8 @@ def commands_for(notify: Notify, event: Event, group: bool, name: str, priority:
 class ProgramQueue:
     """Programs of one instance or group, one after the other."""
 
-    def __init__(self, say: Say, user: str | None) -> None:
-        self._say, self._user = say, user
+    def __init__(self, say: Say, user: str | None, group: str | None = None) -> None:
+        self._say, self._user, self._group = say, user, group
         self._waiting: deque[Command] = deque()
         self._running: Running | None = None
         self._limit: asyncio.TimerHandle | None = None
@@ -78,8 +78,9 @@ class ProgramQueue:
     def _next(self) -> None:
         while self._running is None and self._waiting:
             command = self._waiting.popleft()
+            group = command.group or (None if command.user else self._group)
             try:
-                self._running = Running(command.argv, self._ended, command.user or self._user, command.group)
+                self._running = Running(command.argv, self._ended, command.user or self._user, group)
             except (OSError, KeyError) as error:
                 self._say(Level.ERROR, f"Unable to run notify script {command.argv[0]}: {error}")
                 continue
@@ -97,6 +98,10 @@ class ProgramQueue:
     def watch(self, when_idle: Callable[[], None]) -> None:
         """Call this whenever nothing runs and nothing waits any more."""
         self._when_idle = when_idle
+
+
+def _line(group: bool, name: str, state: str, priority: int) -> str:
+    return f'{"GROUP" if group else "INSTANCE"} "{name}" {state} {priority}\n'
 
 
 class Pipe:
@@ -149,8 +154,8 @@ class Pipe:
 class Notifier:
     """Carries `Notify` actions out."""
 
-    def __init__(self, say: Say, user: str | None = None) -> None:
-        self._say, self._user = say, user
+    def __init__(self, say: Say, user: str | None = None, group: str | None = None) -> None:
+        self._say, self._user, self._group = say, user, group
         self._pipes: list[Pipe] = []
         self._queues: dict[tuple[bool, str], ProgramQueue] = {}
         self._all_idle = asyncio.Event()
@@ -165,12 +170,17 @@ class Notifier:
 
     def tell(self, notify: Notify, event: Event, group: bool, name: str, priority: int) -> None:
         """Write to the pipes, then start or queue the programs."""
-        line = f'{"GROUP" if group else "INSTANCE"} "{name}" {event.value} {priority}\n'
         for pipe in self._pipes:
-            pipe.write(line)
+            pipe.write(_line(group, name, event.value, priority))
         for command in commands_for(notify, event, group, name, priority):
-            queue = self._queues.setdefault((group, name), ProgramQueue(self._say, self._user))
+            queue = self._queues.setdefault((group, name), ProgramQueue(self._say, self._user, self._group))
             queue.add(command)
+
+    def restate(self, name: str, state: str, priority: int) -> None:
+        """After a reload: tell the pipes that ask for it what an instance is, though nothing changed."""
+        for pipe in self._pipes:
+            if pipe.spec.states_on_reload:
+                pipe.write(_line(False, name, state, priority))
 
     async def finish(self, seconds: float) -> None:
         """Wait until no program runs or waits, but not longer than this."""

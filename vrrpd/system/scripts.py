@@ -70,13 +70,16 @@ class ScriptRunner:
     `report(name, passed)` is called from the event loop; `say` takes log lines in keepalived's words.
     """
 
-    def __init__(self, spec: TrackScript, report: Report, say: Say, user: str | None = None) -> None:
+    def __init__(
+        self, spec: TrackScript, report: Report, say: Say, user: str | None = None, group: str | None = None
+    ) -> None:
         self.spec = spec
         self.health = Health(spec.rise, spec.fall, init_fail=spec.init_fail, settle_first=spec.first_result == "counts")
         self.last: Outcome | None = None
         self.runs = self.skipped = self.timeouts = 0
         self._report, self._say = report, say
         self._user = spec.command.user or user
+        self._group = spec.command.group or (None if spec.command.user else group)
         self._running: Running | None = None
         self._due_timer: asyncio.TimerHandle | None = None
         self._timeout_timer: asyncio.TimerHandle | None = None
@@ -113,7 +116,7 @@ class ScriptRunner:
         self.runs += 1
         self._timed_out = False
         try:
-            self._running = Running(self.spec.command.argv, self._ended, self._user, self.spec.command.group)
+            self._running = Running(self.spec.command.argv, self._ended, self._user, self._group)
         except (OSError, KeyError) as error:
             reason = error.strerror if isinstance(error, OSError) else f"user {error} does not exist"
             self._take(Outcome(False, f"cannot run: {reason}"))

@@ -43,7 +43,7 @@ class Tracking:
         self._apply_processes(tuple(spec for spec in config.processes if spec.name in used))
 
     def _apply_scripts(self, specs: list[TrackScript], config: Config) -> None:
-        user = default_user(config.globals.script_user)
+        user, group = default_user(config.globals.script_user), config.globals.script_group
         wanted = {spec.name: spec for spec in specs}
         for name, runner in list(self._scripts.items()):
             if wanted.get(name) != runner.spec:
@@ -52,7 +52,7 @@ class Tracking:
                 self.results.pop((TrackKind.SCRIPT, name), None)
         for name, spec in wanted.items():
             if name not in self._scripts:
-                runner = self._scripts[name] = ScriptRunner(spec, self._script_result, self._say, user)
+                runner = self._scripts[name] = ScriptRunner(spec, self._script_result, self._say, user, group)
                 runner.start()
 
     def _apply_files(self, specs: tuple[TrackFile, ...]) -> None:

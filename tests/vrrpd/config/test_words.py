@@ -168,3 +168,10 @@ def test_a_check_that_is_named_in_a_group_only_is_kept_for_its_members():
         b'[group.G]\nmembers = ["A", "B"]\ntrack_scripts = ["s"]\n'
     ).config
     assert config.groups[0].tracks == (Track(TrackKind.SCRIPT, "s"),)
+
+
+def test_a_static_address_without_an_interface_is_the_default_ones(written):
+    text = "static_ipaddress {\n10.9.0.1/24\n}\n" + instance()
+    assert keepalived.load(written(text)).config.static_addresses[0].interface == "eth0"
+    text = "global_defs {\ndefault_interface ens37\n}\n" + text
+    assert keepalived.load(written(text)).config.static_addresses[0].interface == "ens37"

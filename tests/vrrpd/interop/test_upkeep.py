@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from concurrent.futures import Future
 from typing import Any
@@ -130,7 +131,33 @@ def own_mac_elsewhere(lab: Lab, _: str) -> None:
     assert "vrrp.61" not in node.run("ip", "link")
 
 
+def told_of_reload(lab: Lab, _: str) -> None:
+    node = lab.node("m1", 100)
+    fifo = lab.directory / "fifo"
+    os.mkfifo(fifo)
+    reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    before = f"global_defs {{\n    vrrp_notify_fifo {fifo}\n    fifo_write_vrrp_states_on_reload\n}}\n"
+    first = config(V3, node, lab)
+    second, third = (
+        first.replace("VI_1", f"VI_{n}").replace("router_id 61", f"router_id 6{n}").replace(VIP, f"172.16.10.9{n}")
+        for n in (2, 3)
+    )
+    third = third.replace("priority 100", "priority 100\n    notify_deleted")
+    try:
+        daemon = node.start("vrrpd", before + first + second + third)
+        wait_for(lambda: {VIP, "172.16.10.92", "172.16.10.93"} <= node.addresses(), 10, "master of all")
+        os.read(reader, 4096)
+        node.file("keepalived.conf", before + first)
+        daemon.signal(signal.SIGHUP)
+        wait_for(lambda: "Reload finished" in daemon.text, 20, "the reload")
+        lines = os.read(reader, 4096).decode().splitlines()
+        assert lines == ['INSTANCE "VI_2" FAULT 100', 'INSTANCE "VI_3" DELETED 100', 'INSTANCE "VI_1" MASTER 100']
+    finally:
+        os.close(reader)
+
+
 SCENARIOS = {
+    "test_a_reload_tells_the_fifo_what_goes_and_what_stays": told_of_reload,
     "test_an_address_elsewhere_may_have_the_virtual_mac": own_mac_elsewhere,
     "test_routes_rules_and_statics_are_put_back_and_follow_a_reload": put_back,
     "test_what_a_crashed_run_left_goes_unless_it_is_wanted_still": crashed,
@@ -157,3 +184,8 @@ def test_a_missing_check_is_left_out_or_has_failed(case: str, campaign: Campaign
 @pytest.mark.parametrize("case", ["vrrpd"])
 def test_an_address_elsewhere_may_have_the_virtual_mac(case: str, campaign: Campaign) -> None:
     campaign["test_an_address_elsewhere_may_have_the_virtual_mac", case].result()
+
+
+@pytest.mark.parametrize("case", ["vrrpd"])
+def test_a_reload_tells_the_fifo_what_goes_and_what_stays(case: str, campaign: Campaign) -> None:
+    campaign["test_a_reload_tells_the_fifo_what_goes_and_what_stays", case].result()

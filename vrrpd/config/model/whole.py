@@ -50,6 +50,7 @@ class Global(Strict):
     router_id: str | None = None
     """Name of the node, in logs and status; None: the host's."""
     default_interface: str | None = None
+    """Of static addresses that name none."""
     script_user: str | None = None
     script_group: str | None = None
     """[| script_user USER GROUP]"""
