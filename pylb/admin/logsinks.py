@@ -21,10 +21,6 @@ REOPEN_EVERY = 1.0
 SYSLOG_PORT = 514
 """RFC 5426 3.3, and what HAProxy takes when a `log` address has no port."""
 
-BURST = 64
-"""Lines that may wait for the end of a turn of the event loop; the usual receive buffer of 208 KB holds three times as
-many."""
-
 Clock = Callable[[], float]
 SocketAddress = str | tuple[Any, ...]
 """A path, or what getaddrinfo gives."""
@@ -60,7 +56,7 @@ class DatagramSink:
     opened again.
     """
 
-    __slots__ = ("_address", "_clock", "_family", "_next_open", "_send", "_socket", "_soon", "_waiting", "lost")
+    __slots__ = ("_address", "_clock", "_family", "_next_open", "_send", "_socket")
 
     def __init__(self, family: int, address: SocketAddress, clock: Clock = time.monotonic) -> None:
         """`address` is numeric (or a path): no name is looked up here."""
@@ -70,41 +66,10 @@ class DatagramSink:
         self._socket: socket.socket | None = None
         self._send: Callable[[bytes], int] = _not_open
         self._next_open = 0.0
-        self._soon: Callable[[Callable[[], None]], object] | None = None
-        self._waiting: list[bytes] = []
-        self.lost = 0
-        """Lines that `send` took and the kernel did not."""
         self._open()
 
-    def defer(self, soon: Callable[[Callable[[], None]], object]) -> None:
-        """Send at the end of each turn of an event loop; `soon` is its call_soon.
-
-        One line after the other finds the receiver awake, where a line now and then has to wake it each time: 75 in
-        place of 79 µs of CPU for a request with its line (bench/http, keepalive). Nor does a response wait for it.
-        """
-        self._soon = soon
-
     def send(self, line: bytes) -> bool:
-        """Hand one datagram to the kernel, or keep it until `flush`; False when it is lost."""
-        soon = self._soon
-        if soon is None:
-            return self._send_now(line)
-        waiting = self._waiting
-        waiting.append(line)
-        if len(waiting) == 1:
-            soon(self.flush)
-        elif len(waiting) == BURST:
-            self.flush()
-        return True
-
-    def flush(self) -> None:
-        """Send what is waiting."""
-        lines, self._waiting = self._waiting, []
-        for line in lines:
-            if not self._send_now(line):
-                self.lost += 1
-
-    def _send_now(self, line: bytes) -> bool:
+        """Hand one datagram to the kernel; False when it is lost."""
         try:
             self._send(line)
         except BlockingIOError:
@@ -116,9 +81,7 @@ class DatagramSink:
         return True
 
     def close(self) -> None:
-        """Close for good, after what is waiting."""
-        self._soon = None
-        self.flush()
+        """Close for good."""
         self._forget()
         self._next_open = float("inf")
 

@@ -15,7 +15,7 @@ from dataclasses import replace
 from typing import Any
 
 from pylb import __version__
-from pylb.admin.logsinks import DatagramSink, Sink
+from pylb.admin.logsinks import Sink
 from pylb.admin.page import StatsPageHandler, exporter
 from pylb.admin.syslog import Logger, make_logger
 from pylb.backend import state
@@ -200,8 +200,6 @@ class Balancer:
         """Listen: from here on traffic comes."""
         loop = self.loop = asyncio.get_running_loop()
         self.started, self.started_wall, self.pid = loop.time(), time.time(), os.getpid()
-        for sink in self._datagram_sinks():
-            sink.defer(loop.call_soon)
         clock = Clock(loop)
         for logger in self.loggers:
             logger.gather(loop.call_later)
@@ -296,10 +294,7 @@ class Balancer:
     @property
     def dropped_logs(self) -> int:
         """Log lines that could not be sent."""
-        return sum(logger.dropped for logger in self.loggers) + sum(sink.lost for sink in self._datagram_sinks())
-
-    def _datagram_sinks(self) -> list[DatagramSink]:
-        return [sink for sink in self.sinks.values() if isinstance(sink, DatagramSink)]
+        return sum(logger.dropped for logger in self.loggers)
 
 
 def _drop_idle(server: Server) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import socket
 import time
@@ -11,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pylb.admin.logsinks import BURST, DatagramSink, StreamSink, TargetError, open_sink
+from pylb.admin.logsinks import DatagramSink, StreamSink, TargetError, open_sink
 from pylb.admin.syslog import FORMATS, Frame, make_logger
 from pylb.config.model import Global, LogTarget
 
@@ -189,39 +188,6 @@ def test_udp_lines_arrive_again_once_the_server_is_back():
         assert sock.recv(99) == b"first\n"
         assert sock.recv(99) == b"second\n"
     sink.close()
-
-
-def test_deferred_lines_leave_together_in_order_and_none_waits_behind_the_end(tmp_path):
-    sock, path = receiver(tmp_path)
-    sink, turns = open_sink(path), []
-    sink.defer(turns.append)
-    for line in (b"one\n", b"two\n"):
-        assert sink.send(line)
-    with pytest.raises(BlockingIOError):
-        sock.recv(99)
-    assert len(turns) == 1, "once for both"
-    turns.pop()()
-    assert (sock.recv(99), sock.recv(99)) == (b"one\n", b"two\n")
-    sink.send(b"last\n")
-    sink.close()
-    assert sock.recv(99) == b"last\n"
-    assert not sink.send(b"too late\n")
-    sock.close()
-
-
-def test_a_turn_with_many_lines_sends_them_before_it_ends(tmp_path):
-    sock, path = receiver(tmp_path)
-    sink = open_sink(path)
-    sink.defer(lambda _flush: None)
-    for _ in range(BURST + 1):
-        sink.send(b"x\n")
-    received = 0
-    with contextlib.suppress(BlockingIOError):
-        while sock.recv(9):
-            received += 1
-    assert received and received + sink.lost == BURST, "a unix socket holds a few; the one more waits"
-    sink.close()
-    sock.close()
 
 
 def test_a_restarted_syslog_daemon_is_found_again(tmp_path):
