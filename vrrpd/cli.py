@@ -190,8 +190,7 @@ def _command(words: list[str]) -> int:
 def _check(parser: argparse.ArgumentParser, words: list[str]) -> int:
     from vrrpd.config.check import compare
     from vrrpd.config.errors import ConfigErrors
-    from vrrpd.config.load import load
-    from vrrpd.system.host import networks
+    from vrrpd.config.load import load, with_networks
 
     parser.add_argument(
         "file", type=Path, nargs="+", help="several: the nodes of one cluster, compared with each other"
@@ -199,10 +198,9 @@ def _check(parser: argparse.ArgumentParser, words: list[str]) -> int:
     parser.add_argument("-i", "--config-id", metavar="ID", help="for @ID lines of keepalived.conf (the host name)")
     options = parser.parse_args(words)
     configs: dict[str, Config] = {}
-    here = networks()
     for file in options.file:
         try:
-            loaded = load(str(file), options.config_id, here)
+            loaded = with_networks(load(str(file), options.config_id))
         except ConfigErrors as errors:
             print(errors, file=sys.stderr)
             continue

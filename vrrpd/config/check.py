@@ -21,19 +21,12 @@ PASSWORD_BYTES = 8
 MAX_V3_INTERVAL = 40.95
 
 
-def check(
-    config: Config, networks: Networks | None = None, find_program: FindProgram = shutil.which
-) -> tuple[Finding, ...]:
-    """Findings about `config`; ConfigErrors if it cannot work.
-
-    `networks`: addresses by interface, if the host is to be looked at.  `find_program` tells where a program is.
-    """
+def check(config: Config, find_program: FindProgram = shutil.which) -> tuple[Finding, ...]:
+    """Findings about `config`; ConfigErrors if it cannot work.  `find_program` tells where a program is."""
     report = Report()
     for settings in config.instances:
         for one in (_identity, _interval, _addresses, _authentication, _unicast, _strict, _vmac, _oddities):
             one(settings, report)
-        if networks is not None:
-            _networks(settings, networks, report)
     _twins(config, report)
     _groups(config, report)
     _scripts(config, find_program, report)
@@ -144,6 +137,14 @@ def _oddities(settings: InstanceSettings, report: Report) -> None:
         if track.weight and not 1 <= settings.priority + track.weight <= 254:
             text = f"({name}) {settings.priority} and the weight {track.weight} leave 1 to 254, and are cut there"
             report.warn(track.at, "weight-clamped", text)
+
+
+def outside_networks(config: Config, networks: Networks) -> tuple[Finding, ...]:
+    """Findings about addresses in no network of their interface; `networks` are the host's addresses by interface."""
+    report = Report()
+    for settings in config.instances:
+        _networks(settings, networks, report)
+    return tuple(report.findings)
 
 
 def _networks(settings: InstanceSettings, networks: Networks, report: Report) -> None:

@@ -11,20 +11,19 @@ import subprocess
 import sys
 from pathlib import Path
 
-from vrrpd.config.check import Networks, check
+from vrrpd.config.check import check, outside_networks
 from vrrpd.config.errors import ConfigErrors, Loaded
 
 CHILD_TIMEOUT = 30.0
 
 
-def load(path: str, config_id: str | None = None, networks: Networks | None = None) -> Loaded:
+def load(path: str, config_id: str | None = None) -> Loaded:
     """Read vrrpd.toml (by its suffix .toml) or keepalived.conf (everything else), and check it.
 
-    `config_id` is what @conditions of keepalived.conf compare with; `networks` are this host's, by interface, for
-    findings about addresses outside of them.  Raises ConfigErrors.
+    `config_id` is what @conditions of keepalived.conf compare with.  Raises ConfigErrors.
     """
     loaded = _read(path, config_id)
-    findings = check(loaded.config, networks)
+    findings = check(loaded.config)
     return Loaded(loaded.config, tuple(sorted({*loaded.findings, *findings})))
 
 
@@ -49,15 +48,21 @@ def load_in_child(path: str, config_id: str | None = None) -> Loaded:
     if isinstance(result, ConfigErrors):
         raise result
     assert isinstance(result, Loaded)
-    return result
+    return with_networks(result)
+
+
+def with_networks(loaded: Loaded) -> Loaded:
+    """Add what only the host can tell; done here, because the daemon speaks netlink anyway and the child does not."""
+    from vrrpd.system.host import networks
+
+    findings = {*loaded.findings, *outside_networks(loaded.config, networks())}
+    return Loaded(loaded.config, tuple(sorted(findings)))
 
 
 def _child(arguments: list[str]) -> None:
-    from vrrpd.system.host import networks
-
     result: Loaded | ConfigErrors
     try:
-        result = load(arguments[0], arguments[1] if len(arguments) > 1 else None, networks())
+        result = load(arguments[0], arguments[1] if len(arguments) > 1 else None)
     except ConfigErrors as errors:
         result = errors
     sys.stdout.buffer.write(pickle.dumps(result))

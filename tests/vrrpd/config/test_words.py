@@ -127,8 +127,8 @@ def test_an_address_outside_the_hosts_networks_is_found(written):
     config = keepalived.load(written(instance())).config
     inside = {"ens37": (ip_interface("172.16.10.100/24"),)}
     outside = {"ens37": (ip_interface("10.0.0.1/24"),)}
-    assert not check.check(config, inside)
-    (finding,) = check.check(config, outside)
+    assert not check.outside_networks(config, inside)
+    (finding,) = check.outside_networks(config, outside)
     assert finding.code == "address-outside-network" and "10.0.0.1/24" in finding.text
 
 
