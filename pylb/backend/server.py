@@ -77,6 +77,7 @@ class Server:
         """Effective weight in sixteenths: weight × ramp."""
         self.cookie = declared.cookie.encode() if declared.cookie else None
         self.counters = ProxyCounters()
+        self.counters.parent = backend.counters
         """counters.scur is the number of slots in use."""
         self.queue = Queue()
         self.maxconn = self.minconn = 0

@@ -349,10 +349,6 @@ class Exchange:
         own.req_tot += 1
         own.bin += self.bytes_uploaded
         own.bout += self.bytes_read
-        if self.responded is not None and self.dequeued is not None and self.connected is not None:
-            queue = (self.dequeued - (self.head_received or self.dequeued)) * 1000
-            connect = (self.connected - self.dequeued) * 1000
-            response = (self.responded - self.connected) * 1000
-            total = (now - self.started) * 1000
-            counters.timed(queue, connect, response, total)
-            own.timed(queue, connect, response, total)
+        responded, connected, dequeued = self.responded, self.connected, self.dequeued
+        if responded is not None and connected is not None and dequeued is not None:
+            own.timed((self.head_received or dequeued, dequeued, connected, responded, self.started, now))
