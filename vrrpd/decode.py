@@ -53,7 +53,8 @@ def run(file: Path, password: str | None, as_json: bool) -> int:
     except BrokenPipeError:
         raise
     except (OSError, Scapy_Exception) as error:
-        print(f"vrrpd decode: {file}: {error}", file=sys.stderr)
+        reason = error.strerror if isinstance(error, OSError) else error
+        print(f"vrrpd decode: {file}: {reason}", file=sys.stderr)
         return 1
     if not as_json:
         print(f"{count} packets of VRRP, ARP and NA in {last - first:.3f} s")
