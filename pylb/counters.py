@@ -55,12 +55,12 @@ class ProxyCounters:
     """Counted by frontends, backends and servers alike."""
 
     __slots__ = (
-        "bin", "bout", "chkdown", "cli_abrt", "comp_byp", "connect", "ctime", "dcon", "dreq", "dresp", "dses",
-        "econ", "ereq", "eresp", "hrsp_1xx", "hrsp_2xx", "hrsp_3xx", "hrsp_4xx", "hrsp_5xx", "hrsp_other",
-        "intercepted", "lbtot", "qmax", "qtime", "rate", "req_rate", "req_tot", "reuse", "rtime", "scur", "slim",
-        "smax", "srv_abrt", "ssl_handshakes", "ssl_failed_handshake", "stot", "ttime", "wredis", "wretr", "wrew",
-        "conn_rate", "conn_tot", "chkfail", "downtime", "lastsess", "_times", "cookie_invalid", "parent",
-        "ctime_max", "eint", "qtime_max", "rtime_max", "ssl_reused", "ttime_max",
+        "_times", "bin", "bout", "chkdown", "chkfail", "cli_abrt", "comp_byp", "conn_rate", "conn_tot", "connect",
+        "cookie_invalid", "ctime", "ctime_max", "dcon", "downtime", "dreq", "dresp", "dses", "econ", "eint", "ereq",
+        "eresp", "hrsp_1xx", "hrsp_2xx", "hrsp_3xx", "hrsp_4xx", "hrsp_5xx", "hrsp_other", "intercepted",
+        "lastsess", "lbtot", "parent", "qmax", "qtime", "qtime_max", "rate", "req_rate", "req_tot", "reuse",
+        "rtime", "rtime_max", "scur", "slim", "smax", "srv_abrt", "ssl_failed_handshake", "ssl_handshakes",
+        "ssl_reused", "stot", "ttime", "ttime_max", "wredis", "wretr", "wrew",
     )  # fmt: skip
 
     def __init__(self) -> None:
