@@ -493,7 +493,7 @@ class Instance:
     def _advert_timer(self, now: float, late: float) -> Actions:
         actions: Actions = []
         if late > late_limit(self.settings.advert_int):
-            actions.append(self._late(late))
+            self.counters.late_timers += 1  # said by the daemon: a line per instance would make the next ones late
         if self.abdicating:
             actions.append(self._log(Level.INFO, "nobody better answered, staying master"))
         due = self._timer
