@@ -72,6 +72,12 @@ class Frame:
             for level in range(len(LEVELS))
         ]
 
+    def set_pid(self, pid: int) -> None:
+        """The process has become another: a daemon."""
+        for values in self._values:
+            values["pid"] = str(pid)
+        self._second = -1
+
     def line(self, level: int, message: bytes, now: float) -> bytes:
         """The bytes to send for `message` at `now` (wall clock), newline included."""
         second = int(now)
@@ -119,6 +125,10 @@ class Target:
         if level <= self._max_level and not self._sink.send(self._frame.line(level, message, now)):
             self.dropped += 1
 
+    def set_pid(self, pid: int) -> None:
+        """See Frame."""
+        self._frame.set_pid(pid)
+
     def close(self) -> None:
         """Close the sink; later lines are dropped."""
         self._sink.close()
@@ -127,8 +137,8 @@ class Target:
 class Logger:
     """All `log` targets of one proxy, or of the process. Call it with a severity (0 to 7) and a message.
 
-    The message needs no newline at its end; trailing ones are removed. Made in the process that logs: the header
-    holds its pid.
+    The message needs no newline at its end; trailing ones are removed. The header holds the pid of the process in which
+    it was made, or `set_pid`'s.
     """
 
     __slots__ = ("_clock", "_later", "_targets", "_waiting")
@@ -168,6 +178,11 @@ class Logger:
             message = message.rstrip(b"\n")
         for target in self._targets:
             target.write(level, message, now)
+
+    def set_pid(self, pid: int) -> None:
+        """Name another process in the headers from now on."""
+        for target in self._targets:
+            target.set_pid(pid)
 
     def text(self, level: int, message: str) -> None:
         """A message of the program itself, for example a server's change of state."""

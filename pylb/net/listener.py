@@ -160,6 +160,7 @@ class Listener:
 
     def close(self) -> None:
         """Stop for good; running sessions go on."""
+        self.keeps_alive = False
         self.pause()
         for sock in self.sockets:
             sock.close()

@@ -189,6 +189,10 @@ class Session(Flow, asyncio.Protocol):
         """The deadline of the phase has passed."""
         raise NotImplementedError
 
+    def wind_down(self) -> None:
+        """The process stops softly: what runs is finished, nothing new begins."""
+        self.keep_alive = False
+
     def reset(self) -> None:
         """The end, and the client must notice that something is missing."""
         self.phase = CLOSED

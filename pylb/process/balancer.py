@@ -199,7 +199,10 @@ class Balancer:
     async def open(self, sockets: dict[int, list[socket.socket]]) -> None:
         """Listen: from here on traffic comes."""
         loop = self.loop = asyncio.get_running_loop()
-        self.started, self.started_wall, self.pid = loop.time(), time.time(), os.getpid()
+        self.started, self.started_wall = loop.time(), time.time()
+        self.pid = self.world.pid = os.getpid()
+        for logger in self.loggers:
+            logger.set_pid(self.pid)
         clock = Clock(loop)
         for logger in self.loggers:
             logger.gather(loop.call_later)
@@ -240,6 +243,9 @@ class Balancer:
         self.stopping = self.world.stopping = True
         for listener in self.listeners_:
             listener.close()
+        for door in self.house.doors:
+            for session in tuple(door.sessions):
+                session.wind_down()
         for frontend in self.frontends:
             if frontend.logger is not None:
                 total = frontend.counters.stot
@@ -251,6 +257,8 @@ class Balancer:
         for backend in self.backends:
             for server in backend.servers:
                 _drop_idle(server)
+        for logger in self.loggers:  # all of them first: they may share a sink
+            logger.flush()
         for logger in self.loggers:
             logger.close()
 
