@@ -134,6 +134,7 @@ def running(directory: Path) -> Iterator[World]:
         raise StartError(f"not installed: {', '.join(absent)}")
     with contextlib.ExitStack() as stack:
         cores = choose_cores()
+        stack.callback(os.sched_setaffinity, 0, os.sched_getaffinity(0))
         os.sched_setaffinity(0, {cores.others})
         world = World(cores, directory, {name: free_port() for name in SERVERS})
         stack.enter_context(nginx(world))
