@@ -150,10 +150,16 @@ class Pylb:
         if ready is not None:
             wait_for(lambda: self.process.poll() is not None or _answers(ready), TIMEOUT, f"pylb at {ready}")
             assert self.process.poll() is None, self.stderr
+            wait_for(self._heeds_signals, TIMEOUT, "signal handlers")
 
     @property
     def stderr(self) -> str:
         return self._errors.read_text()
+
+    def _heeds_signals(self) -> bool:
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        caught = int(re.search(r"SigCgt:\s+(\w+)", status)[1], 16)  # type: ignore[index]
+        return bool(caught & 1 << signal.SIGUSR1 - 1)
 
     def rss(self) -> int:
         """Resident bytes."""

@@ -203,6 +203,8 @@ def test_the_queue_is_left_in_order_of_arrival(begin) -> None:
     server = world.server()
     assert not world.connecting
     for client in clients:
+        if not server.received:  # a first request goes over a connection of its own
+            server = world.server()
         assert b"GET" in server.gets()
         server.sends(OK)
         assert client.gets().endswith(b"hi")

@@ -1,0 +1,225 @@
+"""Starting: everything that is wrong at once, sockets with their owners, privileges, daemons."""
+
+from __future__ import annotations
+
+import grp
+import os
+import pwd
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from live import COMPLAINTS, DEFAULTS, Collector, Server, ask, connect, echo, ports, serving
+from support import wait_for
+
+from pylb.net.certificates import self_signed
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+
+
+def run(directory: Path, text: str, *options: str) -> tuple[int, str]:
+    """A pylb that is expected to end by itself: (exit status, stderr)."""
+    file = directory / "haproxy.cfg"
+    file.write_text(text)
+    command = [sys.executable, "-m", "pylb", *options, "-f", str(file)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=20)
+    assert not COMPLAINTS.search(done.stderr), done.stderr
+    return done.returncode, done.stderr
+
+
+def test_all_that_is_wrong_is_said_at_once(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as two:
+        first, second = (sock.getsockname()[1] for sock in (one, two))
+        text = f"""
+defaults
+ mode http
+ timeout client 1s
+ timeout server 1s
+ timeout connect 1s
+listen a
+ bind 127.0.0.1:{first}
+listen b
+ bind 127.0.0.1:{second}
+ bind 203.0.113.77:80
+ bind unix@{tmp_path}/missing/x.sock
+"""
+        status, errors = run(tmp_path, text)
+    assert status == 1
+    for line, words in ((8, "in use"), (10, "in use"), (11, "203.0.113.77:80"), (12, "missing")):
+        assert any(f"haproxy.cfg:{line}:" in text and words in text for text in errors.splitlines()), (line, errors)
+
+
+def test_certificates_are_missing_together(tmp_path: Path) -> None:
+    bad = tmp_path / "bad.pem"
+    bad.write_text("nothing")
+    one, two = ports(2)
+    text = f"""
+defaults
+ mode http
+ timeout client 1s
+ timeout server 1s
+ timeout connect 1s
+listen a
+ bind 127.0.0.1:{one} ssl crt {tmp_path}/no.pem
+listen b
+ bind 127.0.0.1:{two} ssl crt {bad}
+ server s 127.0.0.1:1 ssl verify required ca-file {tmp_path}/no-ca.pem
+"""
+    status, errors = run(tmp_path, text)
+    assert status == 1
+    for name in ("no.pem", "bad.pem", "no-ca.pem"):
+        assert name in errors, errors
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("user nobody-knows-me", "nobody-knows-me"),
+        ("group nobody-knows-us", "nobody-knows-us"),
+        ("chroot /nowhere/at/all", "/nowhere/at/all"),
+        ("pidfile /nowhere/at/all.pid", "/nowhere/at/all.pid"),
+    ],
+)
+def test_what_the_process_may_not_become_is_said(tmp_path: Path, line: str, words: str) -> None:
+    text = f"global\n {line}\n{DEFAULTS.replace('{log}', '9')}listen l\n bind 127.0.0.1:{ports(1)[0]}\n"
+    status, errors = run(tmp_path, text)
+    assert status == 1 and words in errors
+
+
+def test_a_file_that_is_no_socket_is_not_replaced(tmp_path: Path) -> None:
+    file = tmp_path / "precious"
+    file.write_text("data")
+    status, errors = run(tmp_path, DEFAULTS.replace("{log}", "9") + f"listen l\n bind unix@{file}\n")
+    assert status == 1 and "no socket" in errors and file.read_text() == "data"
+
+
+def test_a_stale_socket_is_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "l.sock"
+    with socket.socket(socket.AF_UNIX) as stale:
+        stale.bind(str(path))
+    server = Server(echo)
+    text = f"{DEFAULTS}listen l\n bind unix@{path}\n server s 127.0.0.1:{server.port}\n"
+    with serving(tmp_path, text, ready=str(path)):
+        assert ask(str(path))[0] == 200
+    assert not path.exists()
+    server.close()
+
+
+def test_a_port_can_be_taken_again_at_once(tmp_path: Path) -> None:
+    port = ports(1)[0]
+    server = Server(echo)
+    for _ in range(2):
+        with serving(
+            tmp_path, f"{DEFAULTS}listen l\n bind 127.0.0.1:{port}\n server s 127.0.0.1:{server.port}\n", ready=port
+        ):
+            with connect(port) as sock:
+                assert ask(sock)[0] == 200
+    server.close()
+
+
+@needs_root
+def test_stats_sockets_have_their_mode_and_owner(tmp_path: Path) -> None:
+    path = tmp_path / "admin.sock"
+    text = f"global\n stats socket {path} mode 640 user nobody group nogroup level admin\n{DEFAULTS}listen l\n bind 127.0.0.1:{ports(1)[0]}\n"
+    with serving(tmp_path, text, ready=str(path)) as pylb:
+        seen = path.stat()
+        assert seen.st_mode & 0o777 == 0o640
+        assert (seen.st_uid, seen.st_gid) == (pwd.getpwnam("nobody").pw_uid, grp.getgrnam("nogroup").gr_gid)
+        answers = {}
+        for command in ("show info", "show stat", "nonsense", "x" * 100_000):
+            with connect(str(path)) as sock:
+                sock.sendall(command.encode() + b"\n")
+                data = b""
+                try:
+                    while piece := sock.recv(65536):
+                        data += piece
+                except ConnectionError:
+                    pass
+                answers[command[:9]] = data.decode()
+        assert f"Pid: {pylb.process.pid}" in answers["show info"] and "# pxname,svname" in answers["show stat"]
+        assert "Unknown command" in answers["nonsense"]
+
+
+@needs_root
+def test_chrooted_and_without_privileges_it_still_serves_tls_and_logs(tmp_path: Path) -> None:
+    os.chmod(tmp_path, 0o755)
+    jail = tmp_path / "jail"
+    jail.mkdir()
+    bundle = tmp_path / "lab.pem"
+    bundle.write_bytes(self_signed(["localhost"]))
+    bundle.chmod(0o600)
+    page = tmp_path / "503.http"
+    page.write_bytes(b"HTTP/1.0 503 Service Unavailable\r\nContent-Length: 6\r\n\r\nsorry\n")
+    server = Server(echo)
+    plain, secure, dead = ports(3)
+    text = f"""global
+ chroot {jail}
+ user nobody
+ group nogroup
+ maxconn 100
+{DEFAULTS}
+ errorfile 503 {page}
+listen l
+ bind 127.0.0.1:{plain}
+ bind 127.0.0.1:{secure} ssl crt {bundle}
+ server s 127.0.0.1:{server.port}
+listen dead
+ bind 127.0.0.1:{dead}
+ retries 0
+ server s 127.0.0.1:1
+"""
+    with serving(tmp_path, text, ready=plain) as pylb:
+        proc = Path(f"/proc/{pylb.process.pid}")
+        assert os.readlink(proc / "root") == str(jail)
+        lines = dict(line.split(":", 1) for line in (proc / "status").read_text().splitlines() if ":" in line)
+        assert set(lines["Uid"].split()) == {str(pwd.getpwnam("nobody").pw_uid)}
+        assert set(lines["Gid"].split()) == {str(grp.getgrnam("nogroup").gr_gid)} and not lines["Groups"].strip()
+        assert ask(plain)[0] == 200
+        context = ssl.create_default_context(cafile=str(bundle))
+        with context.wrap_socket(connect(secure), server_hostname="localhost") as tls:
+            assert ask(tls)[0] == 200
+        assert ask(dead)[2] == b"sorry\n"
+        pylb.collector.having(" l l/s ")
+        pylb.collector.having(" l~ l/s ")
+    server.close()
+
+
+def test_a_daemon_leaves_its_pid_and_no_trace(tmp_path: Path) -> None:
+    pidfile, port = tmp_path / "pylb.pid", ports(1)[0]
+    server, collector = Server(echo), Collector()
+    text = f"global\n daemon\n pidfile {pidfile}\n{DEFAULTS}listen l\n bind 127.0.0.1:{port}\n server s 127.0.0.1:{server.port}\n"
+    status, errors = run(tmp_path, text.replace("{log}", str(collector.port)), "-q")
+    assert status == 0 and errors == ""
+    wait_for(pidfile.exists, 10, "the pid file")
+    pid = int(pidfile.read_text())
+    try:
+        wait_for(lambda: _accepts(port), 10, "the daemon")
+        assert ask(port)[0] == 200
+        assert os.getsid(pid) != os.getsid(0)
+        assert all(os.readlink(f"/proc/{pid}/fd/{fd}") == "/dev/null" for fd in (0, 1, 2))
+        assert f"[{pid}]" in collector.having(" l l/s ")[0]
+    finally:
+        os.kill(pid, signal.SIGTERM)
+        wait_for(lambda: not Path(f"/proc/{pid}/fd/0").exists(), 10, "its end")
+        collector.close()
+        server.close()
+    assert not pidfile.exists()
+
+
+def _accepts(port: int) -> bool:
+    try:
+        connect(port).close()
+    except OSError:
+        return False
+    return True
+
+
+def test_foreground_wins_over_daemon(tmp_path: Path) -> None:
+    port = ports(1)[0]
+    text = f"global\n daemon\n{DEFAULTS}listen l\n bind 127.0.0.1:{port}\n"
+    with serving(tmp_path, text, "-db", ready=port) as pylb:
+        assert pylb.process.poll() is None and ask(port)[0] == 503
