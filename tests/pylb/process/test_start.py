@@ -26,7 +26,7 @@ def run(directory: Path, text: str, *options: str) -> tuple[int, str]:
     file = directory / "haproxy.cfg"
     file.write_text(text)
     command = [sys.executable, "-m", "pylb", *options, "-f", str(file)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=20)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
     assert not COMPLAINTS.search(done.stderr), done.stderr
     return done.returncode, done.stderr
 
@@ -113,18 +113,21 @@ def test_a_port_can_be_taken_again_at_once(tmp_path: Path) -> None:
     port = ports(1)[0]
     server = Server(echo)
     for _ in range(2):
-        with serving(
-            tmp_path, f"{DEFAULTS}listen l\n bind 127.0.0.1:{port}\n server s 127.0.0.1:{server.port}\n", ready=port
+        with (
+            serving(
+                tmp_path, f"{DEFAULTS}listen l\n bind 127.0.0.1:{port}\n server s 127.0.0.1:{server.port}\n", ready=port
+            ),
+            connect(port) as sock,
         ):
-            with connect(port) as sock:
-                assert ask(sock)[0] == 200
+            assert ask(sock)[0] == 200
     server.close()
 
 
 @needs_root
 def test_stats_sockets_have_their_mode_and_owner(tmp_path: Path) -> None:
     path = tmp_path / "admin.sock"
-    text = f"global\n stats socket {path} mode 640 user nobody group nogroup level admin\n{DEFAULTS}listen l\n bind 127.0.0.1:{ports(1)[0]}\n"
+    text = f"global\n stats socket {path} mode 640 user nobody group nogroup level admin\n"
+    text += f"{DEFAULTS}listen l\n bind 127.0.0.1:{ports(1)[0]}\n"
     with serving(tmp_path, text, ready=str(path)) as pylb:
         seen = path.stat()
         assert seen.st_mode & 0o777 == 0o640
@@ -146,7 +149,7 @@ def test_stats_sockets_have_their_mode_and_owner(tmp_path: Path) -> None:
 
 @needs_root
 def test_chrooted_and_without_privileges_it_still_serves_tls_and_logs(tmp_path: Path) -> None:
-    os.chmod(tmp_path, 0o755)
+    tmp_path.chmod(0o755)
     jail = tmp_path / "jail"
     jail.mkdir()
     bundle = tmp_path / "lab.pem"
@@ -174,7 +177,7 @@ listen dead
 """
     with serving(tmp_path, text, ready=plain) as pylb:
         proc = Path(f"/proc/{pylb.process.pid}")
-        assert os.readlink(proc / "root") == str(jail)
+        assert (proc / "root").readlink() == jail
         lines = dict(line.split(":", 1) for line in (proc / "status").read_text().splitlines() if ":" in line)
         assert set(lines["Uid"].split()) == {str(pwd.getpwnam("nobody").pw_uid)}
         assert set(lines["Gid"].split()) == {str(grp.getgrnam("nogroup").gr_gid)} and not lines["Groups"].strip()
@@ -191,7 +194,8 @@ listen dead
 def test_a_daemon_leaves_its_pid_and_no_trace(tmp_path: Path) -> None:
     pidfile, port = tmp_path / "pylb.pid", ports(1)[0]
     server, collector = Server(echo), Collector()
-    text = f"global\n daemon\n pidfile {pidfile}\n{DEFAULTS}listen l\n bind 127.0.0.1:{port}\n server s 127.0.0.1:{server.port}\n"
+    text = f"global\n daemon\n pidfile {pidfile}\n"
+    text += f"{DEFAULTS}listen l\n bind 127.0.0.1:{port}\n server s 127.0.0.1:{server.port}\n"
     status, errors = run(tmp_path, text.replace("{log}", str(collector.port)), "-q")
     assert status == 0 and errors == ""
     wait_for(pidfile.exists, 10, "the pid file")
@@ -200,7 +204,7 @@ def test_a_daemon_leaves_its_pid_and_no_trace(tmp_path: Path) -> None:
         wait_for(lambda: _accepts(port), 10, "the daemon")
         assert ask(port)[0] == 200
         assert os.getsid(pid) != os.getsid(0)
-        assert all(os.readlink(f"/proc/{pid}/fd/{fd}") == "/dev/null" for fd in (0, 1, 2))
+        assert {str(Path(f"/proc/{pid}/fd/{fd}").readlink()) for fd in (0, 1, 2)} == {"/dev/null"}
         assert f"[{pid}]" in collector.having(" l l/s ")[0]
     finally:
         os.kill(pid, signal.SIGTERM)
