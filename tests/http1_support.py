@@ -100,7 +100,6 @@ class Conversation:
         if self.reader is not None:
             payload, _ = self.reader.decode(data, 0)
             self.body += payload
-            assert self.reader.body_bytes == len(self.body)
         elif self.framing.kind == LENGTH:
             self.body += data[: self.framing.length - len(self.body)]
         elif self.framing.kind == UNTIL_CLOSE:
