@@ -50,6 +50,10 @@ MOST_GATHERED = 128
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
+Entry = tuple[int, bytes, float]
+"""Severity, message, and the time of day when it was made."""
+
+
 class Frame:
     """Puts one target's header before messages. `line` is the hot call."""
 
@@ -120,10 +124,12 @@ class Target:
         self.dropped = 0
         """Lines that could not be handed over."""
 
-    def write(self, level: int, message: bytes, now: float) -> None:
-        """Send, unless `level` is filtered out. Never blocks, never raises OSError."""
-        if level <= self._max_level and not self._sink.send(self._frame.line(level, message, now)):
-            self.dropped += 1
+    def write(self, entries: Iterable[Entry]) -> None:
+        """Send those that the level lets through. Never blocks, never raises OSError."""
+        most, line, send = self._max_level, self._frame.line, self._sink.send
+        for level, message, now in entries:
+            if level <= most and not send(line(level, message, now)):
+                self.dropped += 1
 
     def set_pid(self, pid: int) -> None:
         """See Frame."""
@@ -147,7 +153,7 @@ class Logger:
         self._targets = tuple(targets)
         self._clock = clock
         self._later: Callable[[float, Callable[[], None]], object] | None = None
-        self._waiting: list[tuple[int, bytes, float]] = []
+        self._waiting: list[Entry] = []
 
     def gather(self, call_later: Callable[[float, Callable[[], None]], object]) -> None:
         """From now on send lines together, at most GATHER seconds late (`call_later` is the loop's).
@@ -157,27 +163,20 @@ class Logger:
         self._later = call_later
 
     def __call__(self, level: int, message: bytes) -> None:
-        if self._later is None:
-            self._write(level, message, self._clock())
-            return
+        if message.endswith(b"\n"):
+            message = message.rstrip(b"\n")
         waiting = self._waiting
-        if not waiting:
-            self._later(GATHER, self.flush)
         waiting.append((level, message, self._clock()))
-        if len(waiting) >= MOST_GATHERED:
+        if self._later is None or len(waiting) >= MOST_GATHERED:
             self.flush()
+        elif len(waiting) == 1:
+            self._later(GATHER, self.flush)
 
     def flush(self) -> None:
         """Send what has been gathered."""
         waiting, self._waiting = self._waiting, []
-        for level, message, now in waiting:
-            self._write(level, message, now)
-
-    def _write(self, level: int, message: bytes, now: float) -> None:
-        if message.endswith(b"\n"):
-            message = message.rstrip(b"\n")
         for target in self._targets:
-            target.write(level, message, now)
+            target.write(waiting)
 
     def set_pid(self, pid: int) -> None:
         """Name another process in the headers from now on."""
