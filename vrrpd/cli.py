@@ -121,7 +121,7 @@ def _serve(config: Config, options: argparse.Namespace, log: Log) -> int:
 
 def _from_file(options: argparse.Namespace, log: Log) -> Config | None:
     from vrrpd.config.errors import ConfigErrors
-    from vrrpd.config.load import load_in_child
+    from vrrpd.config.load import load_in_child, with_networks
 
     chosen = quick.given(options)
     if chosen:
@@ -130,7 +130,7 @@ def _from_file(options: argparse.Namespace, log: Log) -> Config | None:
         reading = pool.submit(load_in_child, str(options.config), options.config_id)
         import vrrpd.daemon  # noqa: F401  meanwhile: reading and importing take 0.1 s each
     try:
-        loaded = reading.result()
+        loaded = with_networks(reading.result())
     except ConfigErrors as errors:
         print(errors, file=sys.stderr)
         return None

@@ -219,12 +219,12 @@ class Daemon:
             self._reloading = self.loop.create_task(self._reload(self.options.file))
 
     async def _reload(self, file: Path) -> None:
-        from vrrpd.config.load import load_in_child
+        from vrrpd.config.load import load_in_child, with_networks
 
         self._supervisor.say("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
         self.log.say(Level.INFO, "Reloading")
         try:
-            loaded = await asyncio.to_thread(load_in_child, str(file), self.options.config_id)
+            loaded = with_networks(await asyncio.to_thread(load_in_child, str(file), self.options.config_id))
             for finding in loaded.findings:
                 self.log.say(Level.WARNING if finding.severity == "warning" else Level.INFO, str(finding))
             self.roster.apply(loaded.config)

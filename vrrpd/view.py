@@ -46,18 +46,20 @@ def render(document: dict[str, Any], width: int = 120) -> Group:
     tracking = document["tracking"]
     if any(tracking.values()):
         parts += [Text(), _checks(tracking)]
+    notes: list[Text] = []
     for script in tracking["scripts"]:
         if (script["last"] or "").startswith("not run"):
             text = f"CHECK {script['name']} IS LEFT OUT ({script['last']}): this node will not notice a failure"
-            parts.append(Text(text, style="bold red"))
+            notes.append(Text(text, style="bold red"))
     for instance in document["instances"]:
-        parts += [Text(f"({instance['name']}) {text}", style="bold yellow") for text in problems(instance)]
+        notes += [Text(f"({instance['name']}) {text}", style="bold yellow") for text in problems(instance)]
     if document["late_timers"]:
         worst = document["worst_lateness"]
-        parts.append(Text(f"{document['late_timers']} timers fired late, the worst by {worst:.3f} s", style="yellow"))
+        notes.append(Text(f"{document['late_timers']} timers fired late, the worst by {worst:.3f} s", style="yellow"))
     for link in document["links"]:
         if link["flood"]:
-            parts.append(Text(f"flood of refused packets on {link['interface']}", style="bold red"))
+            notes.append(Text(f"flood of refused packets on {link['interface']}", style="bold red"))
+    parts += [Text(), *notes] if notes else []
     parts.append(Text())
     refused = f", reloads {document['reloads']} (refused {document['failed_reloads']})"
     parts.append(Text(f"pid {document['pid']}, up {span(document['uptime'])}{refused}", style="dim"))

@@ -48,11 +48,11 @@ def load_in_child(path: str, config_id: str | None = None) -> Loaded:
     if isinstance(result, ConfigErrors):
         raise result
     assert isinstance(result, Loaded)
-    return with_networks(result)
+    return result
 
 
 def with_networks(loaded: Loaded) -> Loaded:
-    """Add what only the host can tell; done here, because the daemon speaks netlink anyway and the child does not."""
+    """Add what only the host can tell: for processes that speak netlink anyway, which the reading child does not."""
     from vrrpd.system.host import networks
 
     findings = {*loaded.findings, *outside_networks(loaded.config, networks())}

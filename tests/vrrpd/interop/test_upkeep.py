@@ -52,8 +52,8 @@ def put_back(lab: Lab, _: str) -> None:
     node = lab.node("m1", 100)
     text = config(V3, node, lab, ROUTED, STATICS)
     daemon = node.start("vrrpd", text)
-    wait_for(node.holds, 10, "master")
-    wait_for(lambda: "10.77.0.0/16" in routing(node) and "16382:" in routing(node), 5, "routes and rules")
+    wait_for(node.holds, 30, "master")
+    wait_for(lambda: "10.77.0.0/16" in routing(node) and "16382:" in routing(node), 30, "routes and rules")
     before, addresses = routing(node), node.addresses()
     assert "hoplimit 5" in before and "rtt 100ms" in before and "initcwnd 20" in before
     for words in (
@@ -65,7 +65,7 @@ def put_back(lab: Lab, _: str) -> None:
         "rule del priority 16382",
     ):
         node.run("ip", *words.split())
-    wait_for(lambda: sorted(routing(node).splitlines()) == sorted(before.splitlines()), 5, "everything to be back")
+    wait_for(lambda: sorted(routing(node).splitlines()) == sorted(before.splitlines()), 30, "everything to be back")
     assert node.addresses() == addresses
     assert daemon.text.count("Entering MASTER STATE") == 1
     node.file("keepalived.conf", text.replace("10.50.", "10.51.").replace("10.9.0.1", "10.9.0.2"))
@@ -82,15 +82,15 @@ def crashed(lab: Lab, case: str) -> None:
     """The next start has another file: what only the old one wanted goes, be it soon or late."""
     node = lab.node("m1", 100)
     daemon = node.start("vrrpd", config(V3, node, lab, ROUTED))
-    wait_for(node.holds, 10, "master")
-    wait_for(lambda: "16382:" in routing(node) or "16383:" in routing(node), 5, "rules")
+    wait_for(node.holds, 30, "master")
+    wait_for(lambda: "16382:" in routing(node) or "16383:" in routing(node), 30, "rules")
     daemon.crash()
     assert node.holds() and "10.77." in routing(node)
     if case == "late":
         node.run("sleep", "0.6")
     daemon.mark()
     second = node.start("vrrpd", config(V3, node, lab))
-    wait_for(lambda: "Entering MASTER STATE" in daemon.news, 10, "master again")
+    wait_for(lambda: "Entering MASTER STATE" in daemon.news, 30, "master again")
     assert node.holds() and "10.44.0.1" not in node.addresses()
     assert "10.77." not in routing(node) and "lookup 100" not in routing(node)
     assert "left by an earlier run" in daemon.news
@@ -104,13 +104,13 @@ def left_out(lab: Lab, _: str) -> None:
     script = 'vrrp_script gone {\n    script "/nosuch/check"\n}\n'
     tracked = "    track_script {\n        gone\n    }"
     daemon = node.start("vrrpd", config(V3, node, lab, tracked, script))
-    wait_for(node.holds, 10, "master")
+    wait_for(node.holds, 30, "master")
     assert "Disabling track script gone since not found/accessible" in daemon.text
     daemon.stop()
     daemon.mark()
     strict = "global_defs {\n    script_missing warn\n}\n" + script
     node.start("vrrpd", config(V3, node, lab, tracked, strict))
-    wait_for(lambda: "Entering FAULT STATE" in daemon.news, 10, "FAULT")
+    wait_for(lambda: "Entering FAULT STATE" in daemon.news, 30, "FAULT")
     assert not node.holds()
 
 
@@ -121,11 +121,11 @@ def own_mac_elsewhere(lab: Lab, _: str) -> None:
     node.run("ip", "link", "set", "inner0", "up")
     extra = "    virtual_ipaddress_excluded {\n        10.4.0.1/24 dev inner0 use_vmac no_track\n    }"
     daemon = node.start("vrrpd", config(V3, node, lab, extra))
-    wait_for(lambda: {"10.4.0.1", VIP} <= node.addresses(), 10, "both addresses")
+    wait_for(lambda: {"10.4.0.1", VIP} <= node.addresses(), 30, "both addresses")
     shown = node.run("ip", "addr", "show", "vrrp.61")
     assert "vrrp.61@inner0" in shown and "00:00:5e:00:01:3d" in shown and "10.4.0.1/24" in shown
     node.run("ip", "link", "del", "inner0")
-    wait_for(lambda: "10.4.0.1" not in node.addresses(), 5, "it to go with its interface")
+    wait_for(lambda: "10.4.0.1" not in node.addresses(), 30, "it to go with its interface")
     lab.always(node.holds, 1, "the other address stays")
     daemon.stop()
     assert "vrrp.61" not in node.run("ip", "link")
@@ -145,7 +145,7 @@ def told_of_reload(lab: Lab, _: str) -> None:
     third = third.replace("priority 100", "priority 100\n    notify_deleted")
     try:
         daemon = node.start("vrrpd", before + first + second + third)
-        wait_for(lambda: {VIP, "172.16.10.92", "172.16.10.93"} <= node.addresses(), 10, "master of all")
+        wait_for(lambda: {VIP, "172.16.10.92", "172.16.10.93"} <= node.addresses(), 30, "master of all")
         os.read(reader, 4096)
         node.file("keepalived.conf", before + first)
         daemon.signal(signal.SIGHUP)
@@ -156,7 +156,23 @@ def told_of_reload(lab: Lab, _: str) -> None:
         os.close(reader)
 
 
+def track_group(lab: Lab, _: str) -> None:
+    """A static address that cannot be put back, its interface being gone, is a fault of those who watch it."""
+    node = lab.node("m1", 100)
+    node.run("ip", "link", "add", "inner0", "type", "bridge")
+    node.run("ip", "link", "set", "inner0", "up")
+    before = STATICS.replace("10.9.0.1/24 dev ens37", "10.9.0.1/24 dev inner0")
+    daemon = node.start("vrrpd", config(V3, node, lab, "", before))
+    wait_for(lambda: {"10.9.0.1", VIP} <= node.addresses(), 30, "both addresses")
+    node.run("ip", "link", "del", "inner0")
+    wait_for(lambda: "Entering FAULT STATE" in daemon.text and not node.holds(), 30, "FAULT")
+    assert "cannot set static address 10.9.0.1/24 on inner0: No such device" in daemon.text
+    node.run("ip", "link", "add", "inner0", "type", "bridge")
+    wait_for(lambda: {"10.9.0.1", VIP} <= node.addresses(), 30, "both again")
+
+
 SCENARIOS = {
+    "test_a_static_address_that_is_lost_is_a_fault_of_its_track_group": track_group,
     "test_a_reload_tells_the_fifo_what_goes_and_what_stays": told_of_reload,
     "test_an_address_elsewhere_may_have_the_virtual_mac": own_mac_elsewhere,
     "test_routes_rules_and_statics_are_put_back_and_follow_a_reload": put_back,
@@ -189,3 +205,8 @@ def test_an_address_elsewhere_may_have_the_virtual_mac(case: str, campaign: Camp
 @pytest.mark.parametrize("case", ["vrrpd"])
 def test_a_reload_tells_the_fifo_what_goes_and_what_stays(case: str, campaign: Campaign) -> None:
     campaign["test_a_reload_tells_the_fifo_what_goes_and_what_stays", case].result()
+
+
+@pytest.mark.parametrize("case", ["vrrpd"])
+def test_a_static_address_that_is_lost_is_a_fault_of_its_track_group(case: str, campaign: Campaign) -> None:
+    campaign["test_a_static_address_that_is_lost_is_a_fault_of_its_track_group", case].result()

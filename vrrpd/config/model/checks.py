@@ -101,7 +101,7 @@ class TrackKind(Enum):
     INTERFACE = "interface"
     FILE = "file"
     PROCESS = "process"
-    STATIC = "static"
+    STATIC = "track_group"
     """A track_group: no file names it in a track, vrrpd adds it to the group's instances."""
 
 
