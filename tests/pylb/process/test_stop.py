@@ -15,11 +15,11 @@ GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
 def slow(connection: socket.socket) -> None:
-    """Answers each request after a second, in two parts."""
+    """Answers each request in two parts, two seconds apart."""
     with connection.makefile("rb") as stream:
         while read_head(stream):
             connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nab")
-            time.sleep(1.0)
+            time.sleep(2.0)
             connection.sendall(b"cd")
 
 
@@ -36,7 +36,7 @@ def test_a_signal_ends_it_at_once(tmp_path: Path, number: int) -> None:
         assert busy.recv(1000)
         began = time.monotonic()
         pylb.signal(number)
-        assert pylb.wait() == 0 and time.monotonic() - began < 0.9
+        assert pylb.wait() == 0 and time.monotonic() - began < 1.9
         pylb.collector.having("Proxy l stopped")
     for sock in (idle, busy):
         sock.close()
@@ -55,11 +55,11 @@ def test_softly_running_requests_are_finished_and_idle_clients_let_go(tmp_path: 
         began = time.monotonic()
         fresh.close()
         pylb.signal(signal.SIGUSR1)
-        idle.settimeout(0.8)
+        idle.settimeout(1.5)
         assert idle.recv(100) == b""  # an idle connection has nothing to wait for
         wait_for(lambda: _refused(port), 5, "the end of listening")
         assert busy.recv(100) == b"cd"
-        assert pylb.wait(5) == 0 and time.monotonic() - began < 4
+        assert pylb.wait(8) == 0 and time.monotonic() - began < 8
         pylb.collector.having("Proxy l stopped")
     for sock in (idle, busy, fresh):
         sock.close()
@@ -77,7 +77,7 @@ def test_softly_the_next_answer_says_that_it_is_the_last(tmp_path: Path) -> None
             status, head, _ = ask(sock, b"Host: x\r\n\r\n")
             assert status == 200 and b"connection: close" in head.lower()
             assert sock.recv(100) == b""
-        assert pylb.wait(5) == 0
+        assert pylb.wait(8) == 0
     server.close()
 
 
@@ -88,7 +88,7 @@ def test_softly_but_not_for_ever(tmp_path: Path) -> None:
         time.sleep(0.2)
         began = time.monotonic()
         pylb.signal(signal.SIGUSR1)
-        assert pylb.wait(5) == 0 and 0.8 < time.monotonic() - began < 3
+        assert pylb.wait(8) == 0 and 0.8 < time.monotonic() - began < 3
     server.close()
 
 
@@ -101,7 +101,7 @@ def test_a_second_signal_does_not_wait(tmp_path: Path) -> None:
         time.sleep(0.1)
         began = time.monotonic()
         pylb.signal(signal.SIGTERM)
-        assert pylb.wait() == 0 and time.monotonic() - began < 0.7
+        assert pylb.wait() == 0 and time.monotonic() - began < 1.7
     server.close()
 
 
