@@ -151,7 +151,16 @@ class HttpSession(Session):
             self.exchange = None
         elif phase <= HEAD and not self._eof:
             self._gone_before_request(phase)
+        if self.owns:
+            self._close_owned()
         self.listener.closed(self)
+
+    def _close_owned(self) -> None:
+        """Idle connections to servers that were this client's: nobody else may use them."""
+        for backend in self.listener.frontend.plans:
+            for server in backend.servers:
+                for connection in [c for c in server.idle if c.owner is self]:
+                    connection.close()
 
     # ------------------------------------------------------------------------------------------------------- the head
 

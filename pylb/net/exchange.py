@@ -311,7 +311,7 @@ class Exchange:
         self.worn = upstream
         server = upstream.server
         reusable = reusable and not upstream.backlog  # the next one's bytes would wait behind what is not taken
-        if reusable and self.plan.reuse != "never" and len(server.idle) < server.net.max_idle:
+        if reusable and self.plan.reuse != "none" and len(server.idle) < server.net.max_idle:
             upstream.rest()
         elif upstream.phase == upstreams.TUNNEL or reusable:
             upstream.close()

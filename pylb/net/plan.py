@@ -141,7 +141,8 @@ class Plan:
         self.extra_head = b"\r\nConnection: close" if self.close_server else b""
         # The backend's header name wins; either proxy turns the option on (manual: option forwardfor).
         self.forward_for = ForwardFor.compile(back.forwardfor or front.forwardfor)
-        self.reuse = "never" if self.close_server else back.http_reuse
+        # `http-reuse never` still keeps a server's connection, for the client that it was opened for.
+        self.reuse = "none" if self.close_server else back.http_reuse
         self.retries = back.retries
         retry_on = set(back.retry_on)
         if "all-retryable-errors" in retry_on:

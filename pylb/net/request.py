@@ -165,8 +165,10 @@ class HttpExchange(Tunnel):
         if not idle:
             return None
         policy = self.plan.reuse
-        if policy == "never" or self._upgrade:
+        if policy == "none" or self._upgrade:
             return None
+        if policy == "never":
+            return self._private(server)
         if self.session.requests == 1 and policy != "always":
             if policy == "safe" or idle[-1].uses < 2:
                 return None
@@ -408,6 +410,8 @@ class HttpExchange(Tunnel):
         if not self.upload_done:
             reusable = False
             self.session.keep_alive = False
+        if reusable and self.plan.reuse == "never" and self.upstream is not None:
+            self.upstream.owner, self.session.owns = self.session, True
         self.detach(reusable)
         self.end()
 

@@ -247,8 +247,3 @@ def request_time_is_known(seen: Outcome) -> None:
 def cookie_spaces(seen: Outcome) -> None:
     """Spaces around the = of a cookie stay where the cookie is only looked at."""
     _each_request(seen, lambda line, headers: (line, [(n, v.replace("SRV=B ;", "SRV = B ;")) for n, v in headers]))
-
-
-def never_keeps_none(seen: Outcome) -> None:
-    """`http-reuse never` closes a server's connection behind each response; HAProxy keeps it for the same client."""
-    seen["connections"] = 9

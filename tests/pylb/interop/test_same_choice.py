@@ -11,7 +11,6 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-import differences as differ
 import pytest
 import websockets
 from haproxy_pair import Talk, normal_line, running_pair
@@ -246,7 +245,7 @@ def test_connections_to_servers_are_reused_alike(pair, name):
         firsts = [number not in numbers[: 3 * client] for client, number in enumerate(numbers[::3])]
         return {"connections": len(set(numbers)), "a client's first request gets a new one": firsts}
 
-    judge(*pair.both(scenario), (differ.never_keeps_none,) if name == "reuse_never" else ())
+    judge(*pair.both(scenario))
 
 
 # ------------------------------------------------------------------------------------------------------------ WebSocket
