@@ -40,9 +40,9 @@ class HostWatch:
 
     def _changed(self) -> None:
         changes = self._parts.host.read_changes()
+        self._put_back(changes)
         for interface in changes.interfaces:
             self._interface_changed(interface)
-        self._put_back(changes)
         self._keep_statics(changes)
 
     def _keep_statics(self, changes: Changes) -> None:
@@ -113,5 +113,7 @@ class HostWatch:
         """An interface that came back is empty: ask for what instances that are master hold on it."""
         present = self._parts.host.addresses_of(interface)
         for (place, address), (name, virtual) in list(self._parts.executor.held.items()):
-            if place == interface and address not in present and name in self._roster.instances:
+            if place != interface or address in present or name not in self._roster.instances:
+                continue
+            if not self._parts.host.present(place, address):
                 self._do(name, self._roster.instances[name].address_removed(virtual, self._loop.time()))
