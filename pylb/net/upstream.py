@@ -176,8 +176,6 @@ class Upstream(Flow, asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
-        if self.sock is not None:
-            self.sock.detach()
         self.sock = self._handing_over = None
         self.transport.set_write_buffer_limits(HIGH_WATER, LOW_WATER)
         exchange = self.exchange
@@ -408,12 +406,13 @@ async def _make_transport(upstream: Upstream) -> None:
                 lambda: upstream, sock=sock, ssl=tls, server_hostname=name or "", ssl_handshake_timeout=None
             )
     except (OSError, ValueError, asyncio.CancelledError) as error:  # ValueError: a name that SNI cannot carry
-        if upstream._given:  # the loop has closed the descriptor: closing it again would close somebody else's
-            sock.detach()
-        else:
+        if not upstream._given:
             sock.close()
         upstream.sock = None
         _failed(upstream, "S", error if isinstance(error, OSError) else OSError(errno.ECONNABORTED, "handshake"))
+    finally:
+        if upstream._given:  # the loop closes the descriptor, or has: a second time it would be somebody else's
+            sock.detach()
 
 
 def _failed(upstream: Upstream, side: str, error: OSError) -> None:
