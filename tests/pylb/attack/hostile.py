@@ -213,7 +213,7 @@ class Victim:
         return counts
 
     def descriptors(self) -> int:
-        return len(os.listdir(f"/proc/{self.process.pid}/fd"))
+        return len(list(Path(f"/proc/{self.process.pid}/fd").iterdir()))
 
     def memory(self) -> int:
         """Resident bytes."""
