@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import ssl
+import sys
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -58,6 +59,18 @@ class TlsDetails:
         """What the client presented; only asked for with `verify`."""
         der = self._object.getpeercert(True)
         return x509.load_der_x509_certificate(der) if der else None
+
+
+def silence_bad_names() -> None:
+    """A client may send any bytes as the name in its hello. Those that are no ASCII end its handshake, and that is an
+    event of the listener; but `ssl` cannot raise the error there and would print a traceback for each."""
+    usual = sys.unraisablehook
+
+    def hook(unraisable: sys.UnraisableHookArgs) -> None:
+        if not (unraisable.exc_type is UnicodeDecodeError and isinstance(unraisable.object, bytes)):
+            usual(unraisable)
+
+    sys.unraisablehook = hook
 
 
 class CertificateMap:

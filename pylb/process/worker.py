@@ -22,6 +22,7 @@ import uvloop
 from pylb.config.model import Config, ConfigError, StatsSocket
 from pylb.config.words import Report
 from pylb.net.checker import Checker
+from pylb.net.tls import silence_bad_names
 from pylb.process import binding, privileges
 from pylb.process.balancer import Balancer
 from pylb.process.control import open_sockets
@@ -55,6 +56,7 @@ def run(config: Config, options: Options | None = None) -> int:
     for remark in remarks:
         if not options.quiet:
             sys.stderr.write(f"pylb: warning: {remark}\n")
+    silence_bad_names()
     gc.collect()
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)

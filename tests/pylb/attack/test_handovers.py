@@ -140,3 +140,20 @@ def test_no_descriptor_is_closed_twice_and_no_answer_goes_astray(seconds: int, t
         plain.close()
         tls.close()
         wait_for(lambda: victim.descriptors() <= descriptors + 2, 8, "descriptors to come back")
+
+
+def test_a_name_of_any_bytes_is_an_event_and_no_traceback(tmp_path: Path, pem: Path) -> None:
+    def hello(name: bytes) -> bytes:
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        asking = ssl._create_unverified_context().wrap_bio(incoming, outgoing, server_hostname="q" * len(name))
+        with suppress(ssl.SSLWantReadError):
+            asking.do_handshake()
+        return outgoing.read().replace(b"q" * len(name), name, 1)
+
+    with Victim(CONFIG, tmp_path, pem=pem, plain=1, tls=1) as victim:
+        for name in (b"\xff\xfe\xfd\xfc", b"a\x00bc", b"a b\n", b"....", b"\r\n\r\nx"):
+            with victim.connect(0.5, victim.ports["port2"]) as sock:
+                sock.sendall(hello(name))
+                with suppress(OSError):
+                    sock.recv(4096)
+        victim.leaves_nothing("HttpSession")
