@@ -82,7 +82,7 @@ def test_an_answer_before_the_request_has_ended_takes_the_connection_with_it(tmp
     with Victim(CONFIG, tmp_path, origin=origin.port, reuse="always") as victim:
         post = b"POST /%d HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n12345"
         for number in range(3):
-            assert statuses(victim.tell(post % number, GET)) == [200]
+            assert statuses(victim.tell(post % number)) == [200]
         assert [re.findall(rb" (/\d)", head) for head in origin.received] == [[b"/0"], [b"/1"], [b"/2"]]
         victim.leaves_nothing()
 
