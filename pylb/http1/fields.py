@@ -74,8 +74,8 @@ class Head:
         return self._lowered().find(_needle(name)) >= 0
 
     def mentions(self, search: Callable[[bytes], object]) -> bool:
-        """Whether a compiled pattern's `search` finds something in the fields, lower-cased, each as b"\\r\\nname: value":
-        one look for several names."""
+        """Whether a compiled pattern's `search` finds something in the lower-cased block, where each field is
+        b"\\r\\nname: value": one look for several names."""
         return search(self._lowered()) is not None
 
     def count(self, name: bytes) -> int:

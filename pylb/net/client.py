@@ -21,10 +21,12 @@ from pylb.http1 import framing
 from pylb.http1.chunked import ChunkedReader
 from pylb.http1.errors import ProtocolError
 from pylb.http1.head import RequestHead, parse_request, reject_early
+from pylb.net.answers import Answering
 from pylb.net.exchange import Exchange
 from pylb.net.failure import Failure
 from pylb.net.flow import CLIENT_FULL, PIPELINED
-from pylb.net.request import OWN_DEADLINE, HttpExchange
+from pylb.net.request import OWN_DEADLINE
+from pylb.net.response import HttpExchange
 from pylb.net.session import BODY, BUSY, CLOSED, DRAIN, HEAD, IDLE, TUNNEL, WAITING, Session
 
 if TYPE_CHECKING:
@@ -436,7 +438,7 @@ class HttpSession(Session):
         self.listener.frontend.counters.ereq += 1
         exchange.fail(Failure("c", "R", "timeout http-request"))
 
-    def tarpit(self, exchange: HttpExchange, reply: Reply, delay: float) -> None:
+    def tarpit(self, exchange: Answering, reply: Reply, delay: float) -> None:
         """Hold the client for `delay` seconds before `reply` (`http-request tarpit`)."""
         exchange.stage = "T"
         self._held_reply = reply
@@ -448,7 +450,7 @@ class HttpSession(Session):
 
     # -------------------------------------------------------------------------------------------------- statistics
 
-    def serve_stats(self, exchange: HttpExchange, page: Page) -> None:
+    def serve_stats(self, exchange: Answering, page: Page) -> None:
         """Answer from a statistics page; a POST's form is collected first, up to one buffer."""
         exchange.termination = b"LR"
         exchange.applet = b"<STATS>"

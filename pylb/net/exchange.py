@@ -167,6 +167,8 @@ class Exchange:
             if self.stage == "Q":
                 self.session.deadline = inf
             self.stage = "C"
+            if self.plan.redirects and self.redirected(outcome):
+                return
             self.connect(outcome, now)
         elif outcome is QUEUED:
             self.stage = "Q"
@@ -196,6 +198,10 @@ class Exchange:
         server.counters.connect += 1
         self.plan.backend.counters.connect += 1
         upstreams.connect(upstream, cast("Tunnel", self), now + self.plan.connect_timeout)
+
+    def redirected(self, server: Server) -> bool:
+        """Whether `server` has `redir` and the client has been sent there."""
+        return False
 
     def reusable(self, server: Server) -> Upstream | None:
         """An idle connection to `server` that may carry this exchange; taken out of the pool."""

@@ -105,6 +105,7 @@ class Plan:
         "forward_for",
         "persist",
         "queue_timeout",
+        "redirects",
         "replays",
         "response_rules",
         "retries",
@@ -144,6 +145,8 @@ class Plan:
         # `http-reuse never` still keeps a server's connection, for the client that it was opened for.
         self.reuse = "none" if self.close_server else back.http_reuse
         self.retries = back.retries
+        self.redirects = any(server.redirect_prefix is not None for server in back.servers)
+        """Some server only says where to go (manual: server `redir`)."""
         retry_on = set(back.retry_on)
         if "all-retryable-errors" in retry_on:
             retry_on |= ALL_RETRYABLE

@@ -1,43 +1,30 @@
-"""An HTTP exchange: a request on its way to a server, and the response on its way back.
+"""A request on its way to a server.
 
 Read it top to bottom, the methods stand in the order in which they happen:
 
-    receive → route → (answer) | prepare → choose/connect (exchange.py) → send → upload…
-    → interim → respond → body → body_complete → over
+    receive → (answer) → enter → choose/connect (exchange.py) → send → upload … → upload_complete
 
-Anything that fails calls `fail` with a Failure. While nothing of a response has been sent, the client then gets the
-failure's status; afterwards only a broken connection can tell it that the response is not whole.
+The way back is response.py. Anything that fails calls `fail` with a Failure (answers.py).
 """
 
 from __future__ import annotations
 
 from math import inf
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
-from pylb.backend.health import Event, response_event
-from pylb.backend.state import observe
-from pylb.http1 import framing
-from pylb.http1.chunked import ChunkedReader
-from pylb.http1.connection import interim_may_pass, logs_connections_in, spend_forward, switches, trace_body
+from pylb.http1.connection import spend_forward, trace_body
 from pylb.http1.errors import ProtocolError
 from pylb.net import upstream as upstreams
+from pylb.net.answers import Answering
 from pylb.net.failure import Failure
 from pylb.net.flow import NO_PEER, PEER_FULL
-from pylb.net.session import CLOSED, TUNNEL
-from pylb.net.tunnel import Tunnel
-from pylb.rules.captures import forget_cookie
-from pylb.rules.reply import ALLOW
+from pylb.rules.reply import ALLOW, Reply
 
 if TYPE_CHECKING:
     from pylb.backend.backend import Backend
     from pylb.backend.server import Server
-    from pylb.http1.head import RequestHead, ResponseHead
-    from pylb.net.client import HttpSession
+    from pylb.http1.head import RequestHead
     from pylb.net.upstream import Upstream
-    from pylb.rules.frontend import Frontend
-
-IDEMPOTENT = frozenset({b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE"})
-"""RFC 9110 9.2.2: what a proxy may send again by itself."""
 
 HOP_COUNTED = frozenset({b"TRACE", b"OPTIONS"})
 """RFC 9110 7.6.2: Max-Forwards counts for these only."""
@@ -45,48 +32,23 @@ HOP_COUNTED = frozenset({b"TRACE", b"OPTIONS"})
 OWN_DEADLINE = ("Q", "T")
 """Stages in which the client's deadline is that of the queue or of the tarpit."""
 
-LAST_CHUNK = b"0\r\n\r\n"
 
+class RequestSide(Answering):
+    """The first half of an HTTP exchange."""
 
-class HttpExchange(Tunnel):
-    """See the module. `upload_done`: the request has been received to its end."""
+    __slots__ = ("_sent", "_upgrade", "_waiting", "head_size", "kept", "kept_size")
 
-    __slots__ = (
-        "_chunk_out",
-        "_decoder",
-        "_sent",
-        "_unframed",
-        "_upgrade",
-        "_waiting",
-        "close_client",
-        "head_size",
-        "kept",
-        "kept_size",
-        "upload_done",
-    )
-
-    session: HttpSession
-
-    def __init__(self, session: HttpSession, frontend: Frontend) -> None:
-        super().__init__(session, frontend)
-        self.upload_done = True
-        self.close_client = False
-        self.head_size = 0
-        """Bytes of the request's head as received."""
-        self.kept: list[bytes] | None = None
-        """The body so far, while it may have to be sent again; None: not kept."""
-        self.kept_size = 0
-        self._waiting: list[bytes] = []
-        """Body received before there was a connection to send it on."""
-        self._sent = False
-        """The request's head has gone out on the current connection."""
-        self._upgrade = False
-        self._unframed = False
-        """The response's body ends with the client's connection."""
-        self._chunk_out = False
-        """The response's body gets chunked framing from us: its server ends it by closing."""
-        self._decoder: ChunkedReader | None = None
-        """Takes the chunked framing off for an HTTP/1.0 client."""
+    head_size: int
+    """Bytes of the request's head as received."""
+    kept: list[bytes] | None
+    """The body so far, while it may have to be sent again; None: not kept."""
+    kept_size: int
+    _waiting: list[bytes]
+    """Body received before there was a connection to send it on."""
+    _sent: bool
+    """The request's head has gone out on the current connection."""
+    _upgrade: bool
+    """The client offers another protocol."""
 
     # -------------------------------------------------------------------------------------------------------- routing
 
@@ -147,16 +109,22 @@ class HttpExchange(Tunnel):
         except ProtocolError as error:
             self.fail(Failure("P", "R", error.reason, error.status))
             return False
-        body = trace_body(head) if head.method == b"TRACE" else b""
-        kind = b"Content-Type: message/http\r\n" if body else b"Allow: GET, HEAD, POST, PUT, DELETE, OPTIONS, TRACE\r\n"
-        self.termination = b"LR"
-        self.status = 200
-        self.write(b"HTTP/1.1 200 OK\r\n%bContent-Length: %d\r\n\r\n%b" % (kind, len(body), body))
-        self._count_status(200)
-        self.end()
+        if head.method == b"TRACE":
+            self.answer(Reply(200, ((b"content-type", b"message/http"),), trace_body(head)))
+        else:
+            self.answer(Reply(200, ((b"allow", b"GET, HEAD, POST, PUT, DELETE, OPTIONS, TRACE"),)))
         return False
 
     # -------------------------------------------------------------------------------------------------- to the server
+
+    def redirected(self, server: Server) -> bool:
+        """Manual, server `redir`: GET and HEAD are answered with the place to ask instead; other methods are served."""
+        prefix = server.model.redirect_prefix
+        if prefix is None or self.method not in (b"GET", b"HEAD"):
+            return False
+        location = prefix.encode() + self.request.uri
+        self.answer(Reply(302, ((b"cache-control", b"no-cache"), (b"location", location)), termination=b"LC"))
+        return True
 
     def reusable(self, server: Server) -> Upstream | None:
         """Manual, `http-reuse`: safe keeps a connection's first request off connections that others opened, since
@@ -277,311 +245,3 @@ class HttpExchange(Tunnel):
         if self.upstream is not None and not self.upload_done:
             self.upstream.deadline = inf
         self._read_on(PEER_FULL)
-
-    # -------------------------------------------------------------------------------------------------- to the client
-
-    def interim(self, head: ResponseHead) -> None:
-        """A 1xx: passed on, except to HTTP/1.0 clients (RFC 9110 15.2)."""
-        if interim_may_pass(self.request, head):
-            head.remove_hop_by_hop()
-            self.write(head.serialise())
-
-    def respond(self, head: ResponseHead, kind: int, body: bytes, complete: bool, reusable: bool) -> None:
-        """The response's head, with its body when it came along."""
-        plan, session = self.plan, self.session
-        upstream = self.upstream
-        assert upstream is not None
-        now = self.responded = session.loop.time()
-        if plan.retry_status and head.status in plan.retry_status and self._replay("retry-on status", now):
-            return
-        if upstream.server.observes is not None:
-            observe(upstream.server, response_event(head.status), now)
-        self.response = head
-        self.stage = "D"
-        if not complete:
-            upstream.arm(now + plan.server_timeout)
-        head.remove_hop_by_hop()
-        if self.frontend.captures is not None:
-            self.frontend.captures.response(self)
-        if plan.response_rules and not self._run_response_rules():
-            return
-        if plan.persist is not None:
-            plan.persist.response(self)
-        self.status = head.status
-        if 200 <= head.status < 300:  # written out for the usual case: three calls are 0.3 µs
-            self.frontend.counters.hrsp_2xx += 1
-            plan.backend.counters.hrsp_2xx += 1
-            upstream.server.counters.hrsp_2xx += 1
-        else:
-            self._count_status(head.status)
-            if head.status in (401, 407) and logs_connections_in(head):
-                upstream.owner, session.owns = session, True
-        if kind == framing.UNTIL_CLOSE or (kind == framing.CHUNKED and self.request.version == 0):
-            body = self._reframe(head, kind, body, complete)
-        for step in plan.after_response_rules:
-            step(self)
-        data = head.serialise(self._connection_field())
-        self.write(data + body if body else data)
-        if complete:
-            self._over(reusable)
-
-    def _run_response_rules(self) -> bool:
-        for step in self.plan.response_rules:
-            reply = step(self)
-            if reply is not None:
-                if reply is ALLOW:
-                    continue
-                self.detach()
-                self.responded = None  # the log shows -1: the client gets nothing of the server's response
-                self.answer(reply)
-                return False
-        return True
-
-    def _connection_field(self) -> bytes:
-        """What the client must be told about its connection."""
-        session = self.session
-        if self.plan.close_client or self.close_client or not self.upload_done:
-            session.keep_alive = False
-        if not session.keep_alive:
-            return b"\r\nConnection: close"
-        if self.request.version == 0:
-            return b"\r\nConnection: keep-alive"
-        return b""
-
-    def _reframe(self, head: ResponseHead, kind: int, body: bytes, complete: bool) -> bytes:
-        """A body that the client could not delimit as the server sent it. HTTP/1.1 clients get chunks in place of a
-        body that ends with the connection; HTTP/1.0 clients get neither and their connection ends."""
-        if self.request.version >= 1:
-            head.set_chunked()
-            self._chunk_out = True
-            return b""
-        self.close_client = self._unframed = True
-        if kind == framing.CHUNKED:
-            head.drop_framing()
-            head.remove(b"trailer")
-            self._decoder = ChunkedReader(502)
-            return self._decoder.decode(body, 0)[0] if body else b""
-        return body
-
-    def body(self, data: bytes) -> None:
-        """A piece of the response's body."""
-        upstream = self.upstream
-        if upstream is not None:
-            upstream.deadline = self.session.loop.time() + self.plan.server_timeout
-        self.write(self._framed(data))
-
-    def body_complete(self, data: bytes, reusable: bool) -> None:
-        """The last piece."""
-        if self._chunk_out:
-            self.write((self._framed(data) if data else b"") + LAST_CHUNK)
-        elif data:
-            self.write(self._framed(data))
-        self._over(reusable)
-
-    def _framed(self, data: bytes) -> bytes:
-        if self._chunk_out:
-            return b"%x\r\n%b\r\n" % (len(data), data)
-        if self._decoder is not None:
-            return self._decoder.decode(data, 0)[0]
-        return data
-
-    def write(self, data: bytes) -> None:
-        """Bytes to the client."""
-        self.bytes_read += len(data)
-        self.session.transport.write(data)
-
-    def client_full(self) -> None:
-        """The client takes no more for now."""
-        upstream = self.upstream
-        if upstream is not None:
-            upstream.deadline = inf
-            upstream.hold(PEER_FULL)
-
-    def client_drained(self) -> None:
-        """It does again."""
-        upstream = self.upstream
-        if upstream is not None:
-            if upstream.phase != upstreams.TUNNEL:
-                upstream.arm(self.session.loop.time() + self.plan.server_timeout)
-            upstream.release(PEER_FULL)
-
-    def _over(self, reusable: bool) -> None:
-        """The response is complete. A request that still arrives ends the connection: nobody will read the rest."""
-        if not self.upload_done:
-            reusable = False
-            self.session.keep_alive = False
-        if reusable and self.plan.reuse == "never" and self.upstream is not None:
-            self.upstream.owner, self.session.owns = self.session, True
-        self.detach(reusable)
-        self.end()
-
-    # ------------------------------------------------------------------------------------------------- our own answers
-
-    def answer(self, reply: Any) -> None:
-        """Answer in the server's place: deny, redirect, return, a statistics page, an error."""
-        session = self.session
-        if self.termination == b"--":
-            self.termination = reply.termination
-            forget_cookie(self, reply)
-        if reply.close or not self.upload_done or self.close_client:
-            session.keep_alive = False
-        if reply.delay:
-            session.tarpit(self, reply, reply.delay)
-            return
-        self._count_reply(reply)
-        self.status = reply.status
-        data = reply.serialise(self, keep_alive=session.keep_alive)
-        if session.keep_alive and not self.request.version:  # an HTTP/1.0 client has to be told
-            data = data.replace(b"\r\n", b"\r\nconnection: keep-alive\r\n", 1)
-        if data:
-            self.write(data)
-        else:
-            session.keep_alive = False
-        self.end()
-
-    def _count_reply(self, reply: Any) -> None:
-        counters = self.frontend.counters
-        if reply.denied:
-            counters.dreq += 1
-            if self.backend is not None:
-                self.backend.counters.dreq += 1
-        elif self.termination[:1] == b"L":
-            counters.intercepted += 1
-        self._count_status(reply.status)
-
-    def _count_status(self, status: int) -> None:
-        self.frontend.counters.status(status)
-        backend = self.backend
-        if backend is not None:
-            backend.counters.status(status)
-            if self.server is not None:
-                self.server.counters.status(status)
-
-    # -------------------------------------------------------------------------------------------------------- failures
-
-    def fail(self, failure: Failure) -> None:
-        """Give up: an error response if none has started, a broken connection otherwise."""
-        if self.termination == b"--":
-            self.termination = failure.termination
-        self._count_failure(failure)
-        self.detach()
-        session = self.session
-        if self.status or (self.bytes_read and self.response is not None):
-            if self._unframed or (failure.side in "Cc" and session.phase != TUNNEL):
-                session.reset()
-            else:  # the framing tells that something is missing, and what has been sent still arrives
-                session.close()
-            self.end()
-        elif failure.silent or session.phase == CLOSED:
-            self.status = failure.status if failure.stage == "R" else 0
-            session.keep_alive = False
-            self.end(failure)
-        else:
-            backend = self.backend
-            page = backend.error_reply(failure.status) if backend is not None else None
-            self.answer(page or self.frontend.error_reply(failure.status))
-
-    def _count_failure(self, failure: Failure) -> None:
-        side, stage = failure.side, failure.stage
-        backend = self.backend
-        if side in "Cc" and backend is not None:
-            backend.counters.cli_abrt += 1
-            if self.server is not None:
-                self.server.counters.cli_abrt += 1
-        elif side in "Ss" and stage == "H" and backend is not None:
-            backend.counters.eresp += 1
-            if self.server is not None:
-                self.server.counters.eresp += 1
-        elif side in "Ss" and stage == "D" and backend is not None:
-            backend.counters.srv_abrt += 1
-            if self.server is not None:
-                self.server.counters.srv_abrt += 1
-
-    def bad_response(self, error: ProtocolError) -> None:
-        """The server's bytes are not HTTP."""
-        now = self.session.loop.time()
-        upstream = self.upstream
-        if upstream is not None and upstream.server.observes is not None:
-            observe(upstream.server, Event.RESPONSE_HEADERS, now)
-        if self.response is None and "junk-response" in self.plan.retry_on and self._replay("junk", now):
-            return
-        if self.response is None:
-            self.fail(Failure("P", "H", error.reason))
-        else:
-            self.fail(Failure("S", "D", error.reason))
-
-    def server_gone(self, phase: int, error: Exception | None) -> None:
-        """The server closed in the middle."""
-        upstream, self.upstream = self.upstream, None
-        if upstream is None:
-            return
-        now = self.session.loop.time()
-        if phase == upstreams.HEAD and self.response is None:
-            if upstream.uses > 1 and not upstream.has_input and self._replay_on_fresh():
-                return
-            if upstream.server.observes is not None:
-                observe(upstream.server, Event.CLOSED if error is None else Event.READ_ERROR, now)
-            if "empty-response" in self.plan.retry_on and not upstream.has_input and self._replay("empty", now):
-                return
-            self.fail(Failure("S", "H", "closed before the response"))
-        else:
-            self.fail(Failure("S", "D", "closed in the middle of the response"))
-
-    def server_timeout(self, now: float) -> None:
-        upstream = self.upstream
-        if upstream is not None and self.stage == "H" and upstream.server.observes is not None:
-            observe(upstream.server, Event.READ_TIMEOUT, now)
-        if self.stage == "H" and "response-timeout" in self.plan.retry_on and self._replay("timeout", now):
-            return
-        super().server_timeout(now)
-
-    def _replay_on_fresh(self) -> bool:
-        """A kept-alive connection that dies under a request was most likely closing already; that costs no retry.
-        Only for methods that may be repeated, with nothing of the body gone for good (RFC 9112 9.3.1)."""
-        whole = self.bytes_uploaded == self.head_size or self.kept is not None
-        if self.method not in IDEMPOTENT or not whole or not self.upload_done or self.server is None:
-            return False
-        self._sent = False
-        self.stage = "C"
-        session = self.session
-        upstream = self.upstream = upstreams.Upstream(session.loop, session.clock, self.server, session.limits)
-        self.server.counters.connect += 1
-        self.plan.backend.counters.connect += 1
-        upstreams.connect(upstream, self, session.loop.time() + self.plan.connect_timeout)
-        return True
-
-    def _replay(self, why: str, now: float) -> bool:
-        """`retry-on`: the whole request again, if it has been kept."""
-        if not self.upload_done or (self.kept is None and self.bytes_uploaded > self.head_size):
-            return False
-        if self.retries >= self.plan.retries or self.server is None:
-            return False
-        upstream, self.upstream = self.upstream, None
-        if upstream is not None:
-            upstream.abort()
-        self._sent = False
-        self.stage = "C"
-        self.responded = None
-        return self.retry(now, at_once=True)
-
-    # -------------------------------------------------------------------------------------------------------- upgrades
-
-    def switch_protocols(self, head: ResponseHead, rest: bytes) -> None:
-        """101, or 2xx to CONNECT: both connections are one pipe from here on (RFC 9110 7.8)."""
-        upstream = self.upstream
-        assert upstream is not None
-        if head.status == 101 and not (self._upgrade and switches(self.request, head)):
-            self.bad_response(ProtocolError(502, "101 without an upgrade"))
-            return
-        self.responded = self.session.loop.time()
-        self.response = head
-        self.stage = "D"
-        self.status = head.status
-        self._count_status(head.status)
-        head.remove_hop_by_hop()
-        if self.plan.response_rules and not self._run_response_rules():
-            return
-        self.write(head.serialise() + rest)
-        upstream.tunnel()
-        upstream.disarm()
-        self.session.tunnel()

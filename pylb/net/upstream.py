@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pylb.backend.server import Server
     from pylb.http1.response import ResponseHead
     from pylb.net.client import HttpSession
-    from pylb.net.request import HttpExchange
+    from pylb.net.response import HttpExchange
     from pylb.net.tunnel import Tunnel
 
 CONNECTING, HEAD, BODY, TUNNEL, IDLE, CLOSED = range(6)
