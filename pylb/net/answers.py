@@ -34,7 +34,10 @@ class Answering(Tunnel):
     def write(self, data: bytes) -> None:
         """Bytes to the client."""
         self.bytes_read += len(data)
-        self.session.transport.write(data)
+        session = self.session
+        if session.queued:
+            session.flush()
+        session.transport.write(data)
 
     def answer(self, reply: Reply) -> None:
         """Answer in the server's place: deny, redirect, return, a statistics page, an error."""

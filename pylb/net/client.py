@@ -372,6 +372,7 @@ class HttpSession(Session):
         self._pending = b""
         self.held = 0
         if not self.transport.is_closing():
+            self.flush()
             if self.tls is None and self.transport.can_write_eof():
                 self.transport.write_eof()
             self.transport.resume_reading()

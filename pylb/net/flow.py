@@ -31,9 +31,11 @@ CLIENT_FULL = 32
 class Flow(Timed):
     """One end of a connection: its transport, the reasons not to read from it, its deadline."""
 
-    __slots__ = ("backlog", "held", "transport")
+    __slots__ = ("backlog", "held", "queued", "transport")
 
     transport: asyncio.Transport
+    queued: bool
+    """The outbox has something for it."""
     held: int
     backlog: int
     """Bytes that waited for the peer when last looked at; 0 while its writer is not full."""

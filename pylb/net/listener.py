@@ -24,6 +24,7 @@ from pylb.http1.head import Limits
 from pylb.net import proxy_protocol
 from pylb.net.client import HttpSession
 from pylb.net.clock import Clock
+from pylb.net.outbox import Outbox
 from pylb.net.session import CLOSED, Session
 from pylb.net.tcp import TcpSession
 from pylb.net.tls import TlsDetails
@@ -103,6 +104,7 @@ class Listener:
         self.door = door
         self.loop = loop
         self.clock = clock
+        self.outbox = Outbox(loop)
         self.limits = limits
         self.context = context
         self.sockets = sockets

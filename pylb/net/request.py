@@ -185,7 +185,10 @@ class RequestSide(Answering):
         body = self.kept if self.kept is not None else self._waiting
         if body:
             data += b"".join(body)
-        upstream.transport.write(data)
+        if self.upload_done:
+            self.session.listener.outbox.put(upstream, data)
+        else:
+            upstream.transport.write(data)
         if self._waiting:
             self._waiting = []
             self._read_on(NO_PEER)

@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 IDEMPOTENT = frozenset({b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE"})
 """RFC 9110 9.2.2: what a proxy may send again by itself."""
 
+WITH_OTHERS = 16384
+"""Bytes of a complete response that may wait for the end of the turn; bigger ones would only pile up."""
+
 LAST_CHUNK = b"0\r\n\r\n"
 
 
@@ -96,7 +99,13 @@ class HttpExchange(RequestSide):
         for step in plan.after_response_rules:
             step(self)
         data = head.serialise(self._connection_field())
-        self.write(data + body if body else data)
+        if body:
+            data += body
+        if complete and session.keep_alive and len(data) <= WITH_OTHERS and not session.backlog:
+            self.bytes_read += len(data)
+            session.listener.outbox.put(session, data)
+        else:
+            self.write(data)
         if complete:
             self._over(reusable)
 

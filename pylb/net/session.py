@@ -67,6 +67,7 @@ class Session(Flow, asyncio.Protocol):
         self.deadline = inf
         self.bucket = inf
         self.held = self.backlog = 0
+        self.queued = False
         self.phase = IDLE
         self.requests = 0
         self.keep_alive = True
@@ -167,9 +168,15 @@ class Session(Flow, asyncio.Protocol):
     def client_ready(self) -> None:
         """It has taken enough."""
 
+    def flush(self) -> None:
+        """Write what waits in the outbox, before anything that must not overtake it."""
+        if self.queued:
+            self.listener.outbox.flush()
+
     def close(self) -> None:
         """The end; what has been written still goes out, to a client that takes it."""
         self.phase = CLOSED
+        self.flush()
         if self.transport.get_write_buffer_size():
             self.backlog = self.transport.get_write_buffer_size()
             self.arm(self.loop.time() + self.listener.client_timeout)
@@ -197,6 +204,7 @@ class Session(Flow, asyncio.Protocol):
         """The end, and the client must notice that something is missing."""
         self.phase = CLOSED
         self.keep_alive = False
+        self.flush()
         self.disarm()
         sock = self.transport.get_extra_info("socket")
         if self.tls is None and sock is not None:

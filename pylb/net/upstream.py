@@ -66,6 +66,7 @@ class Upstream(Flow, asyncio.Protocol):
         self.deadline = inf
         self.bucket = inf
         self.held = self.backlog = 0
+        self.queued = False
         self.transport = cast(asyncio.Transport, None)  # until connection_made
         self.server = server
         self.exchange: Tunnel | None = None
