@@ -169,12 +169,12 @@ class HttpSession(Session):
     def _read_head(self, data: bytes) -> None:
         """One request head out of `data`; what stands behind it is its body or waits in `_pending`."""
         start = 0
+        now = self.loop.time()
         if self.phase == IDLE:
             if data.startswith(CRLF):  # RFC 9112 2.2: at least one empty line before a request is ignored
                 start = 2
                 if len(data) == 2:
                     return
-            now = self.loop.time()
             self._first_byte = now
             self._first_byte_wall = time.time()
         end = data.find(END, self._searched or start)
@@ -188,7 +188,7 @@ class HttpSession(Session):
         except ProtocolError as error:
             self._refuse(error, data[start:])
             return
-        exchange = self._begin(end + 4 - start)
+        exchange = self._begin(end + 4 - start, now)
         exchange.request_line = data[start : data.find(CRLF, start)]
         end += 4
         rest = data[end:] if end < len(data) else b""
@@ -207,16 +207,16 @@ class HttpSession(Session):
             if self.phase == BODY:
                 self._read_body(rest)
 
-    def _begin(self, size: int) -> HttpExchange:
+    def _begin(self, size: int, now: float) -> HttpExchange:
         """The objects and times of a new exchange."""
-        now = self.loop.time()
         exchange = self.exchange = HttpExchange(self, self.listener.frontend)
         first = self._first_byte
         self.requests += 1
         exchange.started = first
         exchange.started_wall = self._first_byte_wall
         exchange.idle = first - self._since
-        exchange.handshake, self.handshake = self.handshake, 0.0
+        if self.handshake:
+            exchange.handshake, self.handshake = self.handshake, 0.0
         exchange.head_received = now
         exchange.bytes_uploaded = exchange.head_size = size
         counters = self.listener.frontend.counters
@@ -252,7 +252,7 @@ class HttpSession(Session):
 
     def _refuse(self, error: ProtocolError, data: bytes) -> None:
         """A request that is none: its status, and no more requests on this connection."""
-        exchange = self._begin(len(data))
+        exchange = self._begin(len(data), self.loop.time())
         exchange.request = NO_REQUEST
         exchange.request_line = b"<BADREQ>"
         exchange.head_received = None
@@ -315,7 +315,7 @@ class HttpSession(Session):
             self.close()
         elif self.keep_alive and self.phase == BUSY and (self._pending or not self._eof):
             self.phase = IDLE
-            self._since = now = self.loop.time()
+            self._since = now = exchange.ended or self.loop.time()
             if self.backlog:
                 self.wait_for_client()
                 return
@@ -400,7 +400,7 @@ class HttpSession(Session):
         """Stands for a request that never came to be, in log and counters."""
         if phase == IDLE:
             self._first_byte, self._first_byte_wall = self._since, self.accepted_wall
-        exchange = self._begin(len(self._pending))
+        exchange = self._begin(len(self._pending), self.loop.time())
         exchange.request = NO_REQUEST
         exchange.request_line = b"<BADREQ>"
         exchange.head_received = None

@@ -185,7 +185,6 @@ class Exchange:
         """Over an idle connection where the reuse policy allows it, over a new one otherwise."""
         idle = self.reusable(server)
         if idle is not None:
-            idle.wake()
             server.counters.reuse += 1
             self.plan.backend.counters.reuse += 1
             self.connected = now

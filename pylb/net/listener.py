@@ -121,6 +121,7 @@ class Listener:
         self.keep_alive_timeout = inf if keep is None else keep
         self.keeps_alive = frontend.model.connection_mode != "close"
         self._logger = frontend.logger
+        self._logs_all = not (frontend.model.dontlog_normal or frontend.model.log_separate_errors)
         self._greets = bind.accept_proxy or context is not None
         """Something comes before the session's own bytes. asyncio begins to read as soon as it knows a connection, so
         these are accepted by hand and reach the loop when they can."""
@@ -283,6 +284,10 @@ class Listener:
         frontend = self.frontend
         line = frontend.log_line
         if line is None or self._logger is None:
+            return
+        if self._logs_all and exchange.log_level is None:
+            exchange.actconn = self.door.connections
+            self._logger(LEVEL_INFO, line(exchange))
             return
         failed = exchange.termination != b"--" and exchange.termination != b"LR"
         failed = failed or exchange.status >= 500 or exchange.retries > 0

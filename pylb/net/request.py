@@ -171,8 +171,8 @@ class RequestSide(Answering):
 
     def send(self) -> None:
         """Head and whatever of the body is here, in one write."""
-        head, plan, upstream = self.request, self.plan, self.upstream
-        assert upstream is not None
+        head, plan, upstream, now = self.request, self.plan, self.upstream, self.connected
+        assert upstream is not None and now is not None
         extra = plan.extra_head if not self._upgrade else b""
         forward = plan.forward_for
         if forward is not None and not (forward.if_none and head.has(forward.name)):
@@ -193,9 +193,9 @@ class RequestSide(Answering):
             self._waiting = []
             self._read_on(NO_PEER)
         if self.upload_done:
-            upstream.arm(self.session.loop.time() + plan.server_timeout)
+            upstream.arm(now + plan.server_timeout)
         else:  # a queue may have used the client's deadline
-            self.session.arm(self.session.loop.time() + self.session.listener.client_timeout)
+            self.session.arm(now + self.session.listener.client_timeout)
 
     def upload(self, data: bytes) -> None:
         """A piece of the request's body, framing included, as it came."""

@@ -98,7 +98,8 @@ class HttpExchange(RequestSide):
             body = self._reframe(head, kind, body, complete)
         for step in plan.after_response_rules:
             step(self)
-        data = head.serialise(self._connection_field())
+        stays = session.keep_alive and self.upload_done and not (plan.close_client or self.close_client)
+        data = head.serialise(b"" if stays and self.request.version else self._connection_field())
         if body:
             data += body
         if complete and session.keep_alive and len(data) <= WITH_OTHERS and not session.backlog:

@@ -96,9 +96,10 @@ class Upstream(Flow, asyncio.Protocol):
     # ------------------------------------------------------------------------------------------- work for an exchange
 
     def begin(self, exchange: Tunnel) -> None:
-        """Work for `exchange` from now on; a response head is expected next."""
+        """Work for `exchange` from now on (out of the pool, or just connected); a response head is expected next."""
         self.exchange = exchange
         self.phase = HEAD
+        self.deadline = inf
         self.uses += 1
 
     def tunnel(self) -> None:
@@ -115,10 +116,6 @@ class Upstream(Flow, asyncio.Protocol):
             self.transport.resume_reading()
         self.arm(self.loop.time() + self.server.model.pool_purge_delay)
         self.server.idle.append(self)
-
-    def wake(self) -> None:
-        """Out of the pool (the caller has taken it from the list)."""
-        self.deadline = inf
 
     def close(self) -> None:
         """Done with it; what has been written still goes out, to a server that takes it."""
