@@ -22,6 +22,7 @@ answer, written by us when there was more than one way to write it:
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final
 
 from pylb.http1.errors import ProtocolError
@@ -37,6 +38,9 @@ TUNNEL: Final = 4
 
 MAX_LENGTH: Final = 2**63 - 1
 """What every peer can count to; RFC 9110 8.6 asks recipients to expect large numbers and to prevent overflow."""
+
+LONGEST_NUMBER: Final = 19
+"""Digits of MAX_LENGTH."""
 
 _NO_CONTENT_IN_1_0: Final = frozenset((b"GET", b"HEAD", b"DELETE"))
 
@@ -105,8 +109,9 @@ def response_framing(head: ResponseHead, request_method: bytes, status: int) -> 
     Raises ProtocolError (502).
     """
     if status == 200 and head.coding_field is None and head.length_field is not None and request_method == b"GET":
-        length = _content_length(head, 502)  # by far the most common
-        return Framing(LENGTH, length)
+        value = head.length_field  # by far the most common
+        known = _known_length(value) if len(value) <= LONGEST_NUMBER else None
+        return known or Framing(LENGTH, _content_length(head, 502))
     if request_method == b"CONNECT" and 200 <= status < 300:  # RFC 9110 9.3.6: to be ignored, even malformed ones
         head.drop_framing()
         return TUNNELLED
@@ -124,6 +129,15 @@ def response_framing(head: ResponseHead, request_method: bytes, status: int) -> 
     if length < 0:
         return CLOSE_DELIMITED
     return Framing(LENGTH, length) if length else EMPTY
+
+
+@lru_cache(maxsize=1024)
+def _known_length(value: bytes) -> Framing | None:
+    """The framing for a Content-Length in its one canonical form; None for anything that wants a closer look. Lengths
+    repeat: 0.1 µs in place of 0.5."""
+    if match_digits(value) and (value[0] != 48 or value == b"0") and int(value) <= MAX_LENGTH:
+        return Framing(LENGTH, int(value))
+    return None
 
 
 def _content_length(head: RequestHead | ResponseHead, status: int) -> int:
