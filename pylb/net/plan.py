@@ -114,6 +114,7 @@ class Plan:
         "reuse",
         "server_fin",
         "server_timeout",
+        "sharing_from",
         "stats",
         "tunnel_limit",
         "via",
@@ -144,6 +145,9 @@ class Plan:
         self.forward_for = ForwardFor.compile(back.forwardfor or front.forwardfor)
         # `http-reuse never` still keeps a server's connection, for the client that it was opened for.
         self.reuse = "none" if self.close_server else back.http_reuse
+        special = any(server.tls or server.send_proxy or server.redirect_prefix is not None for server in back.servers)
+        self.sharing_from: float = inf if special else {"always": 1, "safe": 2}.get(self.reuse, inf)
+        """From this request of a client's connection on, any idle connection to the chosen server will do."""
         self.retries = back.retries
         self.redirects = any(server.redirect_prefix is not None for server in back.servers)
         """Some server only says where to go (manual: server `redir`)."""

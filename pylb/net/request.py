@@ -12,6 +12,7 @@ from __future__ import annotations
 from math import inf
 from typing import TYPE_CHECKING, cast
 
+from pylb.backend.server import Server
 from pylb.http1.connection import spend_forward, trace_body
 from pylb.http1.errors import ProtocolError
 from pylb.net import upstream as upstreams
@@ -22,7 +23,6 @@ from pylb.rules.reply import ALLOW, Reply
 
 if TYPE_CHECKING:
     from pylb.backend.backend import Backend
-    from pylb.backend.server import Server
     from pylb.http1.head import RequestHead
     from pylb.net.upstream import Upstream
 
@@ -99,7 +99,21 @@ class RequestSide(Answering):
         if plan.replays:
             self.kept = []
         self.stage = "C"
-        self.choose()
+        now = cast(float, self.head_received)
+        server = backend.assign(self, now)
+        session = self.session
+        shares = session.requests >= plan.sharing_from and not self._upgrade and not session.owns
+        if not (shares and isinstance(server, Server) and server.idle and server.idle[-1].owner is None):
+            self.settle(server, now)
+            return
+        # Nothing to wait for and a connection that anybody may use: the usual case of `settle`, `connect` and
+        # `reusable`, written out. 0.8 of 27 µs per keep-alive request (bench/http, bare).
+        self.dequeued = self.connected = now
+        upstream = self.upstream = server.idle.pop()
+        server.counters.reuse += 1
+        backend.counters.reuse += 1
+        upstream.begin(self)
+        self.send()
 
     def _forwards(self, head: RequestHead) -> bool:
         """Max-Forwards: False when this proxy is the last stop and has answered."""

@@ -107,7 +107,12 @@ class HttpExchange(RequestSide):
             session.listener.outbox.put(session, data)
         else:
             self.write(data)
-        if complete:
+        if not complete:
+            return
+        if self.upload_done:
+            self.detach(reusable)
+            self.end()
+        else:
             self._over(reusable)
 
     def _run_response_rules(self) -> bool:
