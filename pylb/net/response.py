@@ -107,12 +107,7 @@ class HttpExchange(RequestSide):
             session.listener.outbox.put(session, data)
         else:
             self.write(data)
-        if not complete:
-            return
-        if self.upload_done:
-            self.detach(reusable)
-            self.end()
-        else:
+        if complete:
             self._over(reusable)
 
     def _run_response_rules(self) -> bool:
