@@ -37,7 +37,8 @@ class Answering(Tunnel):
         session = self.session
         if session.queued:
             session.flush()
-        session.transport.write(data)
+        if session.tls is None or not session.transport.is_closing():  # uvloop complains of writes to closed TLS
+            session.transport.write(data)
 
     def answer(self, reply: Reply) -> None:
         """Answer in the server's place: deny, redirect, return, a statistics page, an error."""

@@ -340,7 +340,7 @@ class HttpSession(Session):
             return
         self._pumping = True
         try:
-            while self.phase == IDLE and self._pending and not self.backlog:
+            while self.phase == IDLE and self._pending and not self.backlog and not self.transport.is_closing():
                 data, self._pending = self._pending, b""
                 before = self.requests
                 self._read_head(data)

@@ -49,7 +49,7 @@ class Greeting:
 
     def __init__(self, sock: socket.socket, session: Session) -> None:
         self.sock = sock
-        self._session = session
+        self._session: Session | None = session
         self._open = True
 
     def get_extra_info(self, name: str) -> Any:
@@ -71,16 +71,17 @@ class Greeting:
 
     def abandon(self) -> None:
         """Close unless the loop has taken over."""
-        if self._session.transport is cast(Any, self):
+        if self._session is not None and self._session.transport is cast(Any, self):
             self.close()
 
     def close(self) -> None:
         """The session hears of it as from a transport."""
-        if self._open:
+        session, self._session = self._session, None  # they refer to each other: not a cycle for the collector
+        if session is not None and self._open:
             self._open = False
             self.sock.close()
-            self._session.phase = CLOSED  # nothing was asked, so there is no request to log
-            self._session.loop.call_soon(self._session.connection_lost, None)
+            session.phase = CLOSED  # nothing was asked, so there is no request to log
+            session.loop.call_soon(session.connection_lost, None)
 
     abort = close
 

@@ -110,18 +110,20 @@ async def receive(loop: asyncio.AbstractEventLoop, sock: socket.socket) -> tuple
     Raises ProtocolError when something else comes, OSError when the connection breaks.
     """
     seen = 0
-    while True:
-        await _readable(loop, sock)
-        data = sock.recv(LONGEST, socket.MSG_PEEK)
-        header = parse(data)
-        if header is not None:
-            sock.recv(header[2])
-            return header[0], header[1]
-        if len(data) == seen:  # an end, or a peer that never completes it: the socket stays readable
-            if not data:
-                raise ProtocolError(400, "closed before the PROXY header")
-            await asyncio.sleep(0.01)
-        seen = len(data)
+    try:
+        while True:
+            await _readable(loop, sock)
+            data = sock.recv(LONGEST, socket.MSG_PEEK)
+            header = parse(data)
+            if header is not None:
+                sock.recv(header[2])
+                return header[0], header[1]
+            if len(data) == seen:  # readable with nothing new: the end
+                raise ProtocolError(400, "closed before the PROXY header was complete")
+            seen = len(data)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, seen + 1)  # what is peeked at stays: wait for more
+    finally:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
 
 
 async def _readable(loop: asyncio.AbstractEventLoop, sock: socket.socket) -> None:
