@@ -193,8 +193,11 @@ class HttpSession(Session):
         end += 4
         rest = data[end:] if end < len(data) else b""
         kind = body.kind
-        if kind == framing.LENGTH and not body.length:
+        if kind == framing.LENGTH and body.length <= len(rest):  # all here, or nothing to come
             kind = framing.NONE
+            if body.length:
+                exchange.take_body(rest[: body.length])
+                rest = rest[body.length :]
         if kind == framing.NONE:
             self.phase = BUSY
             self.deadline = inf
@@ -451,13 +454,13 @@ class HttpSession(Session):
 
     # -------------------------------------------------------------------------------------------------- statistics
 
-    def serve_stats(self, exchange: Answering, page: Page) -> None:
+    def serve_stats(self, exchange: Answering, page: Page, form: bytes) -> None:
         """Answer from a statistics page; a POST's form is collected first, up to one buffer."""
         exchange.termination = b"LR"
         exchange.applet = b"<STATS>"
         exchange.dequeued = exchange.connected = exchange.responded = self.loop.time()
         if exchange.upload_done:
-            exchange.answer(page.handle(exchange, b""))
+            exchange.answer(page.handle(exchange, form))
         else:
             self._page = page
             self._posted = []

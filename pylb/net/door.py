@@ -88,11 +88,14 @@ class Door:
             if session in self.waiting:
                 self.waiting.remove(session)
             return False
+        house = self.house
+        others_wait = house.full
         self._members.discard(session)
         self.inside -= 1
-        self.house.connections -= 1
+        house.connections -= 1
         self.next()
-        self.house.next()
+        if others_wait:
+            house.next()
         return True
 
     def next(self) -> None:

@@ -38,5 +38,9 @@ class Outbox:
         messages, self._messages = self._messages, []
         for connection, message in messages:
             connection.queued = False
-            if not connection.transport.is_closing():
+            if connection.transport.is_closing():
+                continue
+            try:
                 connection.transport.write(message)
+            except RuntimeError:  # the ending loop has closed the handle under its transport
+                connection.transport.abort()

@@ -72,7 +72,7 @@ class RequestSide(Answering):
             if frontend.stats is not None and frontend.stats.matches(head.target):
                 if frontend.twin is not None:
                     self.enter_backend(frontend.twin)
-                self.session.serve_stats(self, frontend.stats)
+                self.session.serve_stats(self, frontend.stats, b"".join(self._waiting))
                 return
             backend = frontend.choose(self)
             if backend is None:
@@ -92,12 +92,13 @@ class RequestSide(Answering):
                 self.answer(reply)
                 return
         if plan.stats is not None and plan.stats.matches(self.request.target):
-            self.session.serve_stats(self, plan.stats)
+            self.session.serve_stats(self, plan.stats, b"".join(self._waiting))
             return
         if plan.persist is not None:
             plan.persist.request(self)
         if plan.replays:
-            self.kept = []
+            self.kept_size = sum(map(len, self._waiting))
+            self.kept = self._waiting.copy() if self.kept_size <= self.session.limits.bufsize else None
         self.stage = "C"
         now = cast(float, self.head_received)
         server = backend.assign(self, now)
@@ -210,6 +211,16 @@ class RequestSide(Answering):
             upstream.arm(now + plan.server_timeout)
         else:  # a queue may have used the client's deadline
             self.session.arm(now + self.session.listener.client_timeout)
+
+    def answer(self, reply: Reply) -> None:
+        if self._waiting and 300 <= reply.status < 400:  # as HAProxy: who is sent elsewhere with a body begins anew
+            self.close_client = True
+        super().answer(reply)
+
+    def take_body(self, data: bytes) -> None:
+        """The whole body came with the head: it goes out with it, in one write."""
+        self.bytes_uploaded += len(data)
+        self._waiting = [data]
 
     def upload(self, data: bytes) -> None:
         """A piece of the request's body, framing included, as it came."""
