@@ -213,7 +213,8 @@ class RequestSide(Answering):
             self.session.arm(now + self.session.listener.client_timeout)
 
     def answer(self, reply: Reply) -> None:
-        if self._waiting and 300 <= reply.status < 400:  # as HAProxy: who is sent elsewhere with a body begins anew
+        # As HAProxy: who is sent elsewhere by a rule, having sent a body, begins anew. The statistics' form goes on.
+        if self._waiting and 300 <= reply.status < 400 and not self.applet:
             self.close_client = True
         super().answer(reply)
 
