@@ -2,7 +2,7 @@
 
 A write to a peer that sleeps has to wake it, which costs three times the write. Written one by one between the work for
 other connections, nearly every message meets a sleeping peer; written in a row, the first wakes it and the others find
-it awake. Measured by bench/http on a quiet machine: 68 µs of CPU per keep-alive request with log and cookie became 44,
+it awake. Measured by bench/http on a quiet machine: 68 µs of CPU per keep-alive request with log and cookie became 47,
 and the kernel's part of that 24 became 11.
 
 Only whole messages come here: a request without a body, a complete response. Whoever writes to such a client directly
