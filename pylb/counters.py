@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from operator import sub
 
+from pylb.latency import Latencies
+
 Moments = tuple[float, float, float, float, float, float]
 """Of one request, seconds of the loop's clock: head received, dequeued, connected, responded, started, ended."""
 
@@ -58,8 +60,8 @@ class ProxyCounters:
         "_times", "bin", "bout", "chkdown", "chkfail", "cli_abrt", "comp_byp", "conn_rate", "conn_tot", "connect",
         "cookie_invalid", "ctime", "ctime_max", "dcon", "downtime", "dreq", "dresp", "dses", "econ", "eint", "ereq",
         "eresp", "hrsp_1xx", "hrsp_2xx", "hrsp_3xx", "hrsp_4xx", "hrsp_5xx", "hrsp_other", "intercepted",
-        "lastsess", "lbtot", "parent", "qmax", "qtime", "qtime_max", "rate", "req_rate", "req_tot", "reuse",
-        "rtime", "rtime_max", "scur", "slim", "smax", "srv_abrt", "ssl_failed_handshake", "ssl_handshakes",
+        "lastsess", "lbtot", "parent", "qmax", "qtime", "qtime_max", "rate", "req_rate", "req_tot", "responses",
+        "reuse", "rtime", "rtime_max", "scur", "slim", "smax", "srv_abrt", "ssl_failed_handshake", "ssl_handshakes",
         "ssl_reused", "stot", "ttime", "ttime_max", "wredis", "wretr", "wrew",
     )  # fmt: skip
 
@@ -73,6 +75,8 @@ class ProxyCounters:
         # qtime, ctime, rtime, ttime: HAProxy's averages over the last 1024 requests, kept as milliseconds (float).
         self.qtime = self.ctime = self.rtime = self.ttime = 0.0
         self._times: list[Moments] = []
+        self.responses = Latencies()
+        """How long servers took to their response's head, for percentiles."""
         self.parent: ProxyCounters | None = None
         """A server's backend: what is timed here counts there too."""
         self.qtime_max = self.ctime_max = self.rtime_max = self.ttime_max = 0.0  # milliseconds, since the start
@@ -150,6 +154,9 @@ class ProxyCounters:
             return
         heads, dequeued, connected, responded, started, ended = zip(*self._times, strict=True)
         self._times.clear()
+        self.responses.add(map(sub, responded, connected))
+        if self.parent is not None:
+            self.parent.responses.add(map(sub, responded, connected))
         for name, before, after in (
             ("qtime", heads, dequeued),
             ("ctime", dequeued, connected),
@@ -174,6 +181,7 @@ class ProxyCounters:
     def sample(self, now: float) -> None:
         """Once a second: what the rates are made of."""
         self.fold()
+        self.responses.turn(now)
         self.rate.sample(now)
         self.req_rate.sample(now)
         self.conn_rate.sample(now)

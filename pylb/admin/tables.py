@@ -261,3 +261,10 @@ def details(row: Row, view: View) -> Iterator[tuple[str, str]]:
         average, highest = _int(row, name), _int(row, f"{name}_max")
         if average is not None and highest is not None:
             yield f"{heading} time", f"{exact(average)}\u202fms <small>max {exact(highest)}\u202fms</small>"
+    if row.kind != "F" and (found := row.counters.responses.percentiles(50, 95, 99)) is not None:
+        yield "Response p50 / p95 / p99", f"{' / '.join(_milliseconds(time) for time in found)}\u202fms"
+
+
+def _milliseconds(seconds: float) -> str:
+    """Three figures at most: percentiles are known to a fifth."""
+    return f"{seconds * 1000:.{1 if seconds < 0.01 else 0}f}"

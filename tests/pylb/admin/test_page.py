@@ -355,3 +355,20 @@ def test_the_exporter_serves_metrics_by_scope():
     assert "web5" not in text(reply)
     assert "haproxy_frontend" not in text(reply)
     assert serve(request("POST", "/metrics")).status == 405
+
+
+# ---------------------------------------------------------------------------------------------------------- percentiles
+
+
+def test_response_times_are_shown_as_percentiles_once_there_are_any():
+    world = demo_world()
+    page = handler(world=world)
+    before = text(page.handle(request("GET", "/stats"), b""))
+    for server in world.backends[0].servers[:1]:
+        server.counters.responses.add([0.004] * 98 + [0.5] * 2)
+    shown = text(page.handle(request("GET", "/stats"), b""))
+    assert shown.count("Response p50") == before.count("Response p50") + 1
+    (figures,) = re.findall(r"Response p50 / p95 / p99</dt><dd>([\d.]+) / ([\d.]+) / ([\d.]+)\u202fms", shown)
+    p50, p95, p99 = map(float, figures)
+    assert 4 <= p50 == p95 < 4.9
+    assert 500 <= p99 <= 600
