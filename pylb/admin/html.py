@@ -24,9 +24,17 @@ STYLE = files(__package__).joinpath("stats.css").read_text("utf-8")
 SCRIPT = files(__package__).joinpath("stats.js").read_text("utf-8")
 
 CONTENT_SECURITY_POLICY = (
-    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'self'; base-uri 'none'; "
-    "frame-ancestors 'none'; "
+    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; connect-src 'self'; form-action 'self'; "
+    "base-uri 'none'; frame-ancestors 'none'; "
     f"script-src 'sha256-{base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode()}'"
+)
+
+LIVE = 3.0
+"""Seconds between two looks of the page at itself, where `stats refresh` does not say."""
+
+CONFIRM = (
+    '<dialog id="confirm"><form method="dialog"><p></p><button value="yes">Do it</button> '
+    '<button value="">Back</button></form></dialog>\n'
 )
 
 esc = escape
@@ -37,8 +45,8 @@ def page(
 ) -> bytes:
     """The whole page. `options`: those of the present address; `outcome`: the code of an action just done."""
     now = world.now()
-    wait = max(1, int(model.refresh)) if model.refresh and refreshes and may_act else 0
-    later = f'<noscript><meta http-equiv="refresh" content="{wait}"></noscript>' if wait else ""
+    wait = max(1, int(model.refresh or LIVE)) if refreshes else 0
+    later = f'<noscript><meta http-equiv="refresh" content="{wait}"></noscript>' if wait and model.refresh else ""
     link = Links(model.uri, view, options, refreshes)
     parts = [
         f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
@@ -56,6 +64,7 @@ def page(
         parts.append(tables.section(world, section, view, link.here("") if may_act else "", now))
     if not shown:
         parts.append('<p class="empty">No proxy has a name like that.</p>\n')
+    parts.append(CONFIRM if may_act else "")
     parts.append(f"<script>{SCRIPT}</script>\n</body>\n</html>\n")
     return "".join(parts).encode("utf-8", "replace")
 
@@ -136,14 +145,14 @@ def _tools(model: StatsPage, link: Links) -> str:
         (link.toggle("up", up), "Show DOWN servers" if up else "Hide DOWN servers"),
         (link.toggle("no-maint", maint), "Show MAINT servers" if maint else "Hide MAINT servers"),
     ]
-    if model.refresh:
-        word = "Stop refresh" if link.refreshes else f"Refresh every {max(1, int(model.refresh))} s"
-        links.append((link.toggle("norefresh", not link.refreshes), word))
+    word = "Stop refresh" if link.refreshes else f"Refresh every {max(1, int(model.refresh or LIVE))} s"
+    links.append((link.toggle("norefresh", not link.refreshes), word))
     links.append((link.here(""), "Refresh now"))
     for word, name in (("csv", "CSV"), ("json", "JSON"), ("prometheus", "Prometheus")):
         links.append((link.here(f";{word}"), name))
     items = "".join(f'<a href="{href}">{text}</a>' for href, text in links)
-    return f"<nav>{items}{_scope_form(link)}</nav>\n"
+    found = '<label hidden>Filter <input id="filter" type="search" size="12" placeholder="name or state"></label>'
+    return f'<nav>{items}<span id="live" role="status"></span>{found}{_scope_form(link)}</nav>\n'
 
 
 def _scope_form(link: Links) -> str:

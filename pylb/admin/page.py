@@ -105,7 +105,7 @@ class StatsPageHandler:
         view = replace(
             self._view, only_up="up" in words, no_maint="no-maint" in words, scope=unquote_plus(scope)[:MAX_SCOPE]
         )
-        refreshes = not (self._model.refresh and "norefresh" in words)
+        refreshes = "norefresh" not in words
         formats = [word for word in words if word in _FORMATS]
         outcome = next((word[3:] for word in words if word.startswith("st=")), "")
         return Asked(formats[0] if formats else "html", view, refreshes, outcome)
@@ -117,12 +117,10 @@ class StatsPageHandler:
         if asked.format in _FORMATS:
             content_type, render = _FORMATS[asked.format]
             return self._answer(200, content_type, render(self._world, asked.view), refresh)
+        # The page has no Refresh header: its script brings it up to date and leaves alone what the reader does.
         may_act = self._may_act(x)
         body = html.page(self._world, self._model, asked.view, asked.options, asked.outcome, may_act, asked.refresh)
-        # A page with checkboxes refreshes by its script, which waits while one is ticked.
-        return self._answer(
-            200, b"text/html; charset=utf-8", body, _PAGE_HEADERS if may_act else _PAGE_HEADERS + refresh
-        )
+        return self._answer(200, b"text/html; charset=utf-8", body, _PAGE_HEADERS)
 
     # ---------------------------------------------------------------------------------------------------------- acting
 
@@ -143,7 +141,9 @@ class StatsPageHandler:
 
     def _redirect(self, asked: Asked, code: str) -> Reply:
         scope = f"?scope={quote(asked.view.scope)}" if asked.view.scope else ""
-        location = f"{self._model.uri};st={code}{asked.options}{scope}"
+        # HAProxy forgets norefresh where there is nothing to stop.
+        options = asked.options if self._model.refresh else replace(asked, refresh=True).options
+        location = f"{self._model.uri};st={code}{options}{scope}"
         return self._answer(303, b"text/plain", b"", ((b"location", location.encode()),))
 
     # -------------------------------------------------------------------------------------------------- authentication

@@ -95,6 +95,12 @@ def _actions(proxy: Section) -> str:
     )
 
 
+TREND = (
+    '<th rowspan="2" class="trend" title="requests (TCP: sessions) a second, and how long 95 in 100 responses took">'
+    'Trend<br><span class="rate">per s</span> · <span class="p95">p95</span></th>'
+)
+
+
 def _heading(acts: bool) -> str:
     tick = (
         '<th rowspan="2" class="tick"><input type="checkbox" class="all" aria-label="All servers"></th>' if acts else ""
@@ -107,7 +113,7 @@ def _heading(acts: bool) -> str:
     )
     return (
         f'<thead><tr>{tick}<th rowspan="2" class="name">Name</th><th rowspan="2">Status</th>'
-        f'<th rowspan="2">Last check</th>{groups}</tr><tr>{names}</tr></thead>'
+        f'<th rowspan="2">Last check</th>{TREND}{groups}</tr><tr>{names}</tr></thead>'
     )
 
 
@@ -116,10 +122,19 @@ def _row(row: Row, view: View, acts: bool) -> str:
     backup = " backup" if row.server is not None and row.server.model.backup else ""
     kind = {"F": "frontend", "S": "server", "B": "backend"}[row.kind]
     cells = [_tick(row) if acts else "", _name_cell(row, view), _status_cell(row, status, backup), _check_cell(row)]
+    cells.append('<td class="trend"></td>')  # drawn by the page's script from what follows
     for group, columns in GROUPS:
         for index, (heading, column) in enumerate(columns):
             cells.append(_cell(row, f"{group}: {heading}", column, index == 0))
-    return f'<tr class="{kind} {state_class(status)}{backup}">{"".join(cells)}</tr>\n'
+    return f'<tr class="{kind} {state_class(status)}{backup}"{_plotted(row)}>{"".join(cells)}</tr>\n'
+
+
+def _plotted(row: Row) -> str:
+    """What the plots are made of: requests (TCP: sessions) a second, and the response time of 95 in 100, in ms."""
+    rate = _int(row, "req_rate") if row.kind == "F" and row.http else _int(row, "rate")
+    found = row.counters.responses.percentiles(95) if row.kind != "F" else None
+    p95 = f' data-p95="{_milliseconds(found[0])}"' if found is not None else ""
+    return f' data-row="{esc(f"{row.section.iid}/{row.kind}/{row.name}")}" data-rate="{rate or 0}"{p95}'
 
 
 def _tick(row: Row) -> str:

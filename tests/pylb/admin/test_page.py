@@ -74,19 +74,28 @@ def test_a_uri_with_a_question_mark_works_as_haproxys_default():
     assert 'name="stats" value=""' in filtered
 
 
-def test_refresh_is_a_header_unless_it_is_switched_off():
+def test_refresh_of_other_formats_is_a_header_unless_it_is_switched_off():
     page = replace(PAGE, refresh=5.0)
-    assert header(get("/stats", page), "refresh") == "5"
     assert header(get("/stats;csv", page), "refresh") == "5"
-    assert header(get("/stats;norefresh", page), "refresh") is None
-    assert header(get("/stats"), "refresh") is None
+    assert header(get("/stats;csv;norefresh", page), "refresh") is None
+    assert header(get("/stats;csv"), "refresh") is None
 
 
-def test_a_page_with_checkboxes_leaves_the_refresh_to_its_script():
-    reply = get("/stats", replace(PAGE, refresh=5.0), admin=ADMIN)
-    assert header(reply, "refresh") is None
+@pytest.mark.parametrize("may_act", [False, True])
+def test_the_page_leaves_the_refresh_to_its_script_and_to_browsers_without_one(may_act):
+    reply = get("/stats", replace(PAGE, refresh=5.0), admin=ADMIN if may_act else ())
+    assert header(reply, "refresh") is None, "a browser would lose what is ticked and opened"
     assert 'data-refresh="5"' in text(reply)
     assert '<noscript><meta http-equiv="refresh" content="5"></noscript>' in text(reply)
+    still = text(get("/stats;norefresh", replace(PAGE, refresh=5.0)))
+    assert 'data-refresh="0"' in still
+    assert "http-equiv" not in still
+
+
+def test_without_stats_refresh_the_page_is_live_at_its_own_pace():
+    page = text(get("/stats"))
+    assert 'data-refresh="3"' in page
+    assert "http-equiv" not in page
 
 
 def test_legends_version_node_and_description_are_shown_on_demand():

@@ -11,9 +11,10 @@ from browser import browser
 from demo_world import demo_world
 from page_request import header, request, serve
 from real_haproxy import haproxy
-from support import free_port
+from support import free_port, wait_for
 
 from pylb.admin.page import StatsPageHandler
+from pylb.backend import operate
 from pylb.config.model import StatsPage
 
 pytestmark = pytest.mark.interop
@@ -109,7 +110,11 @@ def test_a_server_is_set_to_maint_and_ready_by_the_form(chromium, url, world):
     for action, status in (("maint", "MAINT"), ("ready", "UP 1/3")):  # up again, but its next failed check counts
         chromium.click('#p2 input[value="web1"]')
         chromium.run(f"document.querySelector('#p2 select').value = '{action}'")
-        chromium.click("#p2 button", loads=True)
+        chromium.click("#p2 button")
+        assert visible(chromium, "dialog")
+        assert "web1 of web?" in chromium.run("document.querySelector('dialog p').textContent")
+        assert web1.status != status, "asked before it is done"
+        chromium.click("dialog [value=yes]", loads=True)
         assert web1.status == status
         assert chromium.run("location.href").endswith("/stats;st=DONE")
         assert chromium.run("document.querySelector('.message').innerText").startswith("Done.")
@@ -135,18 +140,78 @@ def test_the_scope_form_filters(chromium, url):
     assert chromium.run("location.href").endswith("/stats;norefresh?scope=db")
 
 
-def test_the_page_refreshes_itself_unless_a_box_is_ticked(chromium, world):
-    quick = replace(PAGE, refresh=1.0, auth=())
-    with serve(StatsPageHandler(quick, world, admin=[lambda x: True])) as base:
+@pytest.fixture
+def quick(chromium, world):
+    """A page that looks at itself every second."""
+    with serve(StatsPageHandler(replace(PAGE, refresh=1.0, auth=()), world, admin=[lambda x: True])) as base:
+        chromium.complaints.clear()
         chromium.look(1500, 900)
         chromium.goto(f"{base}/stats")
-        chromium.run("window.mark = 1")
-        chromium.wait_reload()
-        assert chromium.run("window.mark") is None
-        chromium.click('#p2 input[value="web1"]')
-        chromium.run("window.mark = 1")
-        assert chromium.run_later("window.mark", 2500) == 1
+        yield f"{base}/stats"
         chromium.goto("about:blank")
+    assert chromium.complaints == []
+
+
+def test_the_page_updates_itself_and_leaves_alone_what_the_reader_does(chromium, quick, world):
+    chromium.run("window.mark = 1")
+    chromium.click('#p2 input[value="web1"]')
+    chromium.click("#p2 summary")
+    web1 = world.backends[0].by_name["web1"]
+    operate.set_state(web1, "maint", world.now())
+    wait_for(lambda: "MAINT" in chromium.run("document.querySelector('#p2 tbody tr .status').innerText"))
+    assert chromium.run("window.mark") == 1, "not loaded again"
+    assert chromium.run("document.querySelector('#p2 input[value=web1]').checked")
+    assert visible(chromium, "#p2 details dl")
+    assert "live" in chromium.run("document.querySelector('#live').innerText")
+
+
+def test_plots_grow_with_the_looks_and_survive_a_reload(chromium, quick, world):
+    server = world.backends[0].by_name["web1"]
+    server.counters.responses.add([0.012] * 100)
+    points = (
+        "document.querySelector('#p2 tbody tr .spark.rate polyline')?.getAttribute('points').split(' ').length ?? 0"
+    )
+    wait_for(lambda: chromium.run(points) >= 3)
+    wait_for(lambda: chromium.run("document.querySelector('#p2 tbody tr .spark.p95') !== null"))
+    seen = chromium.run(points)
+    chromium.goto(quick)
+    assert chromium.run(points) >= seen
+    assert "at most" in chromium.run("document.querySelector('#p2 tbody tr .spark title').textContent")
+
+
+def test_the_filter_hides_what_does_not_match_and_is_reached_by_a_key(chromium, quick):
+    chromium.call("Input.dispatchKeyEvent", type="keyDown", key="/", text="/")
+    assert chromium.run("document.activeElement.id") == "filter"
+    for letter in "web2":
+        chromium.call("Input.dispatchKeyEvent", type="keyDown", key=letter, text=letter)
+    shown = "[...document.querySelectorAll('tr[data-row]')].filter(r => r.checkVisibility()).map(r => r.dataset.row)"
+    assert chromium.run("document.querySelector('#filter').value") == "web2"
+    assert chromium.run(shown) == ["2/S/web2"]
+
+
+def test_an_action_can_be_taken_back_and_says_what_is_missing(chromium, quick, world):
+    web1 = world.backends[0].by_name["web1"]
+    before = web1.status
+    chromium.click("#p2 button")
+    assert "Tick the servers first" in chromium.run("document.querySelector('dialog p').textContent")
+    chromium.call("Input.dispatchKeyEvent", type="keyDown", key="Escape", windowsVirtualKeyCode=27)
+    wait_for(lambda: not visible(chromium, "dialog"))
+    chromium.click('#p2 input[value="web1"]')
+    chromium.run("document.querySelector('#p2 select').value = 'maint'")
+    chromium.click("#p2 button")
+    chromium.click("dialog [value='']")
+    wait_for(lambda: not visible(chromium, "dialog"))
+    assert web1.status == before
+
+
+def test_a_page_that_is_gone_says_so_and_keeps_what_it_knew(chromium, world):
+    with serve(StatsPageHandler(replace(PAGE, refresh=1.0, auth=()), world)) as base:
+        chromium.look(1500, 900)
+        chromium.goto(f"{base}/stats")
+    wait_for(lambda: "not updated since" in chromium.run("document.querySelector('#live').innerText"))
+    assert chromium.run("document.querySelectorAll('tr[data-row]').length") > 10
+    chromium.goto("about:blank")
+    chromium.complaints.clear()
 
 
 # ---------------------------------------------------------------------------------------------- beside the real HAProxy
