@@ -57,3 +57,9 @@ def answer(command: str, world: World) -> bytes:
     lines.append("The following commands are valid at this level:")
     lines += [f"  {name:<20} : {text}" for name, (text, _) in COMMANDS.items()]
     return ("\n".join(lines) + "\n").encode()
+
+
+def perform(command: str, world: World) -> bytes:
+    """Carry out a command in a worker, for the steward that relays it (relay.ask_all): the answer, b"" for none."""
+    found = COMMANDS.get(" ".join(command.split()))
+    return found[1](world) if found is not None else b""

@@ -1,0 +1,114 @@
+"""Messages between a steward and its workers: one stream socket each, a head of kind and length before each payload.
+
+    worker  ─► READY                    it accepts connections
+            ─► ANSWER id, text          to a COMMAND or a SETTLE
+            ─► OBSERVED [b, s, event]   traffic met an event that may take a server down (manual: observe)
+            ─► ORDER [b, s, action]     the statistics page was used to change a server
+    steward ─► STATES [[…], …]          servers have changed (replicate.py)
+            ─► COMMAND id, text         from an admin socket, to be carried out and answered
+            ─► SETTLE id                write your counters now, then answer
+            ─► RETIRE, STOP             softly; at once
+
+Order is kept: what the steward sends first, every worker does first. Payloads are JSON, except for commands and their
+answers, which are the bytes themselves behind a number that pairs them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import struct
+from collections.abc import Callable
+from enum import IntEnum
+from typing import Any, cast
+
+_HEAD = struct.Struct("!BI")
+_NUMBER = struct.Struct("!I")
+
+
+class Kind(IntEnum):
+    """What a message is about; see the module."""
+
+    READY = 1
+    ANSWER = 2
+    OBSERVED = 3
+    ORDER = 4
+    STATES = 5
+    COMMAND = 6
+    SETTLE = 7
+    RETIRE = 8
+    STOP = 9
+
+
+Receive = Callable[[Kind, bytes], None]
+
+
+class Channel(asyncio.Protocol):
+    """One end of the socket; `receive` gets each whole message, `lost` is called once when the other end is gone."""
+
+    def __init__(self, receive: Receive, lost: Callable[[], None]) -> None:
+        self._receive = receive
+        self._lost = lost
+        self._transport: asyncio.Transport | None = None
+        self._buffer = bytearray()
+
+    @classmethod
+    async def over(cls, sock: socket.socket, receive: Receive, lost: Callable[[], None]) -> Channel:
+        """A channel over a connected socket, which it owns from now on."""
+        loop = asyncio.get_running_loop()
+        _, channel = await loop.create_connection(lambda: cls(receive, lost), sock=sock)
+        return channel
+
+    def send(self, kind: Kind, payload: bytes = b"") -> None:
+        """Send a message; it waits in memory while the other side is busy."""
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.write(_HEAD.pack(kind, len(payload)) + payload)
+
+    def tell(self, kind: Kind, value: Any) -> None:
+        """Send a value as JSON."""
+        self.send(kind, json.dumps(value, separators=(",", ":")).encode())
+
+    def close(self) -> None:
+        """Close; `lost` is not called."""
+        self._lost = _nothing
+        if self._transport is not None:
+            self._transport.close()
+
+    # --------------------------------------------------------------------------------------------------- the loop's
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+
+    def data_received(self, data: bytes) -> None:
+        buffer = self._buffer
+        buffer += data
+        start = 0
+        while len(buffer) - start >= _HEAD.size:
+            kind, size = _HEAD.unpack_from(buffer, start)
+            end = start + _HEAD.size + size
+            if len(buffer) < end:
+                break
+            payload = bytes(buffer[start + _HEAD.size : end])
+            start = end
+            self._receive(Kind(kind), payload)
+        del buffer[:start]
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._transport = None
+        lost, self._lost = self._lost, _nothing
+        lost()
+
+
+def _nothing() -> None:
+    """Nobody has to know."""
+
+
+def numbered(number: int, data: bytes = b"") -> bytes:
+    """A payload with the number of a question before it."""
+    return _NUMBER.pack(number) + data
+
+
+def number_of(payload: bytes) -> tuple[int, bytes]:
+    """The number and the rest."""
+    return _NUMBER.unpack_from(payload)[0], payload[_NUMBER.size :]
