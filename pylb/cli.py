@@ -25,6 +25,7 @@ EXAMPLES = """\
 examples:
   pylb demo                            see it at work: three servers, a load balancer, what to try
   pylb -c lb.toml                      serve
+  pylb -c lb.toml --trace              … and tell what becomes of each request, rule by rule
   pylb -f haproxy.cfg -f conf.d        serve several files as one; of a directory its *.cfg
   pylb check haproxy.cfg               what is wrong with a configuration, and what to write instead
   pylb convert haproxy.cfg > lb.toml   the same configuration in pylb's own language
@@ -78,6 +79,10 @@ def _add_serving(parser: argparse.ArgumentParser) -> None:
     group.add_argument("-q", "--quiet", action="store_true", help="no warnings, errors only")
     group.add_argument("-d", "--debug", action="store_true", help="stay in the foreground, with asyncio's debug mode")
     group.add_argument("-db", "--foreground", action="store_true", help="stay in the foreground, even with `daemon`")
+    group.add_argument(
+        "--trace", action="store_true",
+        help="stay in the foreground and tell the life of each request: every rule, choice, connection and timer",
+    )  # fmt: skip
     group.add_argument("-D", "--daemon", action="store_true", help="go into the background")
     group.add_argument("-p", "--pidfile", metavar="FILE", help="write the process id there")
 
@@ -157,7 +162,8 @@ def serve(args: argparse.Namespace) -> int:
         os.environ["PYTHONASYNCIODEBUG"] = "1"
     from pylb.process import privileges, worker
 
-    options = worker.Options(args.foreground or args.debug, args.quiet, args.daemon, args.pidfile)
+    foreground = args.foreground or args.debug or args.trace
+    options = worker.Options(foreground, args.quiet, args.daemon, args.pidfile, args.trace)
     try:
         return worker.run(config, options)
     except ConfigError as error:

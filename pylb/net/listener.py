@@ -126,7 +126,7 @@ class Listener:
         self._greets = bind.accept_proxy or context is not None
         """Something comes before the session's own bytes. asyncio begins to read as soon as it knows a connection, so
         these are accepted by hand and reach the loop when they can."""
-        self._make: Callable[[Listener], Session] = HttpSession if frontend.model.mode == "http" else TcpSession
+        self.make: Callable[[Listener], Session] = HttpSession if frontend.model.mode == "http" else TcpSession
 
     # ------------------------------------------------------------------------------------------------------ listening
 
@@ -141,7 +141,7 @@ class Listener:
             # The loop owns (and closes) the duplicate; ours stays open, so that pausing loses no client in the backlog.
             duplicate = sock.dup()
             server = await self.loop.create_server(
-                lambda: self._make(self), sock=duplicate, backlog=self.bind.backlog or 4096
+                lambda: self.make(self), sock=duplicate, backlog=self.bind.backlog or 4096
             )
             self._servers.append(server)
         if not self._accepting:
@@ -227,7 +227,7 @@ class Listener:
                     self.loop.call_later(1.0, self.resume)
                 return
             sock.setblocking(False)
-            session = self._make(self)
+            session = self.make(self)
             session.arrived(Greeting(sock, session), peer, sock.getsockname())
             if not self._accepting:  # that was the last one for now
                 return

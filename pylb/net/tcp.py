@@ -82,8 +82,10 @@ class TcpSession(Session):
 
     __slots__ = ()
 
+    carrier = TcpExchange
+
     def started(self) -> None:
-        exchange = TcpExchange(self, self.listener.frontend)
+        exchange = self.carrier(self, self.listener.frontend)
         self.exchange = exchange
         self.requests = 1
         self.phase = BUSY

@@ -12,7 +12,7 @@ import ssl
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pylb import __version__
 from pylb.admin.logsinks import Sink
@@ -40,6 +40,9 @@ from pylb.rules.kinds import Kind
 from pylb.rules.scope import World, scope_of
 from pylb.rules.steps import compile_rules
 
+if TYPE_CHECKING:
+    from pylb.trace.tracer import Tracer
+
 DEFAULT_MAXCONN = 4000
 """Connections of the process without `maxconn`; HAProxy derives its own from the descriptor limit."""
 
@@ -47,10 +50,13 @@ WARNING = 4
 
 
 class Balancer:
-    """Made in two steps: `__init__` compiles everything (no event loop, errors into `report`), `open` listens."""
+    """Made in two steps: `__init__` compiles everything (no event loop, errors into `report`), `open` listens.
 
-    def __init__(self, config: model.Config, report: Report) -> None:
+    With a `tracer` some of its parts are those that tell what they do."""
+
+    def __init__(self, config: model.Config, report: Report, tracer: Tracer | None = None) -> None:
         self.config = config
+        self.tracer = tracer
         general = config.globals
         self.limits = Limits(general.tune.bufsize, general.tune.maxrewrite, general.tune.max_headers)
         self.maxconn = general.maxconn or DEFAULT_MAXCONN
@@ -67,7 +73,7 @@ class Balancer:
         self.sinks: dict[str, Sink] = {}
         """One socket per log address, however many proxies log there."""
         self.listeners_: list[Listener] = []
-        self.world = World(config, hostname=socket.gethostname(), log_tag=general.log_tag, pid=self.pid)
+        self.world = World(config, hostname=socket.gethostname(), log_tag=general.log_tag, pid=self.pid, watch=tracer)
         self.backends = [self._backend(declared, report) for declared in config.backends]
         self.world.backends.update({backend.name: backend for backend in self.backends})
         self.world.services["prometheus-exporter"] = exporter(self)
@@ -109,7 +115,7 @@ class Balancer:
     def _backend(self, declared: model.Backend, report: Report) -> Backend:
         logger = self._logger(declared, report)
         servers = tuple(replace(server, address=resolve(server, report)) for server in declared.servers)
-        backend = Backend(
+        backend = (Backend if self.tracer is None else self.tracer.backend)(
             replace(declared, servers=servers),
             log=logger.text if logger is not None else _unlogged,
             fullconn=default_fullconn(self.config, declared.name),
@@ -220,6 +226,8 @@ class Balancer:
                 listener = Listener(
                     bind, frontend, door, loop, clock, self.limits, self._contexts[id(bind)], sockets[id(bind)]
                 )
+                if self.tracer is not None:
+                    self.tracer.listen(listener)
                 door.listeners.append(listener)
                 self.listeners_.append(listener)
                 await listener.open()

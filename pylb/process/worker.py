@@ -16,6 +16,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import uvloop
 
@@ -26,6 +27,9 @@ from pylb.net.tls import silence_bad_names
 from pylb.process import binding, privileges
 from pylb.process.balancer import Balancer
 from pylb.process.control import open_sockets
+
+if TYPE_CHECKING:
+    from pylb.trace.tracer import Tracer
 
 GC_THRESHOLDS = (50_000, 20, 50)
 """Exchanges leave no cycles behind, so collections are rare; what exists at the start is not looked at again."""
@@ -42,13 +46,15 @@ class Options:
     """-D"""
     pidfile: str | None = None
     """-p"""
+    trace: bool = False
+    """--trace"""
 
 
 def run(config: Config, options: Options | None = None) -> int:
     """Serve `config` until a signal ends it; the exit status. Raises ConfigError or privileges.StartError."""
     options = options or Options()
     report = Report()
-    balancer = Balancer(config, report)
+    balancer = Balancer(config, report, _tracer() if options.trace else None)
     sockets = balancer.bind(report)
     control = [(stats, binding.listen(stats.bind, report)) for stats in config.globals.stats_sockets]
     report.raise_errors()
@@ -68,6 +74,13 @@ def run(config: Config, options: Options | None = None) -> int:
             with suppress(OSError):
                 Path(pidfile).unlink()
     return 0
+
+
+def _tracer() -> Tracer:
+    from pylb.trace.printer import Printer
+    from pylb.trace.tracer import Tracer
+
+    return Tracer(Printer(sys.stdout))
 
 
 def check_start(config: Config) -> None:

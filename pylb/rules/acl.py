@@ -56,8 +56,8 @@ def never(_x: Context) -> bool:
 # ------------------------------------------------------------------------------------------------------------- tests
 
 
-def compile_test(test: Test, scope: Scope) -> Check | None:
-    """The test as a function; None after reporting what is wrong."""
+def compile_test(test: Test, scope: Scope, acl: str = "") -> Check | None:
+    """The test of the ACL of that name as a function; None after reporting what is wrong."""
     name = test.sample.fetch.name
     fetch, implied = CRITERIA.get(name, (name, None))
     if fetch not in FETCHES and name not in FETCHES and _near_criterion(test, scope):
@@ -78,6 +78,8 @@ def compile_test(test: Test, scope: Scope) -> Check | None:
         scope.report.warning(test.at, f'"{str_sample(test.sample)}" has nothing to compare with: it never matches',
                              "-m found asks whether it exists")  # fmt: skip
         return never
+    if scope.world.watch is not None:
+        return scope.world.watch.test(test, acl, sample, lambda s: _assemble(test, s, method, patterns, scope))
     return _assemble(test, sample, method, patterns, scope)
 
 
@@ -234,7 +236,7 @@ def _named(name: str, at: Origin, scope: Scope) -> Check | None:
         return _predefined(name, at, scope)
     key = (name, scope.place)
     if key not in scope.compiled:
-        checks = [compile_test(acl.test, scope) for acl in declared]
+        checks = [compile_test(acl.test, scope, name) for acl in declared]
         scope.compiled[key] = None if None in checks else _any([check for check in checks if check is not None])
     check: Check | None = scope.compiled[key]
     return check
@@ -243,7 +245,7 @@ def _named(name: str, at: Origin, scope: Scope) -> Check | None:
 def _predefined(name: str, at: Origin, scope: Scope) -> Check | None:
     if name in PREDEFINED:
         test = parse_acl_text(PREDEFINED[name], NOWHERE, scope.report)
-        return None if test is None else compile_test(test, scope)
+        return None if test is None else compile_test(test, scope, name)
     if name in UNSUPPORTED:
         scope.report(at, f'the predefined ACL "{name}" is not supported by pylb yet')
     else:

@@ -34,6 +34,9 @@ def compile_routes(rules: tuple[UseBackend, ...], scope: Scope) -> tuple[Route, 
         check, name = compile_condition(rule.condition, scope), _name(rule, scope)
         if check is None or name is None or check is never:
             continue
+        if scope.world.watch is not None:  # one by one, where they would be a single look-up otherwise
+            routes.append(scope.world.watch.route(rule, check, name))
+            continue
         test = _exact_test(rule.condition, scope) if isinstance(name, str) else None
         if run and (test is None or _key(test) != _key(run[0][0])):
             routes += _joined(run, scope)

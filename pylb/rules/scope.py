@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pylb.backend.backend import Backend
     from pylb.rules.frontend import Frontend
     from pylb.rules.reply import Reply
+    from pylb.rules.watch import Watch
 
 
 class Place(Enum):
@@ -79,6 +80,8 @@ class World:
     workers: int = 1
     requests: int = 0
     """Exchanges so far, for %rt."""
+    watch: Watch | None = None
+    """Puts functions of its own around what is compiled; None: nobody watches."""
 
 
 @dataclass

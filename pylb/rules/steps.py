@@ -62,6 +62,8 @@ def compile_rule(rule: Rule, scope: Scope) -> Step | None:
         return None
     if run is None or check is None or check is never:
         return None
+    if scope.world.watch is not None:
+        return scope.world.watch.rule(rule, scope, run, check)
     return run if check is always else _conditional(run, check)
 
 

@@ -263,15 +263,16 @@ class Peer:
 class World:
     """See the module."""
 
-    def __init__(self, text: str = CONFIG) -> None:
+    def __init__(self, text: str = CONFIG, tracer: Any = None) -> None:
         self.loop = Loop()
         loop: Any = self.loop
         self.clock = Clock(loop)
         self.lines: list[str] = []
         self.attempts: list[Any] = []
         self.peers: list[Peer] = []
+        self.text = text
         parsed, _ = read_haproxy([("t.cfg", text)], {})
-        self.balancer = Balancer(parsed, Report())
+        self.balancer = Balancer(parsed, Report(), tracer)
         self.balancer.loop = loop
         self.listeners = {}
         for frontend in self.balancer.frontends:
@@ -281,6 +282,8 @@ class World:
             door = Door(self.balancer.house, limit)
             bind = frontend.model.binds[0]
             listener = Listener(bind, frontend, door, loop, self.clock, self.balancer.limits, None, [])
+            if tracer is not None:
+                tracer.listen(listener)
             door.listeners.append(listener)
             self.listeners[frontend.name] = listener
         self._connect, upstreams.connect = upstreams.connect, self._attempt
@@ -303,7 +306,7 @@ class World:
     def client(self, frontend: str = "f") -> Peer:
         """A client connects."""
         listener = self.listeners[frontend]
-        peer = Peer(self, listener._make(listener))
+        peer = Peer(self, listener.make(listener))
         self.peers.append(peer)
         peer.protocol.connection_made(peer.transport)
         self.loop.run()

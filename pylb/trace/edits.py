@@ -1,0 +1,46 @@
+"""What a rule has changed: heads, variables and settings of an exchange before and after it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from pylb.trace.story import show
+
+_SETTINGS = {"log_level": "log level", "priority_class": "priority class"}
+
+
+class Snapshot:
+    """An exchange, or a connection before there is one, at a moment."""
+
+    def __init__(self, x: Any) -> None:
+        request, response = getattr(x, "request", None), getattr(x, "response", None)
+        self.lines: dict[str, str] = {}
+        self.fields: Counter[bytes] = Counter()
+        if request is not None:
+            self.lines["method"] = show(request.method)
+            self.lines["uri"] = show(request.uri)
+            self.fields.update(_fields(request))
+        if response is not None:
+            self.lines["status"] = str(response.status)
+            self.fields.update(_fields(response))
+        for name, word in _SETTINGS.items():
+            if getattr(x, name, None) is not None:
+                self.lines[word] = str(getattr(x, name))
+        for owner in (x, x.session):
+            for name, value in (getattr(owner, "variables", None) or {}).items():
+                self.lines[name] = show(value) if isinstance(value, bytes) else str(value)
+
+    def since(self, before: Snapshot) -> list[str]:
+        """The changes from `before` to here, one text each."""
+        changes = [f"- {show(field)}" for field in (before.fields - self.fields).elements()]
+        changes += [f"+ {show(field)}" for field in (self.fields - before.fields).elements()]
+        for name, value in self.lines.items():
+            if before.lines.get(name) != value:
+                changes.append(f"{name} = {value}")
+        changes += [f"{name} is gone" for name in before.lines if name not in self.lines]
+        return changes
+
+
+def _fields(head: Any) -> list[bytes]:
+    return list(head.block.split(b"\r\n")[1:])
