@@ -30,6 +30,7 @@ examples:
   pylb check haproxy.cfg               what is wrong with a configuration, and what to write instead
   pylb convert haproxy.cfg > lb.toml   the same configuration in pylb's own language
   pylb cert www.lab 10.0.0.1           a self-signed certificate for a lab
+  pylb top /run/haproxy.sock           a console over the admin socket, pylb's or HAProxy's
 
 Each command has its own --help."""
 
@@ -64,6 +65,7 @@ def make_parser() -> argparse.ArgumentParser:
     _add_convert(commands)
     _add_cert(commands)
     _add_demo(commands)
+    _add_top(commands)
     return parser
 
 
@@ -134,6 +136,19 @@ def _add_cert(commands: Commands) -> None:
     parser.add_argument("--days", type=int, default=365, help="how long it is valid (default: 365)")
     parser.add_argument("--force", action="store_true", help="overwrite the file")
     parser.set_defaults(command=write_certificate)
+
+
+def _add_top(commands: Commands) -> None:
+    parser = _add_command(
+        commands,
+        "top",
+        "show a running pylb or HAProxy live in the terminal, over its admin socket",
+        "  pylb top                       # the socket where packages put it\n"
+        "  pylb top /run/haproxy/admin.sock\n  pylb top 127.0.0.1:1999 --interval 0.5",
+    )
+    parser.add_argument("socket", metavar="SOCKET", nargs="?", help="path or HOST:PORT of a `stats socket` line")
+    parser.add_argument("--interval", type=float, default=1.0, metavar="SECONDS", help="between two looks (default: 1)")
+    parser.set_defaults(command=top)
 
 
 def _add_demo(commands: Commands) -> None:
@@ -347,3 +362,20 @@ def show_summary(files: Sequence[str], findings: Sequence[Finding], valid: bool)
 
 def _count(number: int, what: str) -> str:
     return f"{number} {what}{'s' if number != 1 else ''}" if number else ""
+
+
+def top(args: argparse.Namespace) -> int:
+    """`pylb top`"""
+    from pylb.console.socket import find
+
+    try:
+        socket = find(args.socket)
+        if not 0.1 <= args.interval <= 3600:
+            raise ValueError("--interval takes seconds from 0.1 to 3600")
+    except ValueError as error:
+        print(f"pylb top: {error}", file=sys.stderr)
+        return 2
+    from pylb.console.app import Console
+
+    Console(socket, args.interval).run()
+    return OK
