@@ -77,6 +77,8 @@ class Backend:
         self.last_change = now
         # Set by the loader: what the network side does with this backend.
         self.http_request: tuple[Any, ...] = ()
+        """Behind the `tcp-request content` rules, which are all there is in TCP mode."""
+        self.inspect_delay = 0.0
         self.http_response: tuple[Any, ...] = ()
         self.http_after_response: tuple[Any, ...] = ()
         self.stats: Any = None

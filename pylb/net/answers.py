@@ -60,6 +60,8 @@ class Answering(Tunnel):
             self.write(data)
         else:
             session.keep_alive = False
+            if reply.drops:
+                session.vanish()
         self.end()
 
     def _count_reply(self, reply: Reply) -> None:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from pylb.net.door import Door
     from pylb.net.exchange import Exchange
     from pylb.rules.frontend import Frontend
+    from pylb.rules.reply import Reply
 
 LEVEL_INFO, LEVEL_ERR = 6, 3
 
@@ -188,7 +189,7 @@ class Listener:
         reply = self.frontend.connection_rules(session) if self.frontend.connection_rules is not None else None
         if reply is not None:
             self.frontend.counters.dcon += 1
-            session.reset()
+            _turn_away(session, reply)
         elif self._greets:
             self._spawn(self._greet(session))
         else:
@@ -196,10 +197,10 @@ class Listener:
 
     def start(self, session: Session) -> None:
         """Handshakes are over; the last rules before the first request."""
-        rules = self.frontend.session_rules
-        if rules is not None and rules(session) is not None:
+        reply = self.frontend.session_rules(session) if self.frontend.session_rules is not None else None
+        if reply is not None:
             self.frontend.counters.dses += 1
-            session.reset()
+            _turn_away(session, reply)
         else:
             session.unpark()
 
@@ -319,6 +320,13 @@ class Listener:
         if exchange is None or exchange.backend is None:
             return False
         return exchange.backend.model.abortonclose and exchange.stage in ("Q", "C")
+
+
+def _turn_away(session: Session, reply: Reply) -> None:
+    if reply.drops:
+        session.vanish()
+    else:
+        session.reset()
 
 
 def _tls_reason(error: BaseException) -> str:

@@ -31,6 +31,9 @@ IDLE, HEAD, BODY, BUSY, TUNNEL, DRAIN, CLOSED, WAITING = range(8)
 RESET = struct.pack("ii", 1, 0)
 """SO_LINGER that makes close() send RST: the one way to tell the client of a close-delimited body that it is cut."""
 
+TCP_REPAIR = 19
+"""Linux's socket option (tcp(7)); Python has no name for it."""
+
 MAPPED = "::ffff:"
 """How an IPv4 client looks on a socket that takes both families."""
 
@@ -211,6 +214,24 @@ class Session(Flow, asyncio.Protocol):
             with suppress(OSError):  # a unix socket
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
         self.transport.abort()
+
+    def vanish(self) -> None:
+        """The end, and the client is not told of it (`silent-drop`): it waits for as long as it likes, we do not.
+
+        A socket in repair mode is closed without a packet. That takes CAP_NET_ADMIN; without it the reset that tells
+        the client is sent with a time to live of one hop, so that the first router on its way drops it. Both as HAProxy
+        does (manual: silent-drop).
+        """
+        sock = self.transport.get_extra_info("socket")
+        if sock is not None and sock.family != socket.AF_UNIX:
+            try:
+                sock.setsockopt(socket.IPPROTO_TCP, TCP_REPAIR, 1)
+            except OSError:
+                with suppress(OSError):
+                    sock.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, 1)
+                with suppress(OSError):
+                    sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS, 1)
+        self.reset()
 
     def exchange_over(self, exchange: Exchange) -> None:
         """Called once by each exchange when it has been settled."""

@@ -127,12 +127,17 @@ class Balancer:
         return backend
 
     def _balance_sample(self, declared: model.Backend, report: Report) -> Callable[[Any], Any] | None:
-        """`balance hash EXPR`"""
+        """`balance hash EXPR`, `balance rdp-cookie[(NAME)]`"""
         balance = declared.balance
-        if balance.algorithm != "hash" or not balance.args:
+        if balance.algorithm == "hash" and balance.args:
+            expression = balance.args[0]
+        elif balance.algorithm.startswith("rdp-cookie"):
+            name = balance.algorithm.partition("(")[2].rstrip(")") or "mstshash"
+            expression = f"req.rdp_cookie({name})"
+        else:
             return None
         scope = scope_of(declared, self.world, report)
-        sample = parse_sample(balance.args[0], balance.at, report)
+        sample = parse_sample(expression, balance.at, report)
         return compile_sample(sample, scope, Kind.STR) if sample is not None else None
 
     def _endpoint(self, server: model.Server, backend: model.Backend, report: Report) -> Endpoint:

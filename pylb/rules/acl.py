@@ -7,6 +7,7 @@ constant about it is folded at load, and each shape gets the plainest closure th
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
@@ -17,7 +18,7 @@ from pylb.rules.compile import Compiled, compile_typed
 from pylb.rules.context import Context
 from pylb.rules.kinds import Kind, address, convertible
 from pylb.rules.matches import METHODS, Match
-from pylb.rules.predefined import PREDEFINED, UNSUPPORTED
+from pylb.rules.predefined import PREDEFINED
 from pylb.rules.registry import FETCHES, BadArgument
 from pylb.rules.samples.headers import header_values
 from pylb.rules.scope import Scope
@@ -41,6 +42,10 @@ CRITERIA: dict[str, tuple[str, str]] = {
     "hdr_cnt": ("req.hdr_cnt", "int"),
 }  # fmt: skip
 """Criteria that are no fetches, or another one in tests: (fetch, match)."""
+
+
+class Undecided(Exception):
+    """A test in a `tcp-request content` rule depends on bytes that have not come yet."""
 
 
 def always(_x: Context) -> bool:
@@ -78,9 +83,33 @@ def compile_test(test: Test, scope: Scope, acl: str = "") -> Check | None:
         scope.report.warning(test.at, f'"{str_sample(test.sample)}" has nothing to compare with: it never matches',
                              "-m found asks whether it exists")  # fmt: skip
         return never
+    patterns = _as_numbers(fetch, patterns)
     if scope.world.watch is not None:
-        return scope.world.watch.test(test, acl, sample, lambda s: _assemble(test, s, method, patterns, scope))
-    return _assemble(test, sample, method, patterns, scope)
+        check = scope.world.watch.test(test, acl, sample, lambda s: _assemble(test, s, method, patterns, scope))
+    else:
+        check = _assemble(test, sample, method, patterns, scope)
+    return _patient(check) if check is not None and scope.waits else check
+
+
+def _patient(check: Check) -> Check:
+    """A test that fails on what may still become something else has not failed yet."""
+
+    def patient(x: Any) -> bool:
+        x.changing = False
+        if check(x):
+            return True
+        if x.changing:
+            raise Undecided
+        return False
+
+    return patient
+
+
+def _as_numbers(fetch: str, patterns: list[str]) -> list[str]:
+    """Versions of TLS are written with a dot: 3.3 is TLS 1.2 (manual: req.ssl_ver)."""
+    if fetch not in ("req.ssl_ver", "req_ssl_ver"):
+        return patterns
+    return [re.sub(r"(\d+)(?:\.(\d+))?", lambda m: str(int(m[1]) << 16 | int(m[2] or 0)), p) for p in patterns]
 
 
 def _near_criterion(test: Test, scope: Scope) -> bool:
@@ -218,7 +247,7 @@ def compile_condition(condition: Condition | None, scope: Scope) -> Check | None
     groups = [[_compile_term(term, scope) for term in terms] for terms in condition.any_of]
     if any(check is None for checks in groups for check in checks):
         return None
-    combined = _any([_all([check for check in checks if check is not None]) for checks in groups])
+    combined = _one_of([_all([check for check in checks if check is not None]) for checks in groups], scope)
     return _not(combined) if condition.unless else combined
 
 
@@ -237,7 +266,9 @@ def _named(name: str, at: Origin, scope: Scope) -> Check | None:
     key = (name, scope.place)
     if key not in scope.compiled:
         checks = [compile_test(acl.test, scope, name) for acl in declared]
-        scope.compiled[key] = None if None in checks else _any([check for check in checks if check is not None])
+        scope.compiled[key] = (
+            None if None in checks else _one_of([check for check in checks if check is not None], scope)
+        )
     check: Check | None = scope.compiled[key]
     return check
 
@@ -246,10 +277,7 @@ def _predefined(name: str, at: Origin, scope: Scope) -> Check | None:
     if name in PREDEFINED:
         test = parse_acl_text(PREDEFINED[name], NOWHERE, scope.report)
         return None if test is None else compile_test(test, scope, name)
-    if name in UNSUPPORTED:
-        scope.report(at, f'the predefined ACL "{name}" is not supported by pylb yet')
-    else:
-        scope.report.unknown(at, "ACL", name, [*scope.acls, *PREDEFINED])
+    scope.report.unknown(at, "ACL", name, [*scope.acls, *PREDEFINED])
     return None
 
 
@@ -296,6 +324,26 @@ def _any(checks: Sequence[Check]) -> Check:
         for check in checks:  # noqa: SIM110
             if check(x):
                 return True
+        return False
+
+    return either
+
+
+def _one_of(checks: Sequence[Check], scope: Scope) -> Check:
+    """Alternatives; where tests may be undecided, one that holds decides for the others."""
+    if not scope.waits or len(checks) < 2:
+        return _any(checks)
+
+    def either(x: Context) -> bool:
+        undecided = False
+        for check in checks:
+            try:
+                if check(x):
+                    return True
+            except Undecided:
+                undecided = True
+        if undecided:
+            raise Undecided
         return False
 
     return either

@@ -115,6 +115,8 @@ def is_available(entry: Fetch, scope: Scope) -> bool:
         return True
     if needs == Needs.STREAM:
         return place.has_stream
+    if needs == Needs.PAYLOAD:
+        return place.has_request and not scope.http
     if not scope.http:
         return False
     request, response = place.has_request, place.has_response

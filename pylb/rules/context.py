@@ -60,6 +60,16 @@ class Session(Protocol):
     """sess.* variables; None until the first is set."""
 
 
+class Inspected(Protocol):
+    """A connection in TCP mode whose first bytes are being looked at."""
+
+    payload: bytes
+    more_may_come: bool
+    """The client may still send, and there is time and room to wait for it."""
+    changing: bool
+    """Set by a fetch that could give something else when more has come."""
+
+
 class Context(Protocol):
     """One exchange: a request and its response. HAProxy: stream."""
 

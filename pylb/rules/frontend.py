@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pylb.config import model
+from pylb.config.values import parse_time
 from pylb.counters import ProxyCounters
 from pylb.rules.acl import Check, compile_condition, never
 from pylb.rules.action import Step
@@ -76,6 +77,7 @@ class Frontend:
     def _compile_rules(self, scope: Scope) -> None:
         declared = self.model
         connection, session, content = compile_tcp_rules(declared.tcp_request, scope)
+        self.inspect_delay = inspect_delay(declared.tcp_request)
         self._connection, self._session = connection, session
         self.connection_rules = self._judge_connection if connection else None
         """Called with the session when a connection was accepted; a Reply refuses it."""
@@ -197,7 +199,7 @@ def compile_tcp_rules(rules: tuple[model.Rule, ...], scope: Scope) -> tuple[Step
     for rule in rules:
         phase, _, action = rule.action.partition(" ")
         if rule.action == "inspect-delay":
-            continue  # content rules run when the request's head is complete, in TCP mode at once
+            continue  # see `inspect_delay`
         if phase not in phases or not action:
             scope.report.unknown(rule.at, "phase of tcp-request", phase, (*phases, "inspect-delay"))
             continue
@@ -208,6 +210,13 @@ def compile_tcp_rules(rules: tuple[model.Rule, ...], scope: Scope) -> tuple[Step
 
 
 Steps = tuple[Step, ...]
+
+
+def inspect_delay(rules: tuple[model.Rule, ...]) -> float:
+    """Seconds that content rules may wait for what they look at; 0 without `tcp-request inspect-delay`. The last one
+    counts. HTTP needs none: its rules run when the request's head is complete."""
+    delays = [parse_time(rule.args[0], "ms") for rule in rules if rule.action == "inspect-delay"]
+    return delays[-1] if delays else 0.0
 
 
 def compile_http_rules(declared: model.Proxy, scope: Scope) -> tuple[Steps, Steps, Steps]:
@@ -242,9 +251,7 @@ def dress_backend(backend: Any, world: World, report: Any) -> None:
     if any(not rule.action.startswith(("content ", "inspect-delay")) for rule in declared.tcp_request):
         report(declared.at, f'backend "{declared.name}": only "tcp-request content" rules may stand in a backend')
     content = compile_tcp_rules(declared.tcp_request, scope)[2]
-    if content and declared.mode != "http":
-        where = f'"tcp-request content" in the TCP backend "{declared.name}"'
-        report(declared.at, f"{where} is not supported by pylb yet", "put the rule into the frontend")
+    backend.inspect_delay = inspect_delay(declared.tcp_request)
     request, backend.http_response, backend.http_after_response = compile_http_rules(declared, scope)
     backend.http_request = content + request
     if backend.persist is not None:

@@ -12,10 +12,9 @@ base32 base32+src bc_dst bc_dst_port bc_err bc_err_str bc_http_major bc_src bc_s
 be_tunnel_timeout cookie cpu_calls cpu_ns_avg cpu_ns_tot cur_server_timeout cur_tunnel_timeout distcc_body distcc_param
 dst_conn dst_is_local fc_dst_is_local fc_err fc_err_str fc_fackets fc_lost fc_pp_authority fc_pp_unique_id
 fc_rcvd_proxy fc_reordering fc_retrans fc_rtt fc_rttvar fc_sacked fc_src_is_local fc_unacked fcgi.docroot fcgi.index
-fe_client_timeout last_rule_file last_rule_line lat_ns_avg lat_ns_tot payload payload_lv prio_offset rdp_cookie
-rdp_cookie_cnt rep_ssl_hello_type req.body req.body_len req.body_param req.hdrs_bin req.len req_len req.payload
-req.payload_lv req.rdp_cookie req.rdp_cookie_cnt req_rdp_cookie req_rdp_cookie_cnt req.ssl_alpn req.ssl_ec_ext
-req.ssl_hello_type req_ssl_hello_type req.ssl_sni req_ssl_sni req.ssl_st_ext req.ssl_ver req_ssl_ver res.body
+fe_client_timeout last_rule_file last_rule_line lat_ns_avg lat_ns_tot prio_offset
+rep_ssl_hello_type req.body req.body_len req.body_param req.hdrs_bin
+res.body
 res.body_len res.body_size res.cache_hit res.cache_name res.comp res.comp_algo res.hdrs_bin res.len res.payload
 res.payload_lv res.ssl_hello_type set-cookie so_id so_name src_is_local ssl_bc table_avl table_cnt url32 url32+src
 """

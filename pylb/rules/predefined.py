@@ -21,10 +21,9 @@ PREDEFINED = {
     "METH_POST": "method POST",
     "METH_PUT": "method PUT",
     "METH_TRACE": "method TRACE",
+    "RDP_COOKIE": "req.rdp_cookie_cnt gt 0",
+    "REQ_CONTENT": "req.len gt 0",
     "TRUE": "always_true",
     "WAIT_END": "wait_end",
 }
 """Name → the test as an `acl` line would have it."""
-
-UNSUPPORTED = ("RDP_COOKIE", "REQ_CONTENT")
-"""Names of the manual's table whose fetches are missing here."""

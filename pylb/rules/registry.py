@@ -47,6 +47,8 @@ class Needs(Flag):
     """The head that the rule is about: hdr() reads requests in request rules, responses in response rules."""
     STATUS = auto()
     """A status exists: in response rules and logs."""
+    PAYLOAD = auto()
+    """The bytes that a client began with: TCP mode, before its server is connected."""
 
 
 @dataclass(frozen=True, slots=True)

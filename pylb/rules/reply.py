@@ -39,6 +39,7 @@ class Reply:
         "close",
         "delay",
         "denied",
+        "drops",
         "headers",
         "reason",
         "silent",
@@ -58,6 +59,7 @@ class Reply:
         close: bool = False,
         delay: float = 0.0,
         silent: bool = False,
+        drops: bool = False,
     ) -> None:
         self.status = status
         """0 with `silent`: nothing is sent."""
@@ -75,6 +77,8 @@ class Reply:
         """Seconds before it is sent (tarpit)."""
         self.silent = silent
         """The connection ends without an answer."""
+        self.drops = drops
+        """Not even the end of the connection is told (`silent-drop`)."""
         self._keeping = self._closing = b""
         if self.constant:
             self._keeping = self._render(headers, body, b"", with_body=True)
@@ -155,6 +159,6 @@ ALLOW: Final = Reply(200)
 """What a step returns that ends its rule set: go on with what comes behind the rules. Compared by identity."""
 
 
-def silent(termination: bytes = b"PR") -> Reply:
-    """The connection just ends (`reject`, `silent-drop`)."""
-    return Reply(0, reason=b"", termination=termination, denied=True, close=True, silent=True)
+def silent(termination: bytes = b"PR", drops: bool = False) -> Reply:
+    """The connection just ends (`reject`), or vanishes (`silent-drop`)."""
+    return Reply(0, reason=b"", termination=termination, denied=True, close=True, silent=True, drops=drops)

@@ -104,6 +104,11 @@ class Scope:
         return replace(self, place=place)
 
     @property
+    def waits(self) -> bool:
+        """What is looked at is still arriving: a test may be undecided (acl.Undecided)."""
+        return self.place is Place.CONTENT and not self.http
+
+    @property
     def http(self) -> bool:
         """The section speaks HTTP."""
         return self.proxy is None or self.proxy.mode == "http"

@@ -1,4 +1,4 @@
-"""balance source, uri, url_param, hdr(NAME), hash EXPR: the same key goes to the same server.
+"""balance source, uri, url_param, hdr(NAME), rdp-cookie(NAME), hash EXPR: the same key goes to the same server.
 
 The algorithms differ in the key only; what becomes of its hash is ring.py's. An exchange without the key is rotated.
 """
@@ -192,6 +192,23 @@ class Expression(Hashed):
     def hash_of(self, x: Any) -> int | None:
         value = self._fetch(x)
         return None if value is None else self._function(_as_bytes(value))
+
+
+@balance("rdp-cookie")
+class RdpCookie(Hashed):
+    """A cookie of an RDP connection request, read by the loader's `req.rdp_cookie(NAME)`."""
+
+    __slots__ = ("_fetch",)
+
+    def __init__(self, settings: Settings, servers: Sequence[Any]) -> None:
+        super().__init__(settings, servers)
+        if settings.fetch is None:
+            raise ValueError("balance rdp-cookie: needs the cookie's sample")
+        self._fetch: Callable[[Any], Any] = settings.fetch
+
+    def hash_of(self, x: Any) -> int | None:
+        value = self._fetch(x)
+        return self._function(value) if value else None
 
 
 def _as_bytes(value: Any) -> bytes:

@@ -13,7 +13,7 @@ from pylb.config.haproxy.scalars import choice, duration, integer, put, size, te
 from pylb.config.model import Balance, Cookie, HashType, StickTable
 from pylb.config.words import Word
 
-_PLAIN = ("roundrobin", "static-rr", "leastconn", "first", "source", "uri", "url_param", "random", "hash")
+_PLAIN = ("roundrobin", "static-rr", "leastconn", "first", "source", "uri", "url_param", "random", "hash", "rdp-cookie")
 _WITH_ARGUMENT = re.compile(r"(hdr|random|rdp-cookie)\(([^()]*)\)")
 
 
@@ -21,8 +21,6 @@ def _read_balance(draft: ProxyDraft, line: Line) -> None:
     word = line.next("an algorithm, as in roundrobin")
     match = _WITH_ARGUMENT.fullmatch(word.text)
     name, argument = (match[1], match[2]) if match else (word.text, "")
-    if name == "rdp-cookie":
-        raise Refusal(word.at, '"balance rdp-cookie" is not supported by pylb', "source, uri, url_param and hdr hash")
     if name not in _PLAIN and not (match and name == "hdr" and argument):
         raise unknown_word(word, "balance algorithm", (*_PLAIN, "hdr(name)"))
     if name == "random" and argument:
@@ -183,7 +181,7 @@ def stick_table(line: Line) -> StickTable:
 
 
 PERSISTENCE: list[Keyword[ProxyDraft]] = [
-    Keyword("balance", _read_balance, "dlb", note="no rdp-cookie, no check_post"),
+    Keyword("balance", _read_balance, "dlb", note="no check_post"),
     Keyword("cookie", _read_cookie, "dflb", note="not dynamic; in a frontend without effect, as in HAProxy"),
     Keyword("hash-type", _read_hash_type, "dlb"),
     Keyword("stick-table", read_stick_table, "flb", strict=True, note="no peers, srvkey, write-to"),

@@ -182,7 +182,8 @@ def _reject(words: Words) -> Step | None:
 
 @action("silent-drop", ANYWHERE - {Place.AFTER_RESPONSE})
 def _silent_drop(words: Words) -> Step | None:
-    return _constant(silent())
+    words.expect(0, 0, "silent-drop, without words behind it")
+    return _constant(silent(drops=True))
 
 
 @action("accept", TCP)

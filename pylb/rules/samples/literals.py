@@ -22,7 +22,6 @@ fetch("always_false", Kind.BOOL)(constant(False))
 fetch("nbproc", Kind.INT)(constant(1))
 fetch("proc", Kind.INT)(constant(1))
 fetch("thread", Kind.INT)(constant(0))
-fetch("wait_end", Kind.BOOL)(constant(True))  # heads are complete when rules run
 
 
 @fetch_with("str", Kind.STR, "str")

@@ -59,11 +59,6 @@ def _req_ver(x: Context) -> Value:
     return b"1.1" if x.request.version else b"1.0"
 
 
-@fetch("req.proto_http req_proto_http", Kind.BOOL, Needs.STREAM)
-def _req_proto_http(x: Context) -> Value:
-    return x.request is not None
-
-
 @fetch("req.body_size", Kind.INT, Needs.REQUEST)
 def _req_body_size(x: Context) -> Value:
     length = x.request.length_field

@@ -690,3 +690,56 @@ def test_tcp_queues(begin) -> None:
     server.ends()
     first.ends()
     assert world.server().gets() == b"two"
+
+
+PEEKING = TCP.replace(
+    "frontend f\n",
+    """frontend f
+ tcp-request inspect-delay 2s
+ tcp-request content reject if { req.payload(0,1) -m str X }
+ tcp-request content accept if { req.payload(0,20000) -m found }
+""",
+)
+
+
+def test_tcp_rules_wait_for_what_they_look_at_and_no_longer(begin) -> None:
+    world = begin(PEEKING)
+    client = world.client()
+    client.sends(b"abc")
+    assert not world.connecting
+    world.passes(1.9)
+    assert not world.connecting
+    world.passes(0.2)
+    assert world.server().gets() == b"abc"
+
+
+def test_tcp_rules_wait_for_one_buffer_at_most(begin) -> None:
+    world = begin(PEEKING)
+    client = world.client()
+    for _ in range(15):
+        client.sends(b"a" * 1024)
+    assert world.server().gets() == b"a" * 15 * 1024
+
+
+def test_tcp_rules_decide_when_the_client_has_ended(begin) -> None:
+    world = begin(PEEKING)
+    client = world.client()
+    client.sends(b"abc")
+    client.ends()
+    server = world.server()
+    assert server.gets() == b"abc" and server.saw_end
+
+
+def test_tcp_rules_reject_by_the_first_byte(begin) -> None:
+    world = begin(PEEKING)
+    client = world.client()
+    client.sends(b"X")
+    assert client.closed and not world.connecting and " PR " in world.line
+
+
+def test_tcp_a_client_that_leaves_while_rules_wait(begin) -> None:
+    world = begin(PEEKING)
+    client = world.client()
+    client.sends(b"a")
+    client.resets()
+    assert not world.connecting and len(world.lines) == 1

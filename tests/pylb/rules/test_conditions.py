@@ -110,7 +110,7 @@ def test_a_sample_that_cannot_exist_never_matches_and_warns():
         ("if { nbsrv(nope) 1 }", 'there is no backend "nope"'),
         ("if { srv_is_up(b/nope) }", 'there is no server "b/nope"'),
         ("if { path -f /nonexistent/file }", "cannot be read"),
-        ("if RDP_COOKIE", "not supported by pylb yet"),
+        ("if RDP_COOKIE", "has no value in an http-request rule"),
     ],
 )
 def test_mistakes_are_explained(text, message):
