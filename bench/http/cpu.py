@@ -1,4 +1,4 @@
-"""CPU time of a process and its descendants, out of /proc (proc(5)).
+"""CPU time and memory of a process and its descendants, out of /proc (proc(5)).
 
 Children that have ended and been waited for are in their parent's cutime and cstime, so nothing is lost when a worker
 process comes or goes between two readings.
@@ -63,7 +63,35 @@ def family(pid: int, processes: dict[int, tuple[int, Times]]) -> list[int]:
     return members
 
 
-def resident(pid: int) -> int:
-    """Bytes of memory of one process."""
-    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE")
+@dataclass(frozen=True)
+class Memory:
+    """Bytes."""
+
+    resident: int = 0
+    proportional: int = 0
+    """PSS: pages that processes share are divided among them."""
+
+    def __add__(self, other: Memory) -> Memory:
+        return Memory(self.resident + other.resident, self.proportional + other.proportional)
+
+    def __sub__(self, other: Memory) -> Memory:
+        return Memory(self.resident - other.resident, self.proportional - other.proportional)
+
+
+def memory(pid: int) -> Memory:
+    """What `pid` and its descendants hold now."""
+    return sum((one_memory(member) for member in family(pid, read_all())), Memory())
+
+
+def one_memory(pid: int) -> Memory:
+    """Of one process; nothing when it is gone."""
+    try:
+        return parse_rollup(Path(f"/proc/{pid}/smaps_rollup").read_text())
+    except (FileNotFoundError, ProcessLookupError):
+        return Memory()
+
+
+def parse_rollup(text: str) -> Memory:
+    """/proc/PID/smaps_rollup, which counts in kB."""
+    rows = dict(line.split(":", 1) for line in text.splitlines()[1:])
+    return Memory(*(int(rows[name].split()[0]) * 1024 for name in ("Rss", "Pss")))

@@ -15,7 +15,7 @@ SCRIPT = Path(__file__).with_name("requests.lua")
 MARK = "RESULT "
 STARTUP = 0.08
 """Seconds that wrk needs to make its requests and to set its signal handler."""
-PATIENCE = 15.0
+PATIENCE = 20.0
 """Seconds that it may take to end."""
 
 
@@ -71,6 +71,23 @@ def run(words: list[str], seconds: float) -> Load:
     if wrk.returncode:
         raise LoadError(f"wrk ended with {wrk.returncode}: {errors.strip() or output.strip()}")
     return parse(output)
+
+
+def write_requests(scenario: Scenario, port: int, core: int, file: Path) -> list[bytes]:
+    """The requests that wrk would send, for other clients; `port` is anyone's that answers HTTP."""
+    run([*command(scenario, port, core), str(file)], 0.05)
+    return read_requests(file.read_bytes())
+
+
+def read_requests(data: bytes) -> list[bytes]:
+    """What requests.lua wrote."""
+    found, at = [], 0
+    while at < len(data):
+        end = data.index(b"\n", at) + 1
+        size = int(data[at:end])
+        found.append(data[end : end + size])
+        at = end + size
+    return found
 
 
 def parse(output: str) -> Load:

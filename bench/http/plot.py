@@ -1,131 +1,196 @@
-"""The result as one picture, written as plain SVG text.
-
-Costs reach from 20 µs to 2 ms, so every bar is drawn relative to HAProxy's in its scenario (the line at 1) and has the
-absolute figure at its end. Left: CPU per request, user and system parts in two shades, with a mark where the goal is;
-shorter is better. Right: throughput; longer is better.
-"""
+"""The pictures of http.json: cost and throughput, latency at fixed rates, memory for idle clients."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from html import escape
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
-from bench.http.measure import Measured, Round
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, NullLocator
 
-ROW, BAR, TOP, LABELS = 44, 14, 92, 150
-PANEL, GAP, TAIL = 400, 100, 110
-"""Width of a panel's bars, between the panels, and behind the second for the figures."""
-COLOURS = {"haproxy": ("#4a6fa5", "#a9bcd6"), "pylb": ("#d9822b", "#f3c998")}
-"""User and system part; throughput has the first."""
-NAMES = {"haproxy": "HAProxy", "pylb": "pylb"}
+from bench import style
 
-
-@dataclass(frozen=True)
-class Panel:
-    """One set of bars: where it begins and how many pixels HAProxy's length is."""
-
-    left: float
-    unit: float
-
-    def x(self, ratio: float) -> float:
-        return self.left + ratio * self.unit
+Data = Mapping[str, Any]
 
 
-def draw(results: list[Measured], subtitle: str) -> str:
-    """The SVG text."""
-    right = LABELS + PANEL + GAP
-    width, height = right + PANEL + TAIL, TOP + ROW * len(results) + 30
-    costs = [measured.ratio(_cpu).median for measured in results]
-    rates = [measured.ratio(_rate).median for measured in results]
-    cost = Panel(LABELS, PANEL / max(1, *costs, *(m.scenario.goal or 0 for m in results)))
-    rate = Panel(right, PANEL / max(1, *rates))
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}"'
-        ' font-family="DejaVu Sans, Helvetica, Arial, sans-serif" font-size="12" fill="#222">',
-        f'<rect width="{width}" height="{height}" fill="#fff"/>',
-        _text(16, 26, "What a request costs: pylb beside HAProxy, same configuration, one core each", 17, "bold"),
-        _text(16, 46, subtitle, 11, colour="#666"),
-        *_legend(16, 64),
-        _text(cost.left, TOP - 8, "CPU µs per request (shorter is better; HAProxy = 1)", weight="bold"),
-        _text(rate.left, TOP - 8, "requests per second (longer is better; HAProxy = 1)", weight="bold"),
-    ]
-    bottom = TOP + ROW * len(results)
-    parts += _axis(cost, bottom) + _axis(rate, bottom)
-    for number, measured in enumerate(results):
-        parts += _row(measured, TOP + ROW * number + 6, cost, rate)
-    return "\n".join([*parts, "</svg>", ""])
+def write(data: Data, out: Path) -> list[str]:
+    """Those that `data` has figures for; their names."""
+    drawn = []
+    with style.applied():
+        for file, ready, draw in (
+            ("http.svg", any(one["programs"] for one in data["scenarios"]), costs),
+            ("http-latency.svg", bool(data.get("latency")), latencies),
+            ("http-memory.svg", bool(data.get("idle", {}).get("held")), memory),
+        ):
+            if ready:
+                style.save(draw(data), out / file)
+                drawn.append(file)
+    return drawn
 
 
-def _cpu(one: Round) -> float:
-    return one.cpu
+def where(data: Data) -> str:
+    """The small line under a title."""
+    machine, said = data["machine"], data["versions"]
+    haproxy = said.get("haproxy", "").split("-")[0].replace(" version", "")
+    programs = [haproxy, said.get("nginx", "").rpartition(" ")[2].replace("/", " "), f"Python {said['python']}"]
+    return f"{machine['cpu']}, one core each; {', '.join(filter(None, programs))}; {data['date'][:10]}"
 
 
-def _rate(one: Round) -> float:
-    return one.load.rate
+# ------------------------------------------------------------------------------------------------- cost and throughput
 
 
-def _row(measured: Measured, y: float, cost: Panel, rate: Panel) -> list[str]:
-    scenario = measured.scenario
-    parts = [_text(LABELS - 10, y + BAR + 5, scenario.name, 12, "bold", anchor="end")]
-    if scenario.goal is not None:
-        x = cost.x(scenario.goal)
-        parts.append(_mark(x, y - 3, y + 2 * BAR + 5))
-    # pylb's length is the ratio that the table shows; a quotient of medians would differ a little.
-    for number, name in enumerate(("haproxy", "pylb")):
-        top = y + number * (BAR + 2)
-        cpu = measured.ratio(_cpu).median if name == "pylb" else 1.0
-        user = cpu * measured.spread(name, lambda one: one.user / one.cpu).median
-        dark, light = COLOURS[name]
-        median = measured.spread(name, _cpu).median
-        absolute = f"{median:.1f} µs" if median < 100 else f"{median:.0f} µs"
-        parts += [
-            _bar(cost.x(0), cost.x(user), top, dark),
-            _bar(cost.x(user), cost.x(cpu), top, light),
-            _text(cost.x(cpu) + 5, top + 11, absolute + (f"  ×{cpu:.2f}" if name == "pylb" else ""), 11),
-        ]
-        throughput = measured.ratio(_rate).median if name == "pylb" else 1.0
-        figure = f"{measured.spread(name, _rate).median:,.0f}" + (f"  ×{throughput:.2f}" if name == "pylb" else "")
-        parts += [
-            _bar(rate.x(0), rate.x(throughput), top, dark),
-            _text(rate.x(throughput) + 5, top + 11, figure, 11),
-        ]
-    return parts
-
-
-def _bar(start: float, end: float, top: float, colour: str) -> str:
-    return f'<rect x="{start:.1f}" y="{top}" width="{max(0, end - start):.1f}" height="{BAR}" fill="{colour}"/>'
-
-
-def _mark(x: float, top: float, bottom: float) -> str:
-    return f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{top}" y2="{bottom}" stroke="#c0392b" stroke-width="2"/>'
-
-
-def _axis(panel: Panel, bottom: float) -> list[str]:
-    x = panel.x(1)
-    return [
-        f'<line x1="{panel.left}" x2="{panel.left}" y1="{TOP}" y2="{bottom}" stroke="#888"/>',
-        f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{TOP}" y2="{bottom}" stroke="#888" stroke-dasharray="3 3"/>',
-        _text(x, bottom + 16, "1", 11, anchor="middle", colour="#666"),
-    ]
-
-
-def _legend(x: float, y: float) -> list[str]:
-    parts = []
-    for name, (dark, light) in COLOURS.items():
-        for colour, text in ((dark, f"{NAMES[name]}: own code"), (light, f"{NAMES[name]}: kernel")):
-            parts.append(f'<rect x="{x}" y="{y - 9}" width="11" height="11" fill="{colour}"/>')
-            parts.append(_text(x + 16, y, text, 11))
-            x += 140
-    parts.append(_mark(x + 4, y - 10, y + 3))
-    parts.append(_text(x + 12, y, "goal: the most that pylb may cost", 11))
-    return parts
-
-
-def _text(
-    x: float, y: float, text: str, size: int = 12, weight: str = "normal", anchor: str = "start", colour: str = "#222"
-) -> str:
-    """With a white rim, so that lines behind it do not hurt."""
-    return (
-        f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size}" font-weight="{weight}" text-anchor="{anchor}"'
-        f' fill="{colour}" stroke="#fff" stroke-width="3" paint-order="stroke">{escape(text)}</text>'
+def costs(data: Data) -> Figure:
+    """Every program's CPU per request and throughput, times HAProxy's, one row per scenario."""
+    scenarios = [one for one in data["scenarios"] if one["programs"]]
+    figure = Figure(figsize=(12.4, 2.0 + 0.42 * len(scenarios)))
+    style.headline(
+        figure, "What a request costs and how many a core serves, as multiples of HAProxy's figure", where(data)
     )
+    height = figure.get_figheight()
+    cost, rate = figure.subplots(1, 2, sharey=True)
+    figure.subplots_adjust(left=0.16, right=0.885, wspace=0.35, top=1 - 1.28 / height, bottom=0.42 / height)
+    _ratios(cost, scenarios, "cpu", "CPU per request (further left is cheaper)")
+    _ratios(rate, scenarios, "rate", "requests per second (further right is more)")
+    cost.set_yticks(range(len(scenarios)), [_row_name(one) for one in scenarios], color=style.INK)
+    cost.set_ylim(len(scenarios) - 0.5, -0.5)
+    _legend(figure, data, 1 - 0.78 / height)
+    return figure
+
+
+def _row_name(scenario: Data) -> str:
+    base = scenario["programs"].get("haproxy")
+    if base is None:
+        return str(scenario["name"])
+    return f"{scenario['name']}\nHAProxy {_amount(base['cpu']['median'])} µs, {base['rate']['median']:,.0f}/s"
+
+
+def _ratios(axes: Axes, scenarios: Sequence[Data], figure: str, title: str) -> None:
+    axes.set_title(title)
+    axes.set_xscale("log")
+    axes.axvline(1, color=style.COLOURS["haproxy"], linewidth=1, zorder=1)
+    values = []
+    for row, scenario in enumerate(scenarios):
+        axes.axhline(row + 0.5, color=style.GRID, linewidth=0.8, zorder=0)
+        for name, found in scenario["programs"].items():
+            ratio = found["ratio"][figure]
+            if ratio is None:
+                continue
+            value = ratio["median"]
+            values.append(value)
+            size = 8 if name == "pylb" else 6
+            axes.plot([value], [row], style.MARKS[name], color=style.COLOURS[name], markersize=size, zorder=3)
+            if name == "pylb":
+                own = (
+                    f"{_amount(found['cpu']['median'])} µs" if figure == "cpu" else f"{found['rate']['median']:,.0f}/s"
+                )
+                _aside(axes, row, f"{own}  ×{value:.2f}")
+    low, high = min([0.5, *values]) / 1.5, max([2, *values]) * 1.5
+    axes.set_xlim(low, high)
+    steps = [step for step in (0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000) if low <= step <= high]
+    axes.set_xticks(steps, [f"×{step:g}" for step in steps])
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.grid(axis="x")
+    style.plain(axes)
+
+
+def _aside(axes: Axes, row: int, text: str) -> None:
+    """pylb's own figure, beside the panel."""
+    axes.annotate(text, (1, row), (8, 0), xycoords=axes.get_yaxis_transform(), textcoords="offset points", va="center",
+                  color=style.COLOURS["pylb"], fontweight="bold", fontsize=9, annotation_clip=False)  # fmt: skip
+
+
+def _legend(figure: Figure, data: Data, y: float) -> None:
+    """The programs' marks in one line, above the panels."""
+    width, x = figure.get_figwidth(), 0.012
+    for name in data["commands"]:
+        colour = style.COLOURS[name]
+        figure.add_artist(_mark(figure, x + 0.007, y, style.MARKS[name], colour))
+        figure.text(x + 0.016, y, style.name(name), color=colour, va="center", fontweight="bold", fontsize=10)
+        x += (0.5 + 0.088 * len(style.name(name))) / width
+
+
+def _mark(figure: Figure, x: float, y: float, mark: str, colour: str) -> Any:
+    from matplotlib.lines import Line2D
+
+    return Line2D([x], [y], marker=mark, color=colour, markersize=8, transform=figure.transFigure)
+
+
+def _amount(value: float) -> str:
+    return f"{value:.1f}" if value < 100 else f"{value:,.0f}"
+
+
+# ------------------------------------------------------------------------------------------------------------- latency
+
+
+def latencies(data: Data) -> Figure:
+    """One panel per rate: latency over the percentile, on an axis of nines."""
+    latency = data["latency"]
+    figure = Figure(figsize=(12.4, 4.9))
+    title = f"How long an answer takes at a fixed rate: parts of what {style.name(latency['slowest'])} can do at most"
+    style.headline(figure, title, f"requests timed from the moment they are due (open loop); {where(data)}")
+    panels = figure.subplots(1, len(latency["rates"]), sharey=True, squeeze=False)[0]
+    figure.subplots_adjust(left=0.06, right=0.925, wspace=0.31, top=0.80, bottom=0.12)
+    shares = [share for share in latency["grid"] if 0.25 <= share < 1]
+    for axes, rate in zip(panels, latency["rates"], strict=True):
+        axes.set_title(f"{rate['rate']:,.0f} requests/s ({rate['fraction']:.0%})")
+        ends = {}
+        for name, curve in rate["curves"].items():
+            points = [1e3 * value for share, value in zip(latency["grid"], curve["quantiles"], strict=True)
+                      if share in shares]  # fmt: skip
+            axes.plot([nines(share) for share in shares], points, color=style.COLOURS[name],
+                      marker=style.MARKS[name], markersize=4, linewidth=1.6, clip_on=False)  # fmt: skip
+            ends[name] = points[-1]
+        axes.set_yscale("log")
+        axes.set_xlabel("percentile of requests")
+        marks = (0.5, 0.9, 0.99, 0.999, 0.9999)
+        axes.set_xticks([nines(share) for share in marks], [f"{100 * share:g}" for share in marks])
+        axes.set_xlim(nines(0.25), nines(0.9999))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g} ms"))
+        axes.grid(visible=True)
+        _label_ends(axes, ends)
+    return figure
+
+
+def nines(share: float) -> float:
+    """The place of a percentile: each nine the same step further."""
+    return -math.log10(1 - share)
+
+
+def _label_ends(axes: Axes, ends: Mapping[str, float]) -> None:
+    """Each line's name behind its end, moved apart where lines end close together."""
+    low, high = (math.log10(value) for value in axes.get_ylim())
+    step = 0.055 * (high - low)
+    place = -math.inf
+    for name, value in sorted(ends.items(), key=lambda item: item[1]):
+        place = max(math.log10(value), place + step)
+        axes.annotate(style.name(name), (nines(0.9999), 10**place), (5, 0), textcoords="offset points", va="center",
+                      color=style.COLOURS[name], fontweight="bold", annotation_clip=False)  # fmt: skip
+
+
+# -------------------------------------------------------------------------------------------------------------- memory
+
+
+def memory(data: Data) -> Figure:
+    """A bar per program: before the clients, and what they add."""
+    held = data["idle"]["held"]
+    count = next(iter(held.values()))["connections"]
+    figure = Figure(figsize=(12.4, 1.5 + 0.46 * len(held)))
+    height = figure.get_figheight()
+    style.headline(figure, f"Memory of each program, and what {count:,} idle clients add to it", where(data))
+    axes = figure.subplots()
+    figure.subplots_adjust(left=0.125, right=0.74, top=1 - 0.78 / height, bottom=0.5 / height)
+    for row, (name, one) in enumerate(held.items()):
+        before, after = (one[when]["proportional"] / 1e6 for when in ("before", "after"))
+        axes.barh(row, before, color=style.COLOURS[name], height=0.6)
+        axes.barh(row, after - before, left=before, color=style.COLOURS[name], height=0.6, alpha=0.4)
+        text = f"{before:.0f} MB + {after - before:.0f} MB: {one['growth'] / 1e3:.1f} kB per client"
+        axes.annotate(text, (after, row), (6, 0), textcoords="offset points", va="center", annotation_clip=False)
+    axes.set_yticks(range(len(held)), [style.name(name) for name in held], color=style.INK)
+    axes.set_ylim(len(held) - 0.5, -0.5)
+    axes.set_xlabel("MB (proportional set size): full colour without clients, light colour what the clients add")
+    axes.grid(axis="x")
+    style.plain(axes)
+    return figure

@@ -1,284 +1,194 @@
-"""Everything that runs during a measurement: started, waited for, ended.
+"""The programs under test: how each is started, what it does of what the scenarios ask, and what it cannot do.
 
-`World` holds one directory with what the programs read and write, free ports, nginx, the syslog receiver, and the two
-balancers. Leaving it ends what it started, and nothing else.
+A `Contender` is the declared side, one row per program; `running` makes live `Program`s of them, each on the proxy's
+core with ports and a log of its own. What a contender does not do of the usual work is said in `omits`, and not asked
+of it in the check; a whole scenario that it cannot serve is in `cannot` with the reason, and is not measured.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-import shutil
-import socket
-import ssl
-import string
 import subprocess
 import sys
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from importlib.metadata import PackageNotFoundError, version
 
-from bench.http import cpu
+from bench.http import cpu, peers
+from bench.http.logs import Log, LogFile, NoLog, syslog_receiver
+from bench.http.process import ROOT, first_line, free_ports, started, wait_until_it_serves
+from bench.http.world import HERE, World, fill_in, nginx_command
 
-HERE = Path(__file__).parent
 CONFIG = HERE / "haproxy.cfg"
-ROOT = HERE.parents[1]
-"""Where `python -m pylb` finds this checkout."""
-NEEDED = ("haproxy", "nginx", "wrk", "taskset", "openssl")
-FRONTENDS = ("keepalive", "client_close", "server_close", "both_close", "tls", "bare")
-SERVERS = ("WORKER1", "WORKER2", "WORKER3", "RANCHER")
-PATIENCE = 15.0
-"""Seconds that a program may take to start or to end."""
+FRONTENDS = ("keepalive", "client_close", "server_close", "both_close", "tls", "bare", "idle")
+PYTHON = sys.executable
 
-PAGE = 10 * 1024
-IMAGE = 1024 * 1024
-PARTS = "".join(f'{chr(97 + part) * (700 + 130 * part)}<!--# echo var="request_method" -->\n' for part in range(8))
-"""A text with server-side includes: nginx sends what it makes of it in chunks."""
-
-
-class StartError(Exception):
-    """A program is missing, ended at once, or does not listen."""
+LOG, COOKIE, FORWARDED, SCHEME, CHOICE = (
+    "log",
+    "sticky cookie",
+    "X-Forwarded-For",
+    "X-Forwarded-Proto",
+    "choice by Host",
+)
+"""The usual work, as words of `Contender.omits`."""
 
 
 @dataclass
 class Program:
-    """A balancer under test."""
+    """A balancer under test, running."""
 
-    name: str
+    contender: Contender
     version: str
-    command: list[str]
     ports: dict[str, int]
-    process: subprocess.Popen[bytes]
-    log: SyslogReceiver
+    log: Log
+    processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    """By the frontend that each is for; most programs have one for all."""
+
+    @property
+    def name(self) -> str:
+        return self.contender.name
+
+    @property
+    def command(self) -> list[str]:
+        """Of the first process."""
+        words = next(iter(self.processes.values())).args
+        assert isinstance(words, list)
+        return [str(word) for word in words]
 
     def times(self) -> cpu.Times:
         """CPU time so far."""
-        return cpu.cpu_times(self.process.pid)
+        return sum((cpu.cpu_times(process.pid) for process in self.processes.values()), cpu.Times())
 
-    def resident(self) -> int:
-        """Bytes of memory, children included."""
-        return sum(cpu.resident(pid) for pid in cpu.family(self.process.pid, cpu.read_all()))
-
-
-@dataclass
-class SyslogReceiver:
-    """A process that takes log lines and counts them, as a syslog server would be there to take them."""
-
-    port: int
-    process: subprocess.Popen[bytes]
-
-    def lines(self) -> int:
-        """How many have arrived: asked for by an empty datagram, which no program logs."""
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-            sock.settimeout(PATIENCE)
-            sock.sendto(b"", ("127.0.0.1", self.port))
-            return int(sock.recv(64))
+    def memory(self) -> cpu.Memory:
+        """Of all processes, children included."""
+        return sum((cpu.memory(process.pid) for process in self.processes.values()), cpu.Memory())
 
 
-RECEIVER = """
-import socket, sys
-sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
-sock.bind(("127.0.0.1", int(sys.argv[1])))
-room, lines = bytearray(65536), 0
-while True:
-    size, sender = sock.recvfrom_into(room)
-    if size:
-        lines += 1
-    else:
-        sock.sendto(b"%d" % lines, sender)
-"""
+Commands = Mapping[str, list[str]]
+"""Frontend → command line of the process that serves it."""
 
 
-@dataclass
-class Cores:
-    """Who runs where."""
+@dataclass(frozen=True)
+class Contender:
+    """One row of the table below."""
 
-    proxy: int
-    others: int
-
-
-@dataclass
-class World:
-    """What `running` yields."""
-
-    cores: Cores
-    directory: Path
-    servers: dict[str, int]
-    programs: list[Program] = field(default_factory=list)
-
-
-def missing() -> list[str]:
-    """Programs that are needed and not installed."""
-    return [name for name in NEEDED if find(name) is None]
+    name: str
+    commands: Callable[[World, dict[str, int], int], Commands]
+    """From the world, the ports by frontend, and the port of the syslog receiver."""
+    release: Callable[[], str]
+    """What `about` of the results says of its version."""
+    omits: frozenset[str] = frozenset()
+    cannot: Mapping[str, str] = field(default_factory=dict)
+    """Scenario → why it is not measured."""
+    log_mark: bytes | None = None
+    """Set: it logs to its own output, and this is in every line about a request."""
+    peer: bool = False
+    """A Python program to compare with: measured in fewer rounds, no ratio is judged."""
+    reuse_safe: bool = True
+    """A client's first request gets a server connection of its own (HAProxy's http-reuse safe)."""
+    reads_haproxy_cfg: bool = False
 
 
-def find(name: str) -> str | None:
-    """The path of a program, also of one that only root has in its PATH."""
-    return shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
+def _same_for_all(words: list[str], ports: dict[str, int]) -> Commands:
+    return dict.fromkeys(ports, words)
 
 
-def choose_cores() -> Cores:
-    """The last core for the proxy, the first for the rest. StartError on a machine with one."""
-    cores = sorted(os.sched_getaffinity(0))
-    if len(cores) < 2:
-        raise StartError("two cores are needed: one for the proxy, one for load, servers and syslog")
-    return Cores(cores[-1], cores[0])
+def _haproxy(_world: World, ports: dict[str, int], _log: int) -> Commands:
+    return _same_for_all(["haproxy", "-db", "-f", str(CONFIG)], ports)
+
+
+def _pylb(_world: World, ports: dict[str, int], _log: int) -> Commands:
+    return _same_for_all([PYTHON, "-m", "pylb", "-q", "-db", "-f", str(CONFIG)], ports)
+
+
+def _nginx(world: World, ports: dict[str, int], log: int) -> Commands:
+    values = {name.upper(): str(port) for name, port in ports.items()} | {"LOG": str(log)}
+    target = world.directory / f"proxy-{log}.conf"
+    return _same_for_all(nginx_command(fill_in(world, peers.HERE / "nginx-proxy.conf", target, values)), ports)
+
+
+def _aiohttp(_world: World, ports: dict[str, int], _log: int) -> Commands:
+    return _same_for_all([PYTHON, str(peers.HERE / "aiohttp_proxy.py")], ports)
+
+
+def _release(package: str) -> Callable[[], str]:
+    def ask() -> str:
+        try:
+            return f"{package} {version(package)}"
+        except PackageNotFoundError:
+            return f"{package} is not installed"
+
+    return ask
+
+
+_NO_CLOSE = "has no setting that ends server connections"
+CONTENDERS = (
+    Contender("haproxy", _haproxy, lambda: first_line(["haproxy", "-v"]), reads_haproxy_cfg=True),
+    Contender("pylb", _pylb, lambda: first_line([PYTHON, "-m", "pylb", "-v"]), reads_haproxy_cfg=True),
+    Contender("nginx", _nginx, lambda: first_line(["nginx", "-v"]), reuse_safe=False),
+    Contender("aiohttp", _aiohttp, _release("aiohttp"), peer=True, reuse_safe=False),
+    Contender(
+        "python-pyproxy",
+        peers.python_pyproxy,
+        _release("python-pyproxy"),
+        omits=frozenset({LOG, COOKIE, SCHEME}),
+        cannot={
+            "client-close": "ends connections on request without saying so in its answer",
+            "server-close": _NO_CLOSE,
+            "both-close": _NO_CLOSE,
+            "chunked": "sends chunked answers without their chunks' sizes",
+            "tls-keepalive": "reads its TLS settings and then answers in the clear",
+            "tls-connect": "reads its TLS settings and then answers in the clear",
+        },
+        peer=True,
+        reuse_safe=False,
+    ),
+    Contender(
+        "pyhaproxy-lb",
+        peers.pyhaproxy_lb,
+        _release("pyhaproxy-lb"),
+        omits=frozenset({COOKIE, SCHEME}),
+        cannot={
+            "server-close": _NO_CLOSE,
+            "both-close": _NO_CLOSE,
+            "tls-keepalive": "has no TLS towards clients",
+            "tls-connect": "has no TLS towards clients",
+            "bare": "logs every request",
+            "chunked": "reads answers to their end and sends them with a length",
+            "idle": "answers some 200 requests a second: 10,000 clients' first ones would take a minute",
+            "connections-1000": "makes at most 200 server connections and lets the rest wait until they time out",
+        },
+        log_mark=b" HTTP/1.1",
+        peer=True,
+        reuse_safe=False,
+    ),
+)
+BY_NAME = {contender.name: contender for contender in CONTENDERS}
 
 
 @contextlib.contextmanager
-def running(directory: Path) -> Iterator[World]:
-    """nginx, two syslog receivers, HAProxy and pylb, all serving; ended on leaving."""
-    if absent := missing():
-        raise StartError(f"not installed: {', '.join(absent)}")
+def running(contender: Contender, world: World) -> Iterator[Program]:
+    """One program, serving on all its ports; ended on leaving. StartError."""
     with contextlib.ExitStack() as stack:
-        cores = choose_cores()
-        stack.callback(os.sched_setaffinity, 0, os.sched_getaffinity(0))
-        os.sched_setaffinity(0, {cores.others})
-        world = World(cores, directory, {name: free_port() for name in SERVERS})
-        stack.enter_context(nginx(world))
-        certificate = make_certificate(directory)
-        for name, words in BALANCERS.items():
-            world.programs.append(stack.enter_context(balancer(world, name, words, certificate)))
-        yield world
-
-
-BALANCERS = {
-    "haproxy": ["haproxy", "-db", "-f", str(CONFIG)],
-    "pylb": [sys.executable, "-m", "pylb", "-q", "-db", "-f", str(CONFIG)],
-}
-
-
-@contextlib.contextmanager
-def balancer(world: World, name: str, words: list[str], certificate: Path) -> Iterator[Program]:
-    """One program on the proxy's core, with ports and a syslog receiver of its own."""
-    ports = {frontend: free_port() for frontend in FRONTENDS}
-    with syslog_receiver(world.cores.others) as log:
-        variables = {frontend.upper(): str(port) for frontend, port in ports.items()}
-        variables |= {server: str(port) for server, port in world.servers.items()}
-        variables |= {"LOG": str(log.port), "CERTIFICATE": str(certificate)}
-        command = ["taskset", "-c", str(world.cores.proxy), find(words[0]) or words[0], *words[1:]]
-        with started(command, world.directory / f"{name}.log", os.environ | variables) as process:
-            for port in ports.values():
-                wait_until_it_serves(process, port, world.directory / f"{name}.log")
-            yield Program(name, version_of(words), command, ports, process, log)
-
-
-@contextlib.contextmanager
-def nginx(world: World) -> Iterator[None]:
-    """The servers, on the core of the others."""
-    directory = world.directory
-    site = directory / "www"
-    site.mkdir()
-    (site / "page.bin").write_bytes(os.urandom(PAGE))
-    (site / "image.bin").write_bytes(os.urandom(IMAGE))
-    (site / "parts.txt").write_text(PARTS)
-    user = "root" if os.getuid() == 0 else "nobody"  # only root's nginx looks at it; its workers must read `directory`
-    values = {"DIR": str(directory), "USER": user} | {name: str(port) for name, port in world.servers.items()}
-    config = directory / "nginx.conf"
-    config.write_text(string.Template((HERE / "nginx.conf").read_text()).safe_substitute(values))
-    command = ["taskset", "-c", str(world.cores.others), find("nginx") or "nginx", "-c", str(config)]
-    command += ["-e", str(directory / "nginx.log")]
-    with started(command, directory / "nginx.out", dict(os.environ)) as process:
-        for port in world.servers.values():
-            wait_until_it_serves(process, port, directory / "nginx.out")
-        yield
-
-
-@contextlib.contextmanager
-def syslog_receiver(core: int) -> Iterator[SyslogReceiver]:
-    """A receiver on `core`."""
-    port = free_port(socket.SOCK_DGRAM)
-    command = ["taskset", "-c", str(core), sys.executable, "-S", "-c", RECEIVER, str(port)]
-    with started(command, Path(os.devnull), dict(os.environ)) as process:
-        receiver = SyslogReceiver(port, process)
-        deadline = time.monotonic() + PATIENCE
-        while not is_bound(port):
-            if process.poll() is not None or time.monotonic() > deadline:
-                raise StartError("the syslog receiver does not start")
-            time.sleep(0.02)
-        yield receiver
-
-
-def is_bound(port: int) -> bool:
-    """Whether somebody has that UDP port of 127.0.0.1."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        try:
-            sock.bind(("127.0.0.1", port))
-        except OSError:
-            return True
-        return False
-
-
-@contextlib.contextmanager
-def started(command: list[str], output: Path, environment: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
-    """A process, ended with SIGTERM and, when that does not help, killed."""
-    with output.open("wb") as file:
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=file,
-            stderr=subprocess.STDOUT,
-            env=environment,
-            cwd=ROOT,
-        )
-    try:
-        yield process
-    finally:
-        process.terminate()
-        try:
-            process.wait(PATIENCE)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
-def wait_until_it_serves(process: subprocess.Popen[bytes], port: int, output: Path) -> None:
-    """Until something accepts connections there. StartError with the program's last words when it ends instead."""
-    deadline = time.monotonic() + PATIENCE
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-        except OSError:
-            if process.poll() is not None or time.monotonic() > deadline:
-                raise StartError(f"{process.args!r} does not serve: {output.read_text()[-1500:]}") from None
-            time.sleep(0.05)
-        else:
-            return
-
-
-def make_certificate(directory: Path) -> Path:
-    """A P-256 certificate with its key, as sites have them today; both programs hold the same."""
-    key, certificate, bundle = (directory / name for name in ("key.pem", "certificate.pem", "bundle.pem"))
-    words = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=apple.prod.viettq.com"
-    words += " -addext subjectAltName=DNS:*.prod.viettq.com,DNS:*.monitor.viettq.com,IP:127.0.0.1"
-    command = ["openssl", *words.split(), "-keyout", str(key), "-out", str(certificate)]
-    subprocess.run(command, check=True, capture_output=True, timeout=PATIENCE)
-    bundle.write_bytes(certificate.read_bytes() + key.read_bytes())
-    return bundle
-
-
-def version_of(words: list[str]) -> str:
-    """The first line that `-v` prints."""
-    start = words[:3] if words[0] == sys.executable else words[:1]
-    command = [find(start[0]) or start[0], *start[1:], "-v"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False, cwd=ROOT)
-    return (done.stdout or done.stderr).splitlines()[0].partition(" - ")[0].strip()
-
-
-def versions() -> dict[str, str]:
-    """Of what takes part besides the balancers."""
-    said = {}
-    for name, arguments in {"nginx": ["-v"], "wrk": ["-v"]}.items():
-        done = subprocess.run([find(name) or name, *arguments], capture_output=True, text=True, timeout=5, check=False)
-        said[name] = (done.stdout or done.stderr).splitlines()[0].split("Copyright")[0].strip()
-    return said | {"python": sys.version.split()[0], "openssl": ssl.OPENSSL_VERSION}
-
-
-def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
-    """A port of 127.0.0.1 that was free a moment ago."""
-    with socket.socket(socket.AF_INET, kind) as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-        return port
+        ports = dict(zip(FRONTENDS, free_ports(len(FRONTENDS)), strict=True))
+        receiver = stack.enter_context(syslog_receiver(world.cores.others))
+        output = world.directory / f"{contender.name}-{receiver.port}"
+        environment = os.environ | {frontend.upper(): str(port) for frontend, port in ports.items()}
+        environment |= {server: str(port) for server, port in world.servers.items()}
+        environment |= {"LOG": str(receiver.port), "CERTIFICATE": str(world.certificate), "PYTHONPATH": str(ROOT)}
+        log: Log = receiver
+        if contender.log_mark is not None:
+            log = LogFile(output.with_suffix(".0"), contender.log_mark)
+        elif LOG in contender.omits:
+            log = NoLog()
+        program = Program(contender, contender.release(), ports, log)
+        by_words: dict[tuple[str, ...], subprocess.Popen[bytes]] = {}
+        for frontend, words in contender.commands(world, ports, receiver.port).items():
+            file = output.with_suffix(f".{len(by_words)}")
+            if tuple(words) not in by_words:
+                command = ["taskset", "-c", str(world.cores.proxy), *words]
+                by_words[tuple(words)] = stack.enter_context(started(command, file, environment))
+                program.processes[frontend] = by_words[tuple(words)]
+            wait_until_it_serves(by_words[tuple(words)], ports[frontend], file)
+        yield program

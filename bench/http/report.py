@@ -1,182 +1,198 @@
-"""The same results three times: a table in the terminal, JSON with every round, Markdown with the ratios."""
+"""The page about what was measured, made from http.json; and the table that grows in the terminal meanwhile."""
 
 from __future__ import annotations
 
-import os
-import platform
-import sys
-import time
-from collections.abc import Callable, Iterable
-from dataclasses import asdict
-from pathlib import Path
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from rich.table import Table
 
-from bench.http import load
-from bench.http.measure import Measured, Round, Spread
-from bench.http.programs import CONFIG, ROOT, World, versions
-from bench.http.scenarios import SCENARIOS
+from bench.http.measure import Measured
+from bench.style import name as written
 
-Column = tuple[str, Callable[[Measured], str]]
+Data = Mapping[str, Any]
 
 
-def _pair(measured: Measured, figure: Callable[[Round], float], form: str) -> str:
-    return " / ".join(format(measured.spread(name, figure).median, form) for name in ("haproxy", "pylb"))
-
-
-def _ratio(spread: Spread) -> str:
-    return f"{spread.median:.2f} ({spread.low:.2f}-{spread.high:.2f})"
-
-
-def _goal(measured: Measured) -> str:
-    if measured.scenario.goal is None:
-        return ""
-    return f"≤ {measured.scenario.goal:g} {'met' if measured.meets_goal else 'missed'}"
-
-
-COLUMNS: tuple[Column, ...] = (
-    ("scenario", lambda m: m.scenario.name),
-    ("CPU µs/request", lambda m: _pair(m, lambda one: one.cpu, ".1f")),
-    ("user", lambda m: _pair(m, lambda one: one.user, ".1f")),
-    ("system", lambda m: _pair(m, lambda one: one.system, ".1f")),
-    ("CPU ratio", lambda m: _ratio(m.ratio(lambda one: one.cpu))),
-    ("goal", _goal),
-    ("requests/s", lambda m: _pair(m, lambda one: one.load.rate, ",.0f")),
-    ("ratio", lambda m: f"{m.ratio(lambda one: one.load.rate).median:.2f}"),
-    ("core used", lambda m: _pair(m, lambda one: one.busy, ".0%")),
-    ("p50 ms", lambda m: _pair(m, lambda one: one.load.p50 * 1e3, ".2f")),
-    ("p99 ms", lambda m: _pair(m, lambda one: one.load.p99 * 1e3, ".2f")),
-)
-"""HAProxy's figure first, then pylb's; ratios are pylb's over HAProxy's."""
+def amount(value: float) -> str:
+    """Three digits or all before the point: 0.123, 12.3, 1,234."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
 
 
 # ------------------------------------------------------------------------------------------------------------ terminal
 
 
-def table(results: Iterable[Measured]) -> Table:
-    """For rich."""
-    shown = Table(
-        title="HAProxy / pylb", caption="medians; ratio: pylb over HAProxy in each pair of rounds (quartiles)"
-    )
-    for number, (title, _) in enumerate(COLUMNS):
-        shown.add_column(title, justify="right" if number else "left")
+def table(results: Iterable[Measured], names: Sequence[str]) -> Table:
+    """For rich: CPU and rate of each program."""
+    shown = Table(title="CPU µs per request (times HAProxy's) · requests per second")
+    shown.add_column("scenario")
+    for name in names:
+        shown.add_column(written(name), justify="right")
     for measured in results:
         style = "red" if measured.meets_goal is False else None
-        shown.add_row(*(cell(measured) for _, cell in COLUMNS), style=style)
+        shown.add_row(measured.scenario.name, *(_shown(measured, name) for name in names), style=style)
     return shown
 
 
-# ---------------------------------------------------------------------------------------------------------------- JSON
-
-
-def about(world: World, seconds: float, rounds: int) -> dict[str, Any]:
-    """What a reader needs to repeat the figures and to doubt them."""
-    haproxy = world.programs[0]
-    names = (line.partition(":")[2].strip() for line in Path("/proc/cpuinfo").read_text().splitlines()
-             if line.startswith("model name"))  # fmt: skip
-    return {
-        "command": " ".join(["python -m bench.http", *sys.argv[1:]]),
-        "date": time.strftime("%Y-%m-%d %H:%M:%S %Z"),
-        "machine": {
-            "cpu": next(names, platform.machine()),
-            "cores": os.cpu_count(),
-            "kernel": platform.release(),
-            "load_before": [round(value, 2) for value in os.getloadavg()],
-        },
-        "cores": asdict(world.cores),
-        "versions": {program.name: program.version for program in world.programs} | versions(),
-        "configuration": CONFIG.name,
-        "commands": {program.name: " ".join(shortened(program.command)) for program in world.programs},
-        "load": {
-            scenario.name: " ".join(
-                shortened(load.command(scenario, haproxy.ports[scenario.frontend], world.cores.others))
-            )
-            for scenario in SCENARIOS
-        },
-        "seconds_per_round": seconds,
-        "rounds": rounds,
-    }  # fmt: skip
-
-
-def shortened(words: list[str]) -> list[str]:
-    """A command without the place where this checkout happens to be."""
-    return ["python" if word == sys.executable else word.replace(f"{ROOT}/", "") for word in words]
-
-
-def as_json(facts: dict[str, Any], results: Iterable[Measured], failures: dict[str, str]) -> dict[str, Any]:
-    """Everything, raw numbers of each round included. Seconds, bytes; CPU in µs per request."""
-    return facts | {"scenarios": [_scenario(measured) for measured in results], "failures": failures}
-
-
-def _scenario(measured: Measured) -> dict[str, Any]:
-    ratios = {
-        "cpu": asdict(measured.ratio(lambda one: one.cpu)),
-        "rate": asdict(measured.ratio(lambda one: one.load.rate)),
-    }
-    return {
-        **asdict(measured.scenario),
-        "met": measured.meets_goal,
-        "ratio": ratios,
-        "haproxy": _program(measured, "haproxy"),
-        "pylb": _program(measured, "pylb"),
-    }
-
-
-def _program(measured: Measured, name: str) -> dict[str, Any]:
-    figures: dict[str, Callable[[Round], float]] = {
-        "cpu": lambda one: one.cpu,
-        "user": lambda one: one.user,
-        "system": lambda one: one.system,
-        "rate": lambda one: one.load.rate,
-        "busy": lambda one: one.busy,
-        "p50": lambda one: one.load.p50,
-        "p99": lambda one: one.load.p99,
-    }
-    return {
-        "resident": measured.resident[name],
-        **{figure: asdict(measured.spread(name, get)) for figure, get in figures.items()},
-        "rounds": [asdict(one.load) | asdict(one.times) for one in measured.rounds(name)],
-    }
+def _shown(measured: Measured, name: str) -> str:
+    if name not in measured.rounds:
+        return "-"
+    ratio = measured.ratio(name, lambda one: one.cpu)
+    times = f" ({ratio.median:.2f})" if ratio and name != "haproxy" else ""
+    rate = measured.spread(name, lambda one: one.load.rate).median
+    return f"{amount(measured.spread(name, lambda one: one.cpu).median)}{times} · {rate:,.0f}"
 
 
 # ------------------------------------------------------------------------------------------------------------ Markdown
 
 
-def markdown(facts: dict[str, Any], results: list[Measured], failures: dict[str, str]) -> str:
+def markdown(data: Data) -> str:
     """A page that can be read alone."""
-    titles = [title for title, _ in COLUMNS]
-    rows = [titles, ["---", *["---:"] * (len(titles) - 1)]]
-    rows += [[cell(measured) for _, cell in COLUMNS] for measured in results]
-    machine, said = facts["machine"], facts["versions"]
-    lines = [
-        "# pylb beside HAProxy over HTTP",
-        "",
-        "Each cell: HAProxy / pylb, medians of the rounds. Ratios: pylb over HAProxy within each pair of rounds, median"
-        " (quartiles); for CPU less is better, for requests/s more. \"Core used\" is the part of its core that the"
-        " proxy had busy: below 90 % the load or the servers were the limit, and only the CPU figures compare.",
-        "",
-        "![CPU per request and throughput by scenario](http.svg)",
-        "",
-        *("| " + " | ".join(row) + " |" for row in rows),
-        "",
-        *(f"- `{measured.scenario.name}`: {measured.scenario.about}" for measured in results),
-        "",
-        *(f"**{name} was not measured:** {reason}" for name, reason in failures.items()),
-        f"Memory after the last scenario: HAProxy {_megabytes(results, 'haproxy')}, pylb {_megabytes(results, 'pylb')}."
-        if results else "",
-        "",
-        f"Measured {facts['date']} on {machine['cpu']}, {machine['cores']} cores, Linux {machine['kernel']}, load"
-        f" average before: {machine['load_before'][0]}. {said['haproxy']}; {said['pylb']} on Python {said['python']};"
-        f" {said['nginx']}; {said['wrk']}; {said['openssl']}. The proxy has one core, wrk, nginx and the syslog"
-        f" receiver the other. {facts['rounds']} pairs of {facts['seconds_per_round']:g} s each.",
-        "",
-        f"Repeat it with `{facts['command']}`. Both programs read [one file](../http/{facts['configuration']});"
-        " requests come from [requests.lua](../http/requests.lua); raw numbers are in http.json.",
-        "",
-    ]  # fmt: skip
-    return "\n".join(lines)
+    parts = [
+        "# HTTP: pylb beside HAProxy, nginx and Python proxies",
+        _how(data),
+    ]
+    if data["scenarios"]:
+        parts += [
+            "## What a request costs",
+            "![CPU per request and throughput by scenario](http.svg)",
+            "CPU µs per request, user and kernel together, median of the rounds; behind it how many times HAProxy's,"
+            " median over the turns (quartiles for pylb).",
+            rows(["scenario", *map(written, programs(data)), "goal"], cost_rows(data)),
+            "## Requests per second on one core",
+            "Behind it the part of its core that the program used: below 90 % the load or the servers were the limit,"
+            " and only the CPU figures compare.",
+            rows(["scenario", *map(written, programs(data))], rate_rows(data)),
+            "\n".join(f"- `{one['name']}`: {one['about']}" for one in data["scenarios"]),
+        ]
+    if latency := data.get("latency"):
+        parts += latency_page(latency)
+    if idle := data.get("idle"):
+        parts += idle_page(idle)
+    return "\n\n".join([*parts, omissions(data), repeat(data)]) + "\n"
 
 
-def _megabytes(results: list[Measured], name: str) -> str:
-    return f"{results[-1].resident[name] / 1e6:.0f} MB"
+def programs(data: Data) -> list[str]:
+    """Those that took part, in order."""
+    return list(data["commands"])
+
+
+def rows(head: Sequence[str], body: Iterable[Sequence[str]]) -> str:
+    """A table; all columns but the first to the right."""
+    lines = [head, ["---", *["---:"] * (len(head) - 1)], *body]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def cost_rows(data: Data) -> list[list[str]]:
+    """CPU per request."""
+    return [[one["name"], *(_cost(one, name) for name in programs(data)), _goal(one)] for one in data["scenarios"]]
+
+
+def _cost(scenario: Data, name: str) -> str:
+    found = scenario["programs"].get(name)
+    if found is None:
+        return "–"
+    ratio = found["ratio"]["cpu"]
+    if name == "haproxy" or ratio is None:
+        return amount(found["cpu"]["median"])
+    spread = f" ({ratio['low']:.2f}-{ratio['high']:.2f})" if name == "pylb" else ""
+    return f"{amount(found['cpu']['median'])} ×{amount(ratio['median'])}{spread}"
+
+
+def _goal(scenario: Data) -> str:
+    if scenario["goal"] is None or scenario["met"] is None:
+        return ""
+    return f"≤ {scenario['goal']:g} {'met' if scenario['met'] else 'missed'}"
+
+
+def rate_rows(data: Data) -> list[list[str]]:
+    """Throughput."""
+
+    def cell(scenario: Data, name: str) -> str:
+        found = scenario["programs"].get(name)
+        return f"{found['rate']['median']:,.0f} ({found['busy']['median']:.0%})" if found else "–"
+
+    return [[one["name"], *(cell(one, name) for name in programs(data))] for one in data["scenarios"]]
+
+
+def latency_page(latency: Data) -> list[str]:
+    """At fixed rates."""
+    at = {quantile: index for index, quantile in enumerate(latency["grid"])}
+
+    def cells(curve: Data) -> list[str]:
+        shown = [f"{curve['quantiles'][at[quantile]] * 1e3:.2f}" for quantile in (0.5, 0.9, 0.99, 0.999)]
+        cpu = amount(curve["cpu"]) if curve["cpu"] else ""
+        return [*shown, cpu, f"{curve['unanswered']:,}", f"{curve['lateness'] * 1e3:.2f}"]
+
+    body = [
+        [f"{rate['rate']:,.0f}/s ({rate['fraction']:.0%})", written(name), *cells(curve)]
+        for rate in latency["rates"]
+        for name, curve in rate["curves"].items()
+    ]
+    head = ["rate", "program", "p50 ms", "p90", "p99", "p99.9", "CPU µs/request", "unanswered", "client late p99"]
+    return [
+        "## Latency at fixed rates",
+        "![Latency percentiles at fixed rates](http-latency.svg)",
+        f"Parts of what {written(latency['slowest'])}, the slowest of them, can do ({latency['capacity']:,.0f}/s), over"
+        f" {latency['connections']} connections, {latency['rounds']} rounds of {latency['seconds']:g} s. Requests come"
+        " at moments drawn beforehand and are timed from that moment (open loop): a stall is counted for every request"
+        ' that it delays. "No proxy" asks a server directly; "client late" is the client\'s own delay in sending.'
+        " Slower Python proxies cannot take these rates.",
+        rows(head, body),
+    ]
+
+
+def idle_page(idle: Data) -> list[str]:
+    """Idle clients."""
+    head = ["program", "clients", "PSS before, MB", "with them", "kB per client", "RSS before, MB", "with them"]
+    body = [
+        [
+            written(name),
+            f"{one['connections']:,}",
+            *(f"{one[when]['proportional'] / 1e6:.1f}" for when in ("before", "after")),
+            f"{one['growth'] / 1e3:.2f}",
+            *(f"{one[when]['resident'] / 1e6:.1f}" for when in ("before", "after")),
+        ]
+        for name, one in idle["held"].items()
+    ]
+    return [
+        "## Memory for idle clients",
+        "![Memory with idle clients](http-memory.svg)",
+        "Each program fresh; each client makes one request and stays. What the kernel needs for the sockets is not in"
+        " it and equal for all.",
+        rows(head, body),
+    ]
+
+
+def omissions(data: Data) -> str:
+    """What was not measured or not asked of a program, and why."""
+    reasons: dict[str, dict[str, list[str]]] = {}
+    places: list[tuple[str, Data]] = [(one["name"], one["reasons"]) for one in data["scenarios"]]
+    for place, found in [*places, ("idle clients", data.get("idle", {}).get("reasons", {}))]:
+        for name, reason in found.items():
+            reasons.setdefault(name, {}).setdefault(reason, []).append(f"`{place}`")
+    lines = [f"- {written(name)} does without: {', '.join(omitted)}." for name, omitted in data["omits"].items()]
+    for name, found in reasons.items():
+        lines += [f"- {written(name)} was not measured in {', '.join(at)}: {reason}." for reason, at in found.items()]
+    return "## What is missing\n\n" + ("\n".join(lines) or "Nothing.")
+
+
+def _how(data: Data) -> str:
+    machine, said, effort = data["machine"], data["versions"], data["effort"]
+    versions = "; ".join(said[name] for name in programs(data))
+    return (
+        f"Measured {data['date']} on {machine['cpu']}, {machine['cores']} cores, Linux {machine['kernel']}, load"
+        f" average before: {machine['load_before'][0]}. {versions}; Python {said['python']}; {said['openssl']};"
+        f" load from {said['wrk']}. The program under test has one core; wrk, the servers ({said['servers']}) and the"
+        f" syslog receiver have the other. All run at the same time and take turns: {effort['rounds']} rounds of"
+        f" {effort['seconds']:g} s each, {effort['peer_rounds']} for the Python peers. Requests vary in path, query,"
+        " header fields, cookies and length."
+    )
+
+
+def repeat(data: Data) -> str:
+    """How to."""
+    return (
+        f"Repeat it with `{data['command']}`. HAProxy and pylb read [one file](../http/{data['configuration']}); what"
+        " the others are told is in [peers](../http/peers), requests come from [requests.lua](../http/requests.lua);"
+        " every round is in http.json."
+    )

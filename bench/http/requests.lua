@@ -1,8 +1,8 @@
 -- Requests for wrk: VARIANTS different ones, made before the round, so that making them costs the round nothing.
 --
---     wrk -s requests.lua URL -- PATH METHOD BODY CLOSE STICKY
+--     wrk -s requests.lua URL -- PATH METHOD BODY CLOSE STICKY [FILE]
 --
--- PATH is the prefix of the paths, BODY the bytes of a request's body, CLOSE and STICKY are 0 or 1. Paths, queries, the
+-- With FILE they are also written there, each behind its length and a line end, for clients other than wrk. PATH is the prefix of the paths, BODY the bytes of a request's body, CLOSE and STICKY are 0 or 1. Paths, queries, the
 -- number and length of header fields, cookies and bodies differ from request to request: a client is a browser, a
 -- program, or a script. One visitor in four has no server cookie yet; one request in eight is for the other host.
 -- Ends with one line of JSON behind the mark "RESULT ".
@@ -55,6 +55,11 @@ function init(args)
     end
     local query = n % 3 == 0 and "" or "?page=" .. n % 17 .. "&sort=" .. string.rep("p", n % 11)
     requests[n] = wrk.format(method, path .. n .. query, headers, body)
+  end
+  if args[6] then
+    local file = assert(io.open(args[6], "wb"))
+    for n = 1, VARIANTS do file:write(#requests[n], "\n", requests[n]) end
+    file:close()
   end
 end
 

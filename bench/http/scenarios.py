@@ -37,10 +37,10 @@ class Scenario:
         """A client connection carries one request."""
         return self.close or self.frontend == "both_close"
 
-    @property
-    def server_ends(self) -> bool:
-        """A server connection carries one request: asked for, or the default for a client's first (http-reuse safe)."""
-        return self.frontend in ("server_close", "both_close") or (self.close and self.frontend != "client_close")
+    def server_ends(self, reuse_safe: bool) -> bool:
+        """A server connection carries one request: asked for, or the rule for a client's first (http-reuse safe)."""
+        asked = self.frontend in ("server_close", "both_close")
+        return asked or (reuse_safe and self.close and self.frontend != "client_close")
 
 
 SCENARIOS = (
@@ -57,6 +57,7 @@ SCENARIOS = (
     Scenario("chunked", "chunked answers of 9 KB in 8 pieces", path="/parts/"),
     Scenario("tls-keepalive", "TLS, 64 B answers on kept connections", frontend="tls"),
     Scenario("tls-connect", "TLS, a client and a server connection per request", frontend="tls", close=True),
+    Scenario("connections-1000", "64 B answers on 1,000 client connections at once", connections=1000),
 )
 
 BY_NAME = {scenario.name: scenario for scenario in SCENARIOS}
