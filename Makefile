@@ -53,9 +53,9 @@ fuzz: $(VENV)/.made
 soak: tools $(VENV)/.made
 	@$(PYTEST) -m soak --timeout 3600 $(ARGS)
 
-#? bench: pylb beside haproxy, nginx and Python proxies; results in bench/results
+#? bench: pylb beside haproxy, nginx and Python proxies, vrrpd beside keepalived; results in bench/results
 bench: tools $(VENV)/.made
-	@$(BIN)/python -m bench.http $(ARGS)
+	@$(BIN)/python -m bench $(ARGS)
 
 #? clean: remove the virtual environment and caches
 clean:

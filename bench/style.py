@@ -14,6 +14,7 @@ from pathlib import Path
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 INK, FAINT, GRID = "#1a1a1a", "#5f5f5f", "#dddddd"
 FAILURE = "#c1121f"
@@ -85,6 +86,13 @@ def headline(figure: Figure, title: str, subtitle: str, inches: float = 0.28) ->
     height = figure.get_figheight()
     figure.text(0.012, 1 - inches / height, title, fontsize=14, fontweight="bold", va="center")
     figure.text(0.012, 1 - (inches + 0.27) / height, subtitle, fontsize=9, color=FAINT, va="center")
+
+
+def key(figure: Figure, x: float, y: float, program: str, text: str) -> None:
+    """A program's mark with its name, somewhere on the figure."""
+    mark = Line2D([x], [y], marker=MARKS[program], color=COLOURS[program], markersize=8, transform=figure.transFigure)
+    figure.add_artist(mark)
+    figure.text(x + 0.009, y, text, color=COLOURS[program], va="center", fontweight="bold", fontsize=10)
 
 
 def plain(axes: Axes) -> None:

@@ -106,16 +106,8 @@ def _legend(figure: Figure, data: Data, y: float) -> None:
     """The programs' marks in one line, above the panels."""
     width, x = figure.get_figwidth(), 0.012
     for name in data["commands"]:
-        colour = style.COLOURS[name]
-        figure.add_artist(_mark(figure, x + 0.007, y, style.MARKS[name], colour))
-        figure.text(x + 0.016, y, style.name(name), color=colour, va="center", fontweight="bold", fontsize=10)
+        style.key(figure, x + 0.007, y, name, style.name(name))
         x += (0.5 + 0.088 * len(style.name(name))) / width
-
-
-def _mark(figure: Figure, x: float, y: float, mark: str, colour: str) -> Any:
-    from matplotlib.lines import Line2D
-
-    return Line2D([x], [y], marker=mark, color=colour, markersize=8, transform=figure.transFigure)
 
 
 def _amount(value: float) -> str:

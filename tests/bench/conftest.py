@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import sys
+from pathlib import Path
 
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
 
 MISSING = [name for name in ("matplotlib", "aiohttp", "pyproxy", "pyhaproxy") if importlib.util.find_spec(name) is None]
 collect_ignore_glob = ["test_*.py"] if MISSING and not os.environ.get("CI") else []
