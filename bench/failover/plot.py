@@ -152,7 +152,8 @@ def _bands(axes: Axes, run: Data) -> None:
         axes.annotate(name, (1.01, bottom + BAND * 0.4), xycoords="axes fraction", va="center", fontsize=8,
                       color=MASTERS[name], fontweight="bold")  # fmt: skip
     top = 0.02 + BAND * len(MASTERS)
-    axes.add_patch(Rectangle((0, 0), 1, top, color="#f2f2f2", linewidth=0, transform=axes.transAxes, zorder=2))
+    ground = Rectangle((0, 0), run["seconds"], top, color="#f2f2f2", linewidth=0, transform=axes.get_xaxis_transform())
+    axes.add_patch(ground)
     axes.annotate(
         "has the VIP:", (1.01, top + 0.035), xycoords="axes fraction", va="center", fontsize=8, color=style.FAINT
     )

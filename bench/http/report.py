@@ -58,6 +58,8 @@ def markdown(data: Data) -> str:
             "CPU µs per request, user and kernel together, median of the rounds; behind it how many times HAProxy's,"
             " median over the turns (quartiles for pylb).",
             rows(["scenario", *map(written, programs(data)), "goal"], cost_rows(data)),
+            "The same as own code + kernel:",
+            rows(["scenario", *map(written, programs(data))], split_rows(data)),
             "## Requests per second on one core",
             "Behind it the part of its core that the program used: below 90 % the load or the servers were the limit,"
             " and only the CPU figures compare.",
@@ -85,6 +87,16 @@ def rows(head: Sequence[str], body: Iterable[Sequence[str]]) -> str:
 def cost_rows(data: Data) -> list[list[str]]:
     """CPU per request."""
     return [[one["name"], *(_cost(one, name) for name in programs(data)), _goal(one)] for one in data["scenarios"]]
+
+
+def split_rows(data: Data) -> list[list[str]]:
+    """CPU per request, user + system."""
+
+    def cell(scenario: Data, name: str) -> str:
+        found = scenario["programs"].get(name)
+        return " + ".join(amount(found[part]["median"]) for part in ("user", "system")) if found else "–"
+
+    return [[one["name"], *(cell(one, name) for name in programs(data))] for one in data["scenarios"]]
 
 
 def _cost(scenario: Data, name: str) -> str:

@@ -254,6 +254,7 @@ def test_every_scenario_names_a_frontend_and_a_place_that_exist():
 def test_the_page_holds_every_figure_and_says_what_is_missing():
     page = report.markdown(all_data())
     assert "| keepalive | 20.0 | 40.0 ×2.00 (1.75-2.25) | 200 ×10.0 | – | ≤ 2 met |" in page
+    assert "| keepalive | 5.00 + 15.0 | 25.0 + 15.0 | 150 + 50.0 | – |" in page
     assert "| keepalive | 1,000 (2%) | 500 (2%) | 100 (2%) | – |" in page
     assert "| 5,000/s (25%) | pylb | 0.60 | 1.00 | 1.40 | 1.80 | 30.0 | 0 | 0.05 |" in page
     assert "| pylb | 1,000 | 40.0 | 42.5 | 2.50 | 50.0 | 53.0 |" in page
@@ -313,7 +314,7 @@ def test_every_program_does_what_the_scenario_says_and_is_measured(contender, ar
         found = measure.measure(BY_NAME["keepalive"], around, [program], measure.Effort(0.3, 1, 1), lambda _: None)
     assert not found.reasons
     only = found.rounds[contender.name][0]
-    assert only.load.requests > 10
+    assert only.load.requests > 0
     assert only.load.socket_errors == only.load.not_ok == 0
     assert only.cpu > 1
 
