@@ -47,6 +47,10 @@ class Rate:
         if self._previous > self.max:
             self.max = round(self._previous)
 
+    def restart(self, total: int) -> None:
+        """The running total, which was `total`, is going to count from 0 again; the rate is not."""
+        self._before -= total
+
     def value(self, now: float) -> int:
         """Events per second at `now`."""
         elapsed = min(1.0, max(0.0, now - self._since))
@@ -186,9 +190,27 @@ class ProxyCounters:
         self.req_rate.sample(now)
         self.conn_rate.sample(now)
 
+    def clear(self, everything: bool = False) -> None:
+        """`clear counters`: highest values begin anew; `clear counters all`: what was counted too."""
+        self.fold()
+        self.smax = self.qmax = 0
+        self.qtime_max = self.ctime_max = self.rtime_max = self.ttime_max = 0.0
+        for rate, name in ((self.rate, "stot"), (self.req_rate, "req_tot"), (self.conn_rate, "conn_tot")):
+            rate.max = 0
+            if everything:
+                rate.restart(getattr(self, name))
+        if everything:
+            for name in _TOTALS:
+                setattr(self, name, 0)
+
     def opened(self) -> None:
         """One more session runs here."""
         self.scur += 1
         self.stot += 1
         if self.scur > self.smax:
             self.smax = self.scur
+
+
+_NO_TOTALS = frozenset({"_times", "parent", "scur", "slim", "rate", "req_rate", "conn_rate", "lastsess"})
+_TOTALS = tuple(name for name in ProxyCounters.__slots__ if name not in _NO_TOTALS)
+"""What `clear counters all` sets to 0: all but what is going on and its limits."""

@@ -41,6 +41,10 @@ class Column:
     label: tuple[str, str] | None = None
     """One metric from several columns: the label that tells them apart."""
 
+    def type_in(self, row: Row) -> str:
+        """The type in that row: HAProxy calls some figures of backends gauges that are rates or states elsewhere."""
+        return "MGP u32" if row.kind == "B" and self.name in _BACKEND_GAUGES else self.type
+
     def value(self, row: Row) -> Value:
         """The column's value in that row; None: empty."""
         return self.get(row) if self.get is not None and row.kind in self.rows else None
@@ -48,6 +52,9 @@ class Column:
     def has_metric(self, kind: str) -> bool:
         """Whether rows of that kind export it."""
         return bool(self.metric) and kind in (self.rows if self.metric_rows is None else self.metric_rows)
+
+
+_BACKEND_GAUGES = frozenset({"act", "bck", "rate", "rate_max"})
 
 
 def milliseconds(name: str, kind: str, metric: str, help: str) -> Column:

@@ -129,7 +129,9 @@ def slim(row: Row) -> int | None:
         return row.server.maxconn or None
     if row.backend is not None:
         return row.backend.fullconn
-    return row.section.model.maxconn or row.world.maxconn if isinstance(row.section.model, model.Frontend) else None
+    if not isinstance(row.section.model, model.Frontend):
+        return None
+    return row.counters.slim or row.section.model.maxconn or row.world.maxconn
 
 
 def rate_limit(row: Row) -> int:
@@ -151,6 +153,8 @@ def status(row: Row) -> str:
         return "UP" if up(row.backend) else "DOWN"
     if row.world.stopping:
         return "STOP"
+    if row.frontend is not None and row.frontend.state:
+        return row.frontend.state
     limit = slim(row)
     return "FULL" if limit and row.counters.scur >= limit else "OPEN"
 
@@ -232,7 +236,7 @@ def of_health(name: str) -> IntGetter:
 
 
 def last_chk(row: Row) -> str | None:
-    return row.server.last_chk or None if row.server is not None and _running_check(row) is not None else None
+    return row.server.last_chk if row.server is not None and _running_check(row) is not None else None
 
 
 def hanafail(row: Row) -> int | None:

@@ -1,18 +1,18 @@
 """The process in figures: what the page's head, `show info` and the haproxy_process_ metrics show, one line each.
 
-Order and names are HAProxy's (management manual, 9.3 `show info`), as far as pylb has the thing; memory pools, pipes,
-peers and the like are HAProxy's own inside and are left out.
+Order and names are HAProxy's (management manual, 9.3 `show info`). Of memory pools, pipes, peers and the like, which
+are HAProxy's own inside, there are 0; their lines stand because programs look for them.
 """
 
 from __future__ import annotations
 
 import resource
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from pylb.admin.world import World
 
-Value = int | str
+Value = int | float | str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class Field:
 
     name: str
     type: str
-    get: Callable[[World], Value]
+    get: Callable[[World], Value] = lambda world: None
     metric: str = ""
     """HAProxy's metric name without `haproxy_process_`."""
     help: str = ""
@@ -48,44 +48,98 @@ def _bytes_out(world: World) -> int:
     return sum(frontend.counters.bout for frontend in world.frontends)
 
 
+def _none(world: World) -> Value:
+    """A part of HAProxy's inside that pylb does not have: there are none of it."""
+    return 0
+
+
 F = Field
 # fmt: off
 FIELDS: tuple[Field, ...] = (
-    F("Name", "POS str", lambda w: "pylb"),
-    F("Version", "POS str", lambda w: w.version),
+    F("Name", "POS str", lambda w: "pylb", help="Product name"),
+    F("Version", "POS str", lambda w: w.version, help="Product version"),
+    F("Release_date", "POS str"),
     F("Nbthread", "CGS u32", lambda w: w.workers, "nbthread", "Worker processes"),
     F("Nbproc", "CGS u32", lambda w: 1, "nbproc", "Always 1, as in HAProxy since it has threads"),
     F("Process_num", "KGP u32", lambda w: 1, "relative_process_id", "Always 1, as in HAProxy since it has threads"),
-    F("Pid", "SGP u32", lambda w: w.pid),
-    F("Uptime", "MDP str", lambda w: uptime_text(uptime(w))),
-    F("Uptime_sec", "MDP u32", lambda w: int(uptime(w)), "uptime_seconds", "Seconds since the start"),
+    F("Pid", "SGP u32", lambda w: w.pid, help="Process id"),
+    F("Uptime", "MDP str", lambda w: uptime_text(uptime(w)), help="Time since the start"),
+    F("Uptime_sec", "MDP u32", uptime, "uptime_seconds", "Seconds since the start"),
+    F("Memmax_MB", "CLP u32", _none, help="Limit of memory in MB; 0: none"),
+    F("PoolAlloc_MB", "MGP u32", _none, help="There are no memory pools"),
+    F("PoolUsed_MB", "MGP u32", _none, help="There are no memory pools"),
+    F("PoolFailed", "MCP u32", _none, help="There are no memory pools"),
     F("Ulimit-n", "CLP u32", _max_fds, "max_fds", "Limit of file descriptors"),
+    F("Maxsock", "CLP u32", _max_fds, help="Most sockets: all descriptors may be"),
     F("Maxconn", "CLP u32", lambda w: w.maxconn, "max_connections", "Limit of client connections; 0: none"),
+    F("Hard_maxconn", "CLP u32", lambda w: w.hard_maxconn, help="The most that Maxconn can be set to"),
     F("CurrConns", "MGP u32", lambda w: w.actconn, "current_connections", "Client connections now"),
     F("CumConns", "MCP u32", lambda w: w.cum_conn, "connections_total", "Client connections since the start"),
     F("CumReq", "MCP u32", lambda w: w.cum_req, "requests_total", "HTTP requests since the start"),
+    F("MaxSslConns", "MMP u32", _none, help="Limit of TLS connections; 0: none"),
     F("CurrSslConns", "MGP u32", lambda w: w.ssl_conns, "current_ssl_connections", "TLS connections now, both sides"),
     F("CumSslConns", "MCP u32", lambda w: w.cum_ssl_conns, "ssl_connections_total", "TLS connections, both sides"),
+    F("Maxpipes", "CLP u32", _none, help="Nothing is spliced"),
+    F("PipesUsed", "MGP u32", _none, help="Nothing is spliced"),
+    F("PipesFree", "MGP u32", _none, help="Nothing is spliced"),
     F("ConnRate", "MRP u32", lambda w: w.conn_rate.value(w.now()), "current_connection_rate", "Connections a second"),
-    F("ConnRateLimit", "CLP u32", lambda w: w.config.globals.max_rate or 0, "limit_connection_rate", "Limit of that"),
+    F("ConnRateLimit", "CLP u32", lambda w: w.rate_limits.connections, "limit_connection_rate", "Limit of that"),
     F("MaxConnRate", "MMP u32", lambda w: w.conn_rate.max, "max_connection_rate", "Most connections in a second"),
     F("SessRate", "MRP u32", lambda w: w.sess_rate.value(w.now()), "current_session_rate", "Sessions a second"),
-    F("MaxSessRate", "MMP u32", lambda w: w.sess_rate.max, "max_session_rate", "Most sessions in a second"),
+    F("SessRateLimit", "CLP u32", lambda w: w.rate_limits.sessions, "limit_session_rate", "Limit of that"),
+    F("MaxSessRate", "MRP u32", lambda w: w.sess_rate.max, "max_session_rate", "Most sessions in a second"),
     F("SslRate", "MRP u32", lambda w: w.ssl_rate.value(w.now()), "current_ssl_rate", "TLS handshakes a second"),
+    F("SslRateLimit", "CLP u32", lambda w: w.rate_limits.ssl, "limit_ssl_rate", "Limit of that"),
     F("MaxSslRate", "MMP u32", lambda w: w.ssl_rate.max, "max_ssl_rate", "Most TLS handshakes in a second"),
-    F("node", "COS str", lambda w: w.node),
-    F("description", "COS str", lambda w: w.config.globals.description or ""),
+    F("SslFrontendKeyRate", "MGP u32", _none, help="Not counted"),
+    F("SslFrontendMaxKeyRate", "MMP u32", _none, help="Not counted"),
+    F("SslFrontendSessionReuse_pct", "MGP u32", _none, help="Not counted"),
+    F("SslBackendKeyRate", "MRP u32", _none, help="Not counted"),
+    F("SslBackendMaxKeyRate", "MMP u32", _none, help="Not counted"),
+    F("SslCacheLookups", "MCP u32", _none, help="There is no cache of TLS sessions: clients keep tickets"),
+    F("SslCacheMisses", "MCP u32", _none, help="There is no cache of TLS sessions: clients keep tickets"),
+    F("CompressBpsIn", "MRP u32", _none, help="Nothing is compressed"),
+    F("CompressBpsOut", "MRP u32", _none, help="Nothing is compressed"),
+    F("CompressBpsRateLim", "CLP u32", _none, help="Nothing is compressed"),
+    F("ZlibMemUsage", "MGP u32"),
+    F("MaxZlibMemUsage", "CLP u32"),
+    F("Tasks", "MGP u32", lambda w: w.tasks, help="Tasks of the event loop"),
+    F("Run_queue", "MGP u32", _none, help="Tasks that wait for their turn are not counted"),
+    F("Idle_pct", "MaP u32", lambda w: w.idle_percent, help="Per cent of the last second without work"),
+    F("node", "COS str", lambda w: w.node, help="Name of this node"),
+    F("description", "COS str", lambda w: w.config.globals.description, help="What `description` says"),
     F("Stopping", "MGP u32", lambda w: int(w.stopping), "stopping", "1 while the process is stopping"),
+    F("Jobs", "MGP u32", lambda w: w.actconn + w.listeners, help="Connections and listeners"),
+    F("Unstoppable Jobs", "MGP u32", _none, help="What would outlast a stop"),
     F("Listeners", "MGP u32", lambda w: w.listeners, "listeners", "Addresses listened on"),
+    F("ActivePeers", "MGP u32", _none, help="There are no peers"),
+    F("ConnectedPeers", "MGP u32", _none, help="There are no peers"),
     F("DroppedLogs", "MGP u32", lambda w: w.dropped_logs, "dropped_logs_total", "Log lines that could not be sent"),
+    F("BusyPolling", "MGP u32", _none, help="1 if the event loop never sleeps"),
+    F("FailedResolutions", "MGP u32", _none, help="Names are resolved at the start"),
     F("TotalBytesOut", "MGP u64", _bytes_out, "bytes_out_total", "Bytes sent to clients"),
-    F("Start_time_sec", "MDP u32", lambda w: int(w.started_wall), "start_time_seconds", "Start, seconds since 1970"),
+    F("TotalSplicdedBytesOut", "MGP u64", _none, help="Nothing is spliced"),
+    F("BytesOutRate", "MRP u64", lambda w: w.bytes_out_rate.value(w.now()), "bytes_out_rate", "Bytes sent a second"),
+    F("DebugCommandsIssued", "MGP u32", _none, help="There are no debug commands"),
+    F("CumRecvLogs", "MCP u32", _none, help="Logs are not received"),
+    F("Build info", "POS str", lambda w: w.version, help="Product version"),
+    F("Memmax_bytes", "CLP u32", _none, help="Limit of memory; 0: none"),
+    F("PoolAlloc_bytes", "MGP u64", _none, help="There are no memory pools"),
+    F("PoolUsed_bytes", "MGP u64", _none, help="There are no memory pools"),
+    F("Start_time_sec", "MDP u32", lambda w: w.started_wall, "start_time_seconds", "Start, seconds since 1970"),
+    F("Tainted", "SGP str", lambda w: "0", help="Experimental features in use"),
 )
 # fmt: on
+"""HAProxy 2.6's lines in its order: the place is the number that typed output gives."""
 
 VERSION_METRIC = Field("", "", lambda w: 1, "build_info", "Always 1; the version is the label")
 
 
-def text(world: World) -> bytes:
-    """`show info`: a line each."""
-    return "".join(f"{field.name}: {field.get(world)}\n" for field in FIELDS).encode()
+def shown(world: World, exact: bool = False) -> Iterator[tuple[int, Field, Value]]:
+    """Place, field and value of each line that has one; times in whole seconds unless `exact`."""
+    for place, field in enumerate(FIELDS):
+        value = field.get(world)
+        if isinstance(value, float):
+            value = round(value, 6) if exact else int(value)
+        if value is not None:
+            yield place, field, value

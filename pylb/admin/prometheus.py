@@ -71,7 +71,7 @@ class _Collection:
     def _process(self) -> Iterator[Metric]:
         for field in FIELDS:
             if field.metric:
-                value = float(field.get(self._world))
+                value = float(field.get(self._world) or 0)
                 yield _metric(f"haproxy_process_{field.metric}", field.help, [({}, value)])
         name = f"haproxy_process_{VERSION_METRIC.metric}"
         yield _metric(name, VERSION_METRIC.help, [({"version": self._world.version}, 1.0)])

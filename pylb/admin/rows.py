@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from itertools import count
 
 from pylb.admin.world import FrontendView, World
 from pylb.backend.backend import Backend
@@ -91,9 +90,19 @@ def sections(world: World) -> list[Section]:
 
 
 def _numbered(found: list[Section], first: int) -> list[Section]:
+    """Every proxy moves the count on by one, also those with an `id` of their own."""
     taken = {section.model.id for section in found}
-    free = (number for number in count(first) if number not in taken)
-    return [replace(s, iid=next(free) if s.model.id is None else s.model.id) for s in found]
+    numbered = []
+    number = first
+    for section in found:
+        iid = section.model.id
+        if iid is None:
+            while number in taken:
+                number += 1
+            iid = number
+        number += 1
+        numbered.append(replace(section, iid=iid))
+    return numbered
 
 
 def rows_of(world: World, section: Section, now: float) -> Iterator[Row]:

@@ -35,6 +35,12 @@ class View:
     scopes: tuple[str, ...] = ()
     """`stats scope`: empty for all."""
     legends: bool = True
+    proxy: int = -1
+    """The one proxy with this number (column iid); -1: all."""
+    kinds: str = "FSB"
+    """Kinds of rows."""
+    sid: int = -1
+    """The servers with this number; -1: all."""
 
     @property
     def hides(self) -> bool:
@@ -43,6 +49,8 @@ class View:
 
     def shows(self, row: Row) -> bool:
         """Whether a row is to be seen."""
+        if row.kind not in self.kinds or (self.sid >= 0 and row.sid != self.sid):
+            return False
         if row.server is None:
             return True
         if self.no_maint and row.server.status.startswith("MAINT"):
@@ -51,7 +59,11 @@ class View:
 
     def sections(self, world: World) -> list[Section]:
         """The proxies to be seen."""
-        return [s for s in sections(world) if self.scope in s.name and (not self.scopes or s.name in self.scopes)]
+        return [
+            s
+            for s in sections(world)
+            if self.scope in s.name and (not self.scopes or s.name in self.scopes) and self.proxy in (-1, s.iid)
+        ]
 
     def rows(self, world: World, now: float) -> Iterator[Row]:
         """All rows to be seen."""
@@ -105,18 +117,33 @@ def _json_row(row: Row, view: View) -> list[dict[str, object]]:
     for position, column in _POSITIONS:
         value = view.value(column, row)
         if value is not None:
-            fields.append(identity | _json_field(position, column, value))
+            fields.append(identity | _json_field(position, column, column.type_in(row), value))
     return fields
 
 
-def _json_field(position: int, column: Column, value: Value) -> dict[str, object]:
-    letters, kind = column.type.split()
+def _json_field(position: int, column: Column, type_: str, value: Value) -> dict[str, object]:
+    letters, kind = type_.split()
     return {
         "field": {"pos": position, "name": column.name},
         "processNum": 1,
         "tags": {"origin": ORIGIN[letters[0]], "nature": NATURE[letters[1]], "scope": SCOPE[letters[2]]},
         "value": {"type": kind, "value": value},
     }
+
+
+def typed(world: World, view: View = EVERYTHING, describe: bool = False) -> bytes:
+    """HAProxy's typed output: a line per field (management manual, 9.2)."""
+    lines = []
+    for row in view.rows(world, world.now()):
+        for position, column in _POSITIONS:
+            value = view.value(column, row)
+            if value is not None:
+                letters, kind = column.type_in(row).split()
+                text = str(value) if str(value).isprintable() else "".join(c for c in str(value) if c.isprintable())
+                about = f':"{column.help}"' if describe else ""
+                where = f"{row.kind}.{row.section.iid}.{row.sid}.{position}.{column.name}.1"
+                lines.append(f"{where}:{letters}:{kind}:{text}{about}\n")
+    return "".join(lines).encode("utf-8", "surrogateescape")
 
 
 _POSITIONS = list(enumerate(column for column in COLUMNS if column is not END_OF_STATIC))

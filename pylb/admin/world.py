@@ -7,11 +7,18 @@ The live classes of rules/ and process/ satisfy these protocols; the tests build
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from pylb.backend.backend import Backend
 from pylb.config import model as declared
 from pylb.counters import ProxyCounters, Rate
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pylb.backend.stick import StickTable
+    from pylb.net.door import Door, House, RateLimits
+    from pylb.net.listener import BadMessage
 
 
 class FrontendView(Protocol):
@@ -23,6 +30,13 @@ class FrontendView(Protocol):
     def model(self) -> declared.Frontend: ...
     @property
     def counters(self) -> ProxyCounters: ...
+    @property
+    def last_error(self) -> BadMessage | None:
+        """The last request that was no HTTP."""
+
+    @property
+    def state(self) -> str:
+        """ "" while it listens, "PAUSED" or "STOP" after an operator's order."""
 
 
 class World(Protocol):
@@ -53,6 +67,24 @@ class World(Protocol):
     @property
     def maxconn(self) -> int:
         """The process's limit; 0: none."""
+
+    @property
+    def hard_maxconn(self) -> int:
+        """The most that maxconn can be set to while running."""
+
+    @property
+    def rate_limits(self) -> RateLimits: ...
+    @property
+    def bytes_out_rate(self) -> Rate:
+        """Bytes to clients per second."""
+
+    @property
+    def tasks(self) -> int:
+        """Tasks of the event loop."""
+
+    @property
+    def idle_percent(self) -> int:
+        """How much of the last second there was nothing to do."""
 
     @property
     def actconn(self) -> int:
@@ -88,5 +120,29 @@ class World(Protocol):
     def stopping(self) -> bool: ...
     @property
     def dropped_logs(self) -> int: ...
+    @property
+    def startup_logs(self) -> Sequence[str]:
+        """What was said at the start, a line each."""
+
     def now(self) -> float:
         """The loop's clock."""
+
+
+class Running(World, Protocol):
+    """The process that commands of kind CHANGE and GATHER work on: connections and limits of its own."""
+
+    @property
+    def house(self) -> House: ...
+    @property
+    def doors(self) -> Mapping[str, Door]:
+        """The connections of each frontend that was not disabled in the configuration."""
+
+    @property
+    def tables(self) -> Mapping[str, StickTable]:
+        """Stick tables by the name of their section."""
+
+    def set_maxconn(self, limit: int) -> None:
+        """`set maxconn global`"""
+
+    def tell_stopped(self, frontend: str) -> None:
+        """Log that a frontend has stopped for good."""

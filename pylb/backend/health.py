@@ -75,8 +75,8 @@ class Health:
     """The count of one server's checks and what the last one found."""
 
     __slots__ = (
-        "code", "downinter", "duration", "enabled", "fall", "fastinter", "hasten", "health", "info", "inter", "last",
-        "paused", "rise", "running", "status",
+        "address", "code", "downinter", "duration", "enabled", "fall", "fastinter", "hasten", "health", "info",
+        "inter", "last", "paused", "port", "rise", "running", "status",
     )  # fmt: skip
 
     def __init__(self, declared: model.ServerCheck) -> None:
@@ -85,6 +85,9 @@ class Health:
         self.inter = declared.inter
         self.fastinter = declared.fastinter or declared.inter
         self.downinter = declared.downinter or declared.inter
+        self.address = declared.address
+        """Where to check, if not where the traffic goes; changeable, and so is `port`."""
+        self.port = declared.port
         self.health = declared.rise
         self.enabled = True
         """False after an operator disabled checks: then the server counts as up."""

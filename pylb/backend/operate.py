@@ -203,7 +203,7 @@ def disable_check(server: Server) -> None:
 def enable_check(server: Server) -> None:
     """`enable health B/S`"""
     if server.check is None:
-        raise Refused("Health checks are not configured on this server, cannot enable.")
+        raise Refused("Health check was not configured on this server, cannot enable.")
     server.check.enabled = True
 
 
@@ -276,3 +276,19 @@ def set_address(server: Server, host: str, port: int | None, family: str, by: st
             server.net.move(new)
         server.backend.drop_idle(server)
     return f"{', '.join(changes)} by '{by}'"
+
+
+def set_check_address(server: Server, host: str | None, port: int | None) -> None:
+    """`set server B/S check-addr HOST [port PORT]`, `… check-port PORT`: where the next checks go; None: as before."""
+    if server.check is None or not server.check.enabled:
+        raise Refused("health checks are not enabled on this server")
+    if host is not None:
+        server.check.address = host
+    server.check.port = port
+
+
+def set_tls(server: Server, wanted: bool) -> None:
+    """`set server B/S ssl on|off`: new connections use TLS or not; idle ones are closed."""
+    if server.net is not None:
+        server.net.use_tls(wanted)
+    server.backend.drop_idle(server)

@@ -101,6 +101,16 @@ class Entry:
             total = value + n
             self.data[name] = total if name in BIG_COUNTERS else max(0, min(_LARGEST, total))
 
+    def set(self, column: Column, value: int, now: float) -> None:
+        """Store a number (every element of an array); a rate becomes that many per period."""
+        fresh = _fresh(column)
+        for rate in fresh if isinstance(fresh, list) else [fresh]:
+            if isinstance(rate, SlidingRate):
+                rate.add(now, value)
+        if isinstance(fresh, list) and column.name != "gpc_rate":
+            fresh = [value] * column.count
+        self.data[column.name] = value if isinstance(fresh, int) else fresh
+
     def value(self, name: str, now: float) -> int | None:
         """A column's number; None if the table does not have it."""
         value = self.data.get(name)

@@ -1,4 +1,5 @@
-"""maxconn: how many connections may be inside, in the whole process and per frontend (manual: maxconn).
+"""maxconn and rate limits: how many connections may be inside, in the whole process and per frontend, and how many may
+begin in a second (manual: maxconn, maxconnrate).
 
 `enter` either lets a session in or keeps it in order of arrival; `leave` makes room and lets the next one in. A few
 may wait inside the process, unread; when more do, the frontend's listeners stop accepting until nobody waits, so that a
@@ -7,7 +8,9 @@ busy limit does not stop and start them with every connection.
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -19,11 +22,53 @@ WAITING_ROOM = 64
 """Connections that may wait accepted but unread before accepting stops."""
 
 
-class House:
-    """All connections of the process and their limit (global maxconn)."""
+RETRY = 0.02
+"""Seconds after which those whom a rate limit keeps waiting are looked at again."""
 
-    def __init__(self, maxconn: int) -> None:
+
+@dataclass(slots=True)
+class RateLimits:
+    """How many of each may begin in a second, in the whole process; 0: any number (`set rate-limit`)."""
+
+    connections: int = 0
+    """maxconnrate"""
+    sessions: int = 0
+    """maxsessrate"""
+    ssl: int = 0
+    """maxsslrate: TLS handshakes"""
+
+
+class Throttle:
+    """At most `limit` events in any second, as HAProxy counts them: this second's and what is left of the last's."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self._second = 0
+        self._now = self._before = 0
+
+    def room(self, now: float) -> bool:
+        """Whether one more may happen at `now`, seconds of the loop's clock."""
+        second = int(now)
+        if second != self._second:
+            self._before = self._now if second == self._second + 1 else 0
+            self._second, self._now = second, 0
+        return self._now + self._before * (1 - now % 1) + 1 <= self.limit
+
+    def count(self) -> None:
+        """One has happened; after `room` said yes."""
+        self._now += 1
+
+
+class House:
+    """All connections of the process and their limits (global maxconn, rates)."""
+
+    def __init__(self, maxconn: int, rates: RateLimits | None = None) -> None:
         self.maxconn = maxconn
+        self.rates = rates or RateLimits()
+        self.throttles: tuple[tuple[bool, Throttle], ...] = ()
+        """(for TLS only, throttle) of the rates that are limited."""
+        self._timer: asyncio.TimerHandle | None = None
+        self.rates_changed()
         self.connections = 0
         self.most = 0
         self.total = 0
@@ -33,6 +78,27 @@ class House:
     def full(self) -> bool:
         """No more than maxconn at a time."""
         return self.connections >= self.maxconn
+
+    def rates_changed(self) -> None:
+        """`rates` has new values."""
+        limited = ((False, self.rates.connections), (False, self.rates.sessions), (True, self.rates.ssl))
+        self.throttles = tuple((tls, Throttle(limit)) for tls, limit in limited if limit)
+
+    def too_fast(self, session: Session) -> bool:
+        """A limited rate has no room for this session yet; `next` will be called when there may be some."""
+        now, tls = session.loop.time(), session.listener.context is not None
+        concerned = [throttle for only_tls, throttle in self.throttles if tls or not only_tls]
+        if all(throttle.room(now) for throttle in concerned):
+            for throttle in concerned:
+                throttle.count()
+            return False
+        if self._timer is None:
+            self._timer = session.loop.call_later(RETRY, self._again)
+        return True
+
+    def _again(self) -> None:
+        self._timer = None
+        self.next()
 
     def next(self) -> None:
         """Room has been made: whoever waits first at any door."""
@@ -53,6 +119,8 @@ class Door:
         self.listeners: list[Listener] = []
         self._members: set[Session] = set()
         self._paused = False
+        self.state = ""
+        """ "PAUSED" or "STOP" after an operator's order."""
         house.doors.append(self)
 
     @property
@@ -64,7 +132,7 @@ class Door:
         """True: inside and counted. False: kept waiting, the listeners pause."""
         house = self.house
         house.total += 1
-        if self.inside >= self.maxconn or house.full:
+        if self.inside >= self.maxconn or house.full or (house.throttles and house.too_fast(session)):
             self.waiting.append(session)
             if len(self.waiting) >= WAITING_ROOM and not self._paused:
                 self._paused = True
@@ -100,14 +168,48 @@ class Door:
 
     def next(self) -> None:
         """Let in as many as there is room for, then accept again."""
-        while self.waiting and self.inside < self.maxconn and not self.house.full:
+        house = self.house
+        while self.waiting and self.inside < self.maxconn and not house.full:
+            if house.throttles and house.too_fast(self.waiting[0]):
+                return
             session = self.waiting.popleft()
             self._admit(session)
             session.listener.admit(session)
-        if self._paused and not self.waiting:
+        if self._paused and not self.waiting and not self.state:
             self._paused = False
             for listener in self.listeners:
                 listener.resume()
+
+    # ---------------------------------------------------------------------------------------------- operators' orders
+
+    def set_maxconn(self, limit: int) -> None:
+        """`set maxconn frontend`: whoever waits comes in as far as there is room now."""
+        self.maxconn = limit
+        self.next()
+
+    def disable(self) -> None:
+        """`disable frontend`: refuse connections until `enable`."""
+        self._set_state("PAUSED")
+        for listener in self.listeners:
+            listener.suspend()
+
+    def enable(self) -> None:
+        """`enable frontend`"""
+        self._set_state("")
+        self._paused = False
+        for listener in self.listeners:
+            listener.wake()
+
+    def shut(self) -> None:
+        """`shutdown frontend`: no more connections, ever."""
+        self._set_state("STOP")
+        for listener in self.listeners:
+            listener.close()
+
+    def _set_state(self, state: str) -> None:
+        self.state = state
+        for listener in self.listeners:
+            listener.frontend.state = state
 
     @property
     def sessions(self) -> set[Session]:

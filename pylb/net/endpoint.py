@@ -27,7 +27,19 @@ PREFACES: dict[str | None, Callable[[str, int, str, int], bytes] | None] = {
 class Endpoint:
     """The network side of a live server (`Server.net`)."""
 
-    __slots__ = ("_family", "_host", "_name", "_offset", "_path", "_port", "_source", "max_idle", "preface", "tls")
+    __slots__ = (
+        "_family",
+        "_host",
+        "_name",
+        "_offset",
+        "_own_tls",
+        "_path",
+        "_port",
+        "_source",
+        "max_idle",
+        "preface",
+        "tls",
+    )
 
     def __init__(
         self,
@@ -38,6 +50,7 @@ class Endpoint:
     ) -> None:
         self.tls = tls
         """The context to connect with; None: plain."""
+        self._own_tls = tls
         self._name = name
         self.max_idle = NO_LIMIT if declared.pool_max_conn is None else declared.pool_max_conn
         self.preface = PREFACES[declared.send_proxy]
@@ -66,6 +79,10 @@ class Endpoint:
         else:
             version = ipaddress.ip_address(address.host).version
             self._family = socket.AF_INET if version == 4 else socket.AF_INET6
+
+    def use_tls(self, wanted: bool) -> None:
+        """`set server … ssl on|off`, of a server that is configured with `ssl`."""
+        self.tls = self._own_tls if wanted else None
 
     def sockaddr(self, client_port: int) -> tuple[int, Any]:
         """Socket family and address; `client_port` is the port that the client reached, for `+N`, `-N` and no port."""

@@ -12,8 +12,10 @@ import asyncio
 import errno
 import socket
 import ssl
+import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -39,6 +41,26 @@ LEVEL_INFO, LEVEL_ERR = 6, 3
 
 ACCEPTS = 64
 """Connections taken at a time where they are accepted by hand."""
+
+
+KEPT = 1024
+"""Bytes of a bad request that are kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class BadMessage:
+    """What `show errors` tells about a request that was no HTTP."""
+
+    wall: float
+    """Time of day, seconds."""
+    source: str
+    reason: str
+    size: int
+    """Bytes that had arrived."""
+    data: bytes
+    """The first KEPT of them."""
+    number: int
+    """How many there were before in this frontend."""
 
 
 class _Refused(Exception):
@@ -162,6 +184,20 @@ class Listener:
         """Accept again."""
         if not self._accepting:
             self._spawn(self.open())
+
+    def suspend(self) -> None:
+        """Refuse new clients but keep the address: a TCP socket that is shut down listens no more and stays bound."""
+        self.pause()
+        for sock in self.sockets:
+            if sock.family != socket.AF_UNIX:  # those cannot be woken again: clients wait in the backlog
+                with suppress(OSError):  # another process that shares the socket was first
+                    sock.shutdown(socket.SHUT_RD)
+
+    def wake(self) -> None:
+        """Accept again after `suspend`."""
+        for sock in self.sockets:
+            sock.listen(self.bind.backlog or 4096)
+        self.resume()
 
     def close(self) -> None:
         """Stop for good; running sessions go on."""
@@ -313,7 +349,10 @@ class Listener:
 
     def remember_error(self, session: Session, error: ProtocolError, data: bytes) -> None:
         """Kept for `show errors`: the last bad request of the frontend."""
-        self.frontend.last_error = (session.accepted_wall, session.src, error.reason, bytes(data[:1024]))
+        number = self.frontend.last_error.number + 1 if self.frontend.last_error is not None else 0
+        source = f"{session.src}:{session.src_port}"
+        kept = bytes(data[:KEPT])
+        self.frontend.last_error = BadMessage(time.time(), source, error.reason, len(data), kept, number)
 
     def abort_on_close(self, exchange: Exchange | None) -> bool:
         """option abortonclose: a client that closes while its request waits is not served."""

@@ -21,6 +21,7 @@ from pylb.admin.syslog import Logger, make_logger
 from pylb.backend import state
 from pylb.backend.backend import Backend, default_fullconn
 from pylb.backend.server import Server
+from pylb.backend.stick import StickTable
 from pylb.config import model
 from pylb.config.expression import parse_sample
 from pylb.config.words import Report
@@ -28,7 +29,7 @@ from pylb.counters import Rate
 from pylb.http1.head import Limits
 from pylb.net import tls
 from pylb.net.clock import Clock
-from pylb.net.door import Door, House
+from pylb.net.door import Door, House, RateLimits
 from pylb.net.endpoint import Endpoint
 from pylb.net.listener import Listener
 from pylb.process import binding
@@ -59,8 +60,20 @@ class Balancer:
         self.tracer = tracer
         general = config.globals
         self.limits = Limits(general.tune.bufsize, general.tune.maxrewrite, general.tune.max_headers)
-        self.maxconn = general.maxconn or DEFAULT_MAXCONN
-        self.house = House(self.maxconn)
+        self.maxconn = self.hard_maxconn = general.maxconn or DEFAULT_MAXCONN
+        self.rate_limits = RateLimits(connections=general.max_rate or 0)
+        self.house = House(self.maxconn, self.rate_limits)
+        self.doors = {
+            frontend.name: Door(self.house, frontend.maxconn or self.maxconn)
+            for frontend in config.frontends
+            if not frontend.disabled
+        }
+        """The connections of each frontend, by its name."""
+        self.tables = self._tables(report)
+        self.startup_logs: list[str] = []
+        self.idle_percent = 100
+        self._worked = (0.0, 0.0)
+        """When the share of idle time was last looked at: loop's clock, seconds of CPU."""
         self.version = __version__
         self.node = general.node or socket.gethostname()
         self.pid = os.getpid()
@@ -90,6 +103,7 @@ class Balancer:
         self.conn_rate = Rate(lambda: self.house.total)
         self.sess_rate = Rate(lambda: sum(f.counters.stot for f in self.frontends))
         self.ssl_rate = Rate(lambda: self.cum_ssl_conns)
+        self.bytes_out_rate = Rate(lambda: sum(f.counters.bout for f in self.frontends))
         self._raise_errors(report)
 
     def _raise_errors(self, report: Report) -> None:
@@ -111,6 +125,17 @@ class Balancer:
             return None
         self.loggers.append(logger)
         return logger
+
+    def _tables(self, report: Report) -> dict[str, StickTable]:
+        """By the name of the section that declares it."""
+        tables: dict[str, StickTable] = {}
+        for proxy in (*self.config.frontends, *self.config.backends):
+            if proxy.stick_table is not None and proxy.name not in tables:
+                try:
+                    tables[proxy.name] = StickTable(proxy.name, proxy.stick_table)
+                except ValueError as error:
+                    report(proxy.stick_table.at, str(error))
+        return tables
 
     def _backend(self, declared: model.Backend, report: Report) -> Backend:
         logger = self._logger(declared, report)
@@ -222,11 +247,10 @@ class Balancer:
             for server in backend.servers:
                 server.last_change = self.started
         for frontend in self.frontends:
-            if frontend.model.disabled:
+            if frontend.model.disabled or self.doors[frontend.name].state == "STOP":
                 continue
-            limit = frontend.model.maxconn or self.maxconn
-            frontend.counters.slim = limit
-            door = Door(self.house, limit)
+            door = self.doors[frontend.name]
+            frontend.counters.slim = door.maxconn
             for bind in frontend.model.binds:
                 listener = Listener(
                     bind, frontend, door, loop, clock, self.limits, self._contexts[id(bind)], sockets[id(bind)]
@@ -236,12 +260,15 @@ class Balancer:
                 door.listeners.append(listener)
                 self.listeners_.append(listener)
                 await listener.open()
+            if door.state:  # ordered before this worker was made
+                door.disable()
 
     def sample(self) -> None:
         """Once a second: rates, slow starts, numbers that rules ask for."""
         now = self.now()
-        for rate in (self.conn_rate, self.sess_rate, self.ssl_rate):
+        for rate in (self.conn_rate, self.sess_rate, self.ssl_rate, self.bytes_out_rate):
             rate.sample(now)
+        self._look_at_work(now)
         for frontend in self.frontends:
             frontend.counters.sample(now)
         for backend in self.backends:
@@ -260,10 +287,26 @@ class Balancer:
             for session in tuple(door.sessions):
                 session.wind_down()
         for frontend in self.frontends:
-            if frontend.logger is not None:
-                total = frontend.counters.stot
-                text = f"Proxy {frontend.name} stopped (cumulated conns: FE: {total}, BE: 0)."
-                frontend.logger(WARNING, text.encode())
+            if frontend.state != "STOP":
+                self.tell_stopped(frontend.name)
+
+    def tell_stopped(self, name: str) -> None:
+        """Log that a frontend has stopped for good."""
+        frontend = self.world.frontends[name]
+        if frontend.logger is not None:
+            total = frontend.counters.stot
+            frontend.logger(WARNING, f"Proxy {name} stopped (cumulated conns: FE: {total}, BE: 0).".encode())
+
+    def set_maxconn(self, limit: int) -> None:
+        """`set maxconn global`: whoever waits comes in as far as there is room now."""
+        self.maxconn = self.house.maxconn = limit
+        self.house.next()
+
+    def _look_at_work(self, now: float) -> None:
+        (then, before), used = self._worked, time.process_time()
+        self._worked = (now, used)
+        if now > then > 0:
+            self.idle_percent = max(0, min(100, round(100 - 100 * (used - before) / (now - then))))
 
     def close(self) -> None:
         """The end of everything."""
@@ -311,6 +354,15 @@ class Balancer:
     def listeners(self) -> int:
         """Listening sockets."""
         return sum(len(listener.sockets) for listener in self.listeners_)
+
+    def listening(self) -> list[socket.socket]:
+        """The listening sockets themselves."""
+        return [sock for listener in self.listeners_ for sock in listener.sockets if sock.fileno() >= 0]
+
+    @property
+    def tasks(self) -> int:
+        """Tasks of the event loop."""
+        return len(asyncio.all_tasks(self.loop)) if self.loop is not None else 0
 
     @property
     def dropped_logs(self) -> int:

@@ -1,65 +1,175 @@
 """`stats socket`: the sockets that operators talk to (management manual, 9.3).
 
-They are bound with their permissions and answer the read-only `show stat` and `show info`; what else HAProxy's command
-language has is answered by the list of what there is.
+The language is admin/control; here are its connections. They are few (`stats maxconn`; more wait in the backlog) and
+each is one task over a plain socket, because `expose-fd listeners` sends descriptors along, which transports do not.
+
+Where workers do the work, `relay` reaches them: what only they can do or know is sent on as text and carried out by
+each of them through `perform`, in the order in which this process sends it.
 """
 
 from __future__ import annotations
 
+import array
 import asyncio
 import socket
-from collections.abc import Callable, Sequence
+import struct
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
+from typing import Any, Protocol
 
-from pylb.admin import info, stats
-from pylb.admin.world import World
+from pylb.admin.control import load
+from pylb.admin.control.registry import Kind, execute, find, text_of
+from pylb.admin.control.session import Command, Level, Session
 from pylb.config.model import StatsSocket
 
-MAX_LINE = 16384
-"""Bytes of one command line: tune.bufsize, as in HAProxy."""
+BLOCK = 65536
+"""Bytes read at once."""
+MAX_FDS = 252
+"""Descriptors in one message, as HAProxy sends them; the kernel takes 253."""
+GETSOCKS = "_getsocks"
+"""What a process that is started with `-x` says to get the listening sockets."""
+
+load()
+
+
+class Asks(Protocol):
+    """The workers (relay.Relay)."""
+
+    def ask_all(self, command: str) -> Awaitable[list[bytes]]:
+        """Have each of them `perform` it; their answers."""
+
+    def settle(self) -> Awaitable[None]:
+        """Afterwards what is counted is exact here."""
+
+
+class AdminSockets:
+    """The `stats socket`s of one process. `listening` gives the sockets that `expose-fd listeners` hands out."""
+
+    def __init__(
+        self,
+        sockets: Sequence[tuple[StatsSocket, list[socket.socket]]],
+        world: Any,
+        relay: Asks | None = None,
+        listening: Callable[[], Iterable[socket.socket]] = tuple,
+    ) -> None:
+        self._world = world
+        self._relay = relay
+        self._listening = listening
+        self._sockets = [(declared, sock) for declared, opened in sockets for sock in opened]
+        self._loop = asyncio.get_running_loop()
+        self._connections: set[asyncio.Task[None]] = set()
+        self._accepting = False
+        self._turn = asyncio.Lock()
+        """Commands that change something are carried out one after another, in the same order everywhere."""
+        self._resume()
+
+    def close(self) -> None:
+        """No new connections; what is being answered is cut off."""
+        self._pause()
+        for _, sock in self._sockets:
+            sock.close()
+        for task in self._connections:
+            task.cancel()
+
+    def _pause(self) -> None:
+        if self._accepting:
+            self._accepting = False
+            for _, sock in self._sockets:
+                self._loop.remove_reader(sock.fileno())
+
+    def _resume(self) -> None:
+        self._accepting = True
+        for declared, sock in self._sockets:
+            self._loop.add_reader(sock.fileno(), self._accept, declared, sock)
+
+    def _accept(self, declared: StatsSocket, listening: socket.socket) -> None:
+        try:
+            sock, _ = listening.accept()
+        except OSError:  # gone again, or no descriptors are left
+            return
+        sock.setblocking(False)
+        task = self._loop.create_task(self._serve(declared, sock))
+        self._connections.add(task)
+        task.add_done_callback(self._over)
+        if len(self._connections) >= self._world.config.globals.stats_maxconn:
+            self._pause()
+
+    def _over(self, task: asyncio.Task[None]) -> None:
+        self._connections.discard(task)
+        if not self._accepting and self._sockets and self._sockets[0][1].fileno() >= 0:
+            self._resume()
+
+    # --------------------------------------------------------------------------------------------------- a connection
+
+    async def _serve(self, declared: StatsSocket, sock: socket.socket) -> None:
+        general = self._world.config.globals
+        session = Session(Level[declared.level.upper()], general.tune.bufsize, general.stats_timeout)
+        with sock, suppress(OSError, TimeoutError):
+            while not session.over or session.fresh:
+                async with asyncio.timeout(session.timeout):
+                    data = await self._loop.sock_recv(sock, BLOCK)
+                await self._send(session, sock, session.receive(data) if data else session.closed())
+                while (command := session.next()) is not None:
+                    if command.words == (GETSOCKS,):
+                        await self._hand_over(declared, sock)
+                        return
+                    await self._send(session, sock, session.finish(await self._answer(session, command)))
+                if not data:
+                    return
+
+    async def _send(self, session: Session, sock: socket.socket, data: bytes) -> None:
+        if data:
+            async with asyncio.timeout(session.timeout):
+                await self._loop.sock_sendall(sock, data)
+
+    async def _answer(self, session: Session, command: Command) -> bytes:
+        row = find(command.words)
+        if self._relay is None or row is None or row.kind in (Kind.OWN, Kind.ORDER) or session.level < row.level:
+            return execute(session, self._world, command)
+        if row.kind is Kind.READ:
+            await self._relay.settle()
+            return execute(session, self._world, command)
+        async with self._turn:
+            # This process first: a worker that dies is forked from it, and has what was changed since.
+            own = execute(session, self._world, command) if row.kind is Kind.CHANGE else b""
+            answers = await self._relay.ask_all(text_of(session, command))
+        if row.kind is Kind.CHANGE:
+            return own
+        return row.join(answers) if row.join is not None else b"".join(answers)
+
+    # --------------------------------------------------------------------------------------------- expose-fd listeners
+
+    async def _hand_over(self, declared: StatsSocket, sock: socket.socket) -> None:
+        """HAProxy's form: how many there are, then messages of up to MAX_FDS descriptors, each with three fields that
+        say where it listens (network namespace, interface, options), acknowledged one by one."""
+        if not declared.expose_fd_listeners or sock.family != socket.AF_UNIX:
+            return
+        fds = [each.fileno() for each in self._listening()]
+        await self._loop.sock_sendall(sock, struct.pack("i", len(fds)))
+        for start in range(0, len(fds), MAX_FDS):
+            part = fds[start : start + MAX_FDS]
+            about = b"\0\0\0\0\0\0" * len(part)  # no namespace, no interface, no options
+            rights = (socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", part))
+            sock.sendmsg([about], [rights])
+            async with asyncio.timeout(1.0):
+                await self._loop.sock_recv(sock, 4)
 
 
 async def open_sockets(
-    sockets: Sequence[tuple[StatsSocket, list[socket.socket]]], world: World
-) -> list[asyncio.AbstractServer]:
-    """Answer on these sockets until the servers are closed."""
-    timeout = world.config.globals.stats_timeout
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(OSError, TimeoutError, ValueError):
-            line = await asyncio.wait_for(reader.readline(), timeout)
-            for command in line.decode("utf-8", "replace").strip().split(";"):
-                writer.write(answer(command.strip(), world) + b"\n")
-            await asyncio.wait_for(writer.drain(), timeout)
-        writer.close()
-
-    return [
-        await asyncio.start_server(serve, sock=sock, limit=MAX_LINE)
-        if sock.family != socket.AF_UNIX
-        else await asyncio.start_unix_server(serve, sock=sock, limit=MAX_LINE)
-        for _, opened in sockets
-        for sock in opened
-    ]
+    sockets: Sequence[tuple[StatsSocket, list[socket.socket]]],
+    world: Any,
+    relay: Asks | None = None,
+    listening: Callable[[], Iterable[socket.socket]] = tuple,
+) -> list[AdminSockets]:
+    """Answer on these sockets until what is returned is closed."""
+    return [AdminSockets(sockets, world, relay, listening)] if sockets else []
 
 
-COMMANDS: dict[str, tuple[str, Callable[[World], bytes]]] = {
-    "show info": ("what the process is and does", info.text),
-    "show stat": ("the statistics as CSV", stats.csv),
-}
-
-
-def answer(command: str, world: World) -> bytes:
-    """The answer to one command, without the empty line that ends it."""
-    found = COMMANDS.get(" ".join(command.split()))
-    if found is not None:
-        return found[1](world)
-    lines = [] if command in ("help", "") else [f"Unknown command: '{command[:80]}'"]
-    lines.append("The following commands are valid at this level:")
-    lines += [f"  {name:<20} : {text}" for name, (text, _) in COMMANDS.items()]
-    return ("\n".join(lines) + "\n").encode()
-
-
-def perform(command: str, world: World) -> bytes:
-    """Carry out a command in a worker, for the steward that relays it (relay.ask_all): the answer, b"" for none."""
-    found = COMMANDS.get(" ".join(command.split()))
-    return found[1](world) if found is not None else b""
+def perform(text: str, world: Any) -> bytes:
+    """Carry out in a worker what `text_of` has written; the answer. Rights have been looked at already."""
+    session = Session(Level.ADMIN, len(text) + 2)
+    session.receive(text.encode("utf-8", "surrogateescape"))
+    answer = b""
+    while (command := session.next()) is not None:
+        answer = execute(session, world, command)
+    return answer

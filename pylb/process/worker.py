@@ -116,7 +116,7 @@ async def _serve(
         loop.add_signal_handler(number, finished.set)
     loop.add_signal_handler(signal.SIGUSR1, _soft_stop, balancer, finished)
     await balancer.open(sockets)
-    servers = await open_sockets(control, balancer)
+    servers = await open_sockets(control, balancer, listening=balancer.listening)
     checker = Checker(balancer.backends, balancer.config.globals, balancer.node)
     checker.start()
     housekeeping = loop.create_task(_every_second(balancer))

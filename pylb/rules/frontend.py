@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pylb.config import model
 from pylb.config.values import parse_time
@@ -31,6 +31,9 @@ from pylb.rules.unique import unique_id_getter
 
 DEFAULT_FORMAT = "Connect from %ci:%cp to %fi:%fp (%f/{mode})"
 """What is logged without any log option (manual 8.2.1)."""
+
+if TYPE_CHECKING:
+    from pylb.net.listener import BadMessage
 
 
 @dataclass(slots=True)
@@ -56,7 +59,9 @@ class Frontend:
         """The statistics page, set by the loader."""
         self.logger: Callable[[int, bytes], None] | None = None
         """log(level, line), set by the loader."""
-        self.last_error: Any = None
+        self.state = ""
+        """ "PAUSED" or "STOP" after an operator's order."""
+        self.last_error: BadMessage | None = None
         """The last request that was no HTTP, for `show errors`; set by net/."""
         self.error_reply = compile_errors(declared, scope)
         scope.error_page = self.error_reply

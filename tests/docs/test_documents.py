@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from pylb.admin.control import listing as commands
 from pylb.config.haproxy.listing import markdown
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -13,6 +14,12 @@ ROOT = Path(__file__).resolve().parents[2]
 def test_the_keyword_table_is_the_readers_own() -> None:
     assert (ROOT / "docs/keywords.md").read_text() == markdown(), (
         "make it anew: python -m pylb.config.haproxy.listing > docs/keywords.md"
+    )
+
+
+def test_the_table_of_commands_is_the_socket_s_own() -> None:
+    assert (ROOT / "docs/commands.md").read_text() == commands.markdown(), (
+        "make it anew: python -m pylb.admin.control.listing > docs/commands.md"
     )
 
 

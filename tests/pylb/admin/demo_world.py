@@ -26,6 +26,7 @@ from pylb.config.model import (
     StatsPage,
 )
 from pylb.counters import ProxyCounters, Rate
+from pylb.net.door import RateLimits
 
 NOW = 100_000.0
 WALL = 1_790_000_000.0
@@ -45,6 +46,8 @@ class Waiter:
 class DemoFrontend:
     def __init__(self, model: Frontend):
         self.name, self.model, self.counters = model.name, model, ProxyCounters()
+        self.state = ""
+        self.last_error = None
 
 
 @dataclass
@@ -59,6 +62,12 @@ class DemoWorld:
     pid: int = 4711
     workers: int = 2
     maxconn: int = 4000
+    hard_maxconn: int = 4000
+    rate_limits: RateLimits = field(default_factory=RateLimits)
+    bytes_out_rate: Rate = field(default_factory=lambda: Rate(lambda: 0))
+    tasks: int = 3
+    idle_percent: int = 97
+    startup_logs: tuple[str, ...] = ()
     actconn: int = 137
     cum_conn: int = 1_204_332
     cum_req: int = 9_884_201

@@ -38,12 +38,12 @@ METRICS_WE_LACK = {
     "haproxy_process_" + name
     for name in (
         "pool_failures", "max_sockets", "hard_max_connections", "max_ssl_connections", "max_pipes", "pipes_used",
-        "pipes_free", "limit_session_rate", "limit_ssl_rate", "current_frontend_ssl_key_rate",
+        "pipes_free", "current_frontend_ssl_key_rate",
         "max_frontend_ssl_key_rate", "frontend_ssl_reuse", "current_backend_ssl_key_rate", "max_backend_ssl_key_rate",
         "ssl_cache_lookups", "ssl_cache_misses", "http_comp_bytes_in", "http_comp_bytes_out", "limit_http_comp",
         "current_zlib_memory", "max_zlib_memory", "current_tasks", "current_run_queue", "idle_time_percent", "jobs",
         "unstoppable_jobs", "active_peers", "connected_peers", "busy_polling_enabled", "failed_resolutions",
-        "spliced_bytes_out", "bytes_out_rate", "recv_logs", "max_memory_bytes", "pool_allocated_bytes",
+        "spliced_bytes_out", "recv_logs", "max_memory_bytes", "pool_allocated_bytes",
         "pool_used_bytes",
     )
 } | {

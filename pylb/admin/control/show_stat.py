@@ -1,0 +1,79 @@
+"""The statistics table on the admin socket: show stat, and clearing what it counts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from pylb.admin import stats
+from pylb.admin.control.registry import Kind, command
+from pylb.admin.control.session import Level, Session
+from pylb.admin.rows import sections
+from pylb.admin.world import Running, World
+from pylb.backend.operate import Refused
+
+OPTIONS = ("desc", "json", "no-maint", "typed", "up")
+KINDS = {1: "F", 2: "B", 4: "S"}
+"""The bits of <type>."""
+
+
+@command("show stat", "[desc|json|no-maint|typed|up]*", help="report counters for each proxy and server")
+def show_stat(session: Session, world: World, words: Sequence[str], payload: str) -> bytes:
+    """As CSV, typed or JSON; `show stat {<iid>|<proxy>} <type> <sid>` shows a part, -1 standing for all."""
+    chosen = words[:3] if len(words) >= 3 and words[0] not in OPTIONS else ()
+    view = stats.View(only_up="up" in words, no_maint="no-maint" in words)
+    if chosen:
+        kinds, sid = _part(chosen[1], chosen[2])
+        view = replace(view, proxy=_proxy(world, chosen[0]), kinds=kinds, sid=sid)
+    if "json" in words:
+        return stats.as_json(world, view) + b"\n"
+    if "typed" in words:
+        return stats.typed(world, view, describe="desc" in words)
+    return stats.csv(world, view)
+
+
+def _proxy(world: World, word: str) -> int:
+    try:
+        return int(word)
+    except ValueError:
+        pass
+    for section in sections(world):
+        if section.name == word:
+            return section.iid
+    raise Refused("No such proxy.")
+
+
+def _part(kinds: str, sid: str) -> tuple[str, int]:
+    """Letters of the kinds of rows, and the server's number."""
+    try:
+        bits, number = int(kinds), int(sid)
+    except ValueError:
+        return "FSB", -1
+    return "".join(letter for bit, letter in KINDS.items() if bits < 0 or bits & bit), number
+
+
+@command(
+    "clear counters",
+    "[all]",
+    help="clear max statistics counters (or all counters)",
+    kind=Kind.CHANGE,
+    level=Level.OPERATOR,
+)
+def clear_counters(session: Session, world: Running, words: Sequence[str], payload: str) -> bytes:
+    """Highest values begin anew; with `all`, for which admin rights are needed, totals too."""
+    everything = list(words[:1]) == ["all"]
+    if everything and session.level < Level.ADMIN:
+        raise Refused("Permission denied")
+    counted = [frontend.counters for frontend in world.frontends]
+    for backend in world.backends:
+        counted.append(backend.counters)
+        for server in backend.servers:
+            counted.append(server.counters)
+            if everything:
+                server.hana = 0
+                server.downtime = 0.0
+    for counters in counted:
+        counters.clear(everything)
+    for rate in (world.conn_rate, world.sess_rate, world.ssl_rate, world.bytes_out_rate):
+        rate.max = 0
+    return b""

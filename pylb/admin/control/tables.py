@@ -1,0 +1,188 @@
+"""Stick tables: show table, set table, clear table.
+
+filter  = "data." <type> <operator> <value>, up to four, all of which must hold
+key     = "key" <key>, as text of the table's type
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterator, Sequence
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import Any
+
+from pylb.admin.control.registry import Kind, command
+from pylb.admin.control.session import Level, Session
+from pylb.admin.world import Running
+from pylb.backend.operate import Refused
+from pylb.backend.stick import Column, Entry, SlidingRate, StickTable
+
+OPERATORS: dict[str, Callable[[int, int], bool]] = {
+    "eq": operator.eq, "ne": operator.ne, "le": operator.le, "ge": operator.ge, "lt": operator.lt, "gt": operator.gt,
+}  # fmt: skip
+MAX_FILTERS = 4
+
+Keep = Callable[[Entry], bool]
+
+
+@command("show table", "<table> [<filter>]*", help="report table usage stats or dump this table's contents"
+         " (filter: data/key)", kind=Kind.GATHER)  # fmt: skip
+def show_table(session: Session, world: Running, words: Sequence[str], payload: str) -> bytes:
+    """A line per table, or the entries of one, all or those that a filter or key chooses."""
+    now = world.now()
+    if not words:
+        return "".join(head(table, now) for table in reversed(list(world.tables.values()))).encode()
+    table = _table(world, words[0])
+    key, keep = _choice(table, words[1:], now)
+    if key is not None:
+        entry = table.lookup(key, now)
+        return (head(table, now) + line(table, entry, now)).encode() if entry is not None else b""
+    shown = (line(table, entry, now) for entry in table.entries(now) if keep(entry))
+    return "".join((head(table, now), *shown)).encode()
+
+
+def _table(world: Running, name: str) -> StickTable:
+    table = world.tables.get(name)
+    if table is None:
+        raise Refused("No such table")
+    return table
+
+
+def head(table: StickTable, now: float) -> str:
+    """The line about a whole table."""
+    used = len(table.entries(now))
+    return f"# table: {table.name}, type: {table.model.type}, size:{table.model.size}, used:{used}\n"
+
+
+def line(table: StickTable, entry: Entry, now: float) -> str:
+    """One entry: its key, the milliseconds it has left, its data in HAProxy's order."""
+    left = 0 if entry.expires == float("inf") else max(0, int((entry.expires - now) * 1000))
+    data = "".join(f" {name}={value}" for name, value in _data(table, entry, now))
+    return f"{id(entry):#x}: key={_key_text(entry.key)} use=0 exp={left}{data}\n"
+
+
+ORDER = (
+    "server_id", "gpt0", "gpc0", "gpc0_rate", "conn_cnt", "conn_rate", "conn_cur", "sess_cnt", "sess_rate",
+    "http_req_cnt", "http_req_rate", "http_err_cnt", "http_err_rate", "bytes_in_cnt", "bytes_in_rate",
+    "bytes_out_cnt", "bytes_out_rate", "gpc1", "gpc1_rate", "server_key", "http_fail_cnt", "http_fail_rate", "gpt",
+    "gpc", "gpc_rate",
+)  # fmt: skip
+"""In which HAProxy shows what is stored."""
+
+
+def _data(table: StickTable, entry: Entry, now: float) -> Iterator[tuple[str, Any]]:
+    for column in sorted(table.columns, key=lambda column: ORDER.index(column.name)):
+        value = entry.data[column.name]
+        period = f"({int(column.period * 1000)})" if column.period else ""
+        if isinstance(value, list):
+            for index, element in enumerate(value):
+                yield f"{column.name}{index}{period}", _number(element, now)
+        else:
+            yield f"{column.name}{period}", _number(value, now)
+
+
+def _number(value: Any, now: float) -> int:
+    return value.value(now) if isinstance(value, SlidingRate) else value
+
+
+def _key_text(key: Any) -> str:
+    if isinstance(key, bytes):
+        return key.decode("latin-1") if key.isascii() and b" " not in key else key.hex().upper()
+    return str(key)
+
+
+def _choice(table: StickTable, words: Sequence[str], now: float) -> tuple[Any, Keep]:
+    """(a key, …) or (None, whether an entry is meant)."""
+    if not words:
+        return None, lambda entry: True
+    if words[0] == "key":
+        return _key(table, words[1:]), lambda entry: True
+    if not words[0].startswith("data."):
+        raise Refused('Optional argument only supports "data.<store_data_type>" <operator> <value> and key <key>')
+    filters = [_filter(table, words[at : at + 3], at // 3 + 1) for at in range(0, len(words), 3)][:MAX_FILTERS]
+    return None, lambda entry: all(compare(_number(entry.data[name], now), wanted) for name, compare, wanted in filters)
+
+
+def _filter(table: StickTable, words: Sequence[str], number: int) -> tuple[str, Callable[[int, int], bool], int]:
+    name = words[0].removeprefix("data.")
+    if name not in ORDER:
+        raise Refused(f"Filter entry #{number}: Unknown data type")
+    if not any(column.name == name for column in table.columns):
+        raise Refused(f"Filter entry #{number}: Data type not stored in this table")
+    compare = OPERATORS.get(words[1]) if len(words) > 1 else None
+    if compare is None:
+        raise Refused(f'Filter entry #{number}: Require and operator among "eq", "ne", "le", "ge", "lt", "gt"')
+    try:
+        return name, compare, int(words[2])
+    except (ValueError, IndexError):
+        raise Refused(f"Filter entry #{number}: Require a valid integer value to compare against") from None
+
+
+def _key(table: StickTable, words: Sequence[str]) -> Any:
+    """The key that a text means, as the table takes it."""
+    if not words:
+        raise Refused("Key value expected")
+    text, kind = words[0], table.model.type
+    try:
+        if kind in ("ip", "ipv6"):
+            address = ip_address(text)
+            wanted: type = IPv4Address if kind == "ip" else IPv6Address
+            if isinstance(address, wanted):
+                return address
+        elif kind == "integer":
+            return int(text)
+        elif kind == "string":
+            return text.encode()
+        elif kind == "binary":
+            return bytes.fromhex(text)
+    except ValueError:
+        pass
+    raise Refused("Invalid key")
+
+
+@command("set table", "<table> key <k> [data.* <v>]*", help="update or create a table entry's data", kind=Kind.CHANGE,
+         level=Level.OPERATOR)  # fmt: skip
+def set_table(session: Session, world: Running, words: Sequence[str], payload: str) -> bytes:
+    """Make the entry if there is none, and store the values."""
+    if not words:
+        raise Refused("Required arguments: <table> key <key> [data.<store_data_type> <value>]*")
+    table, now = _table(world, words[0]), world.now()
+    if list(words[1:2]) != ["key"]:
+        raise Refused("Only a key can be set: <table> key <key> [data.<store_data_type> <value>]*")
+    key = _key(table, words[2:3])
+    values = dict(_setting(table, words[at : at + 2]) for at in range(3, len(words), 2))
+    entry = table.track(key, now)
+    if entry is None:
+        raise Refused("Unable to allocate a new entry")
+    for column, value in values.items():
+        entry.set(column, value, now)
+    return b""
+
+
+def _setting(table: StickTable, words: Sequence[str]) -> tuple[Column, int]:
+    if not words[0].startswith("data."):
+        raise Refused('"data.<type>" followed by a value expected')
+    name = words[0].removeprefix("data.")
+    if name not in ORDER:
+        raise Refused("Unknown data type")
+    column = next((column for column in table.columns if column.name == name), None)
+    if column is None:
+        raise Refused("Data type not stored in this table")
+    try:
+        return column, int(words[1])
+    except (ValueError, IndexError):
+        raise Refused("Require a valid integer value to store") from None
+
+
+@command("clear table", "<table> [<filter>]*", help="remove an entry from a table (filter: data/key)", kind=Kind.CHANGE,
+         level=Level.OPERATOR)  # fmt: skip
+def clear_table(session: Session, world: Running, words: Sequence[str], payload: str) -> bytes:
+    """Forget all entries, or those that a filter or key chooses."""
+    if not words:
+        raise Refused('Required arguments: <table> "data.<store_data_type>" <operator> <value> or <table> key <key>')
+    table, now = _table(world, words[0]), world.now()
+    key, keep = _choice(table, words[1:], now)
+    chosen = [key] if key is not None else [entry.key for entry in table.entries(now) if keep(entry)]
+    for each in chosen:
+        table.remove(each)
+    return b""
