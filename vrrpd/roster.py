@@ -16,6 +16,7 @@ from vrrpd.core.actions import Action, Event, Level, State
 from vrrpd.core.group import Group
 from vrrpd.core.instance import Instance, LinkState
 from vrrpd.core.reload import needs_restart
+from vrrpd.core.timers import SLOTS
 from vrrpd.system import acceptance
 from vrrpd.system.executor import Executor
 from vrrpd.system.host import Host
@@ -174,6 +175,13 @@ class Roster:
             sequence = int(time.time()) if settings.ah_clock_sequence else 0
             self.instances[settings.name] = Instance(self._usable_tracks(settings), sequence=sequence)
             self._parts.executor.notify_settings[False, settings.name] = settings.notify
+        self._spread()
+
+    def _spread(self) -> None:
+        """Deal many instances to the slots of the advert interval: one burst of all would make its last ones late."""
+        many = len(self.instances) > SLOTS
+        for number, instance in enumerate(self.instances.values()):
+            instance.slot = number % SLOTS if many else None
 
     def _usable_tracks(self, settings: InstanceSettings) -> InstanceSettings:
         """The settings with the tracks that count here: interfaces of its addresses, its track_groups too."""

@@ -6,21 +6,30 @@ crash is the death of a host: its cable is cut and the daemon killed.
 
 When in the advert interval the event falls makes most of the difference between runs, so the runs are spread
 evenly over it. `silence`, from the last advert of m1 to the gratuitous ARP, leaves that out.
+
+Kinds with an advert interval of a second run side by side in labs of their own, the faster ones alone.
 """
 
 from __future__ import annotations
 
+import itertools
 import random
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from netlab import VIP, Client, Daemon, Lab
-from probes import Ear, Prober
 from support import wait_for
 
+from bench.vrrp.measuring import PROGRAMS, Extent, Step
+from bench.vrrp.probes import Ear, Prober
+
+AT_ONCE = 4
+"""Labs side by side for failovers that take a second and more: they wait nearly all the time."""
 PRIORITIES = {"m1": 100, "m2": 90}
 
 
@@ -34,7 +43,14 @@ class Kind:
     interval: float
     weight: int | None = None
     option: str = ""
-    """A keyword that only vrrpd knows, added to its file alone."""
+    """A keyword that only vrrpd knows: measured with vrrpd alone."""
+    beside: str = ""
+    """The kind whose figures for keepalived these are compared with, instead of the same kind's."""
+
+    @property
+    def programs(self) -> tuple[str, ...]:
+        """Who is measured."""
+        return ("vrrpd",) if self.option else PROGRAMS
 
 
 KINDS = (
@@ -45,7 +61,10 @@ KINDS = (
     Kind("stop, advert_int 0.1", "stop", 3, 0.1),
     Kind("failed check (FAULT), advert_int 1", "check", 2, 1, 0),
     Kind("failed check (weight -20), advert_int 1", "check", 2, 1, -20),
-    Kind("failed check (weight -20), abdicate, advert_int 1", "check", 2, 1, -20, "abdicate"),
+    Kind(
+        "failed check (weight -20), abdicate, advert_int 1",
+        *("check", 2, 1, -20, "abdicate", "failed check (weight -20), advert_int 1"),
+    ),
 )
 
 
@@ -141,13 +160,46 @@ class Pair:
         self.daemons["m1"] = self.start("m1")
 
 
-def measure(kind: Kind, program: str, count: int, directory: Path, tick: Callable[[], None]) -> list[Run]:
-    """`count` failovers of one kind."""
-    runs = []
-    directory.mkdir(parents=True, exist_ok=True)
+def measure_all(extent: Extent, directory: Path, step: Step) -> list[dict[str, Any]]:
+    """Every kind by both programs, in the order of `KINDS`."""
+    jobs = [(kind, program) for kind in KINDS for program in kind.programs]
+    total = len(jobs) * extent.runs
+    places = (directory / str(number) for number in itertools.count())
+
+    def measured(kind: Kind, program: str) -> dict[str, Any]:
+        place = next(places)
+        runs = []
+        for run in measure(kind, program, extent.runs, place):
+            runs.append(run)
+            step(total, f"{kind.name}: {program}", True)
+        return row(kind, program, runs)
+
+    slow = [job for job in jobs if job[0].interval >= 1]
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        found = dict(zip(slow, pool.map(lambda job: measured(*job), slow), strict=True))
+    for job in jobs:
+        if job not in found:
+            found[job] = measured(*job)
+    return [found[job] for job in jobs]
+
+
+def measure(kind: Kind, program: str, count: int, directory: Path) -> Iterator[Run]:
+    """`count` failovers of one kind, spread evenly over the advert interval."""
+    directory.mkdir(parents=True)
     with Lab(directory) as lab:
         pair = Pair(lab, program, kind)
         for number in range(count):
-            runs.append(pair.once((number + 0.5) / count))
-            tick()
-    return runs
+            yield pair.once((number + 0.5) / count)
+
+
+def row(kind: Kind, program: str, runs: list[Run]) -> dict[str, Any]:
+    """The raw numbers of one kind by one program."""
+    return {
+        "kind": kind.name,
+        "program": program,
+        "beside": kind.beside or kind.name,
+        "garp": [run.garp for run in runs],
+        "gap": [run.gap for run in runs],
+        "silence": [run.silence for run in runs],
+        "judged_by": "silence" if kind.event == "crash" else "garp",
+    }

@@ -66,7 +66,7 @@ from vrrpd.core.peers import Mismatches, Rival, watch_rival
 from vrrpd.core.priority import Priority, Result
 from vrrpd.core.reception import Reception
 from vrrpd.core.reload import moved
-from vrrpd.core.timers import NEVER, late_limit, master_down_interval, skew_time
+from vrrpd.core.timers import NEVER, late_limit, master_down_interval, skew_time, slotted
 from vrrpd.packet.advert import Advert, Coverage
 from vrrpd.packet.datagram import Datagram
 from vrrpd.packet.refusal import Refusal
@@ -128,6 +128,9 @@ class Instance:
         self._last_reply = self._last_probe = -inf
         self.started = False
         """Between `start()` and `shutdown()`."""
+        self.slot: int | None = None
+        """Which of the `SLOTS` of an advert interval is this master's: set where there are many, so that their adverts
+        neither go out in one burst nor need a timer each."""
 
     # What others may read
 
@@ -496,10 +499,10 @@ class Instance:
             self.counters.late_timers += 1  # said by the daemon: a line per instance would make the next ones late
         if self.abdicating:
             actions.append(self._log(Level.INFO, "nobody better answered, staying master"))
+        missed = late // self.settings.advert_int
         due = self._timer
         actions.append(self._advertise(now))
-        if late < self.settings.advert_int:
-            self._timer = due + self.settings.advert_int  # lateness does not add up
+        self._timer = due + (missed + 1) * self.settings.advert_int  # lateness does not add up
         if late > (self.settings.down_timer_adverts - 1) * self.settings.advert_int and now >= self._quiet_until:
             # The others may have had another master meanwhile, and neighbours may believe it still. Not again
             # and again: announcing for hundreds of instances is itself what makes timers late.
@@ -653,9 +656,10 @@ class Instance:
         self._outbox.rebuild(self.settings, self.source)
 
     def _advertise(self, now: float) -> Action:
-        """An advert with our priority, which ends an abdication; the next is due one interval later."""
+        """An advert with our priority, which ends an abdication; the next is due one interval later at most."""
         self.abdicating = False
-        self._timer = now + self.settings.advert_int
+        interval = self.settings.advert_int
+        self._timer = now + interval if self.slot is None else slotted(now, interval, self.slot)
         return self._send(self.effective_priority)
 
     def _send(self, priority: int) -> Action:

@@ -14,17 +14,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from pyroute2.netlink.rtnl.ifaddrmsg import ifaddrmsg
-from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
-from pyroute2.netlink.rtnl.marshal import MarshalRtnl
-from pyroute2.netlink.rtnl.rtmsg import rtmsg
-
+from vrrpd.system.messages import NLMSG_DONE, NLMSG_ERROR, decoded, ifaddrmsg, ifinfmsg, rtmsg, split
 from vrrpd.system.rtnl import (
     IFF_RUNNING,
     IFF_UP,
     NLM_F_DUMP,
-    NLMSG_DONE,
-    NLMSG_ERROR,
     RTM_DELADDR,
     RTM_DELLINK,
     RTM_DELROUTE,
@@ -107,7 +101,6 @@ class RouteSocket:
         self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE)
         self._socket.bind((0, 0))
         self._socket.settimeout(2.0)
-        self._marshal = MarshalRtnl()
         self._sequence = 0
 
     def close(self) -> None:
@@ -134,9 +127,9 @@ class RouteSocket:
                 data = self._socket.recv(1 << 17)
             except TimeoutError:
                 return
-            for kind, sequence, payload in _split(data):
+            for kind, sequence, message in split(data):
                 if kind == NLMSG_ERROR and 0 <= sequence - first < len(results):
-                    results[sequence - first] = -struct.unpack_from("=i", payload)[0]
+                    results[sequence - first] = -struct.unpack_from("=i", message, 16)[0]
                     expected -= 1
 
     def links(self) -> list[Link]:
@@ -166,8 +159,8 @@ class RouteSocket:
         return None
 
     def _dump(self, message: Encoded) -> Iterator[Event]:
-        for decoded in self._messages(message):
-            yield from _event(decoded)
+        for read in self._messages(message):
+            yield from _event(read)
 
     def _messages(self, message: Encoded) -> Iterator[Any]:
         self._sequence += 1
@@ -175,23 +168,12 @@ class RouteSocket:
         self._socket.send(message)
         while True:
             data = self._socket.recv(1 << 20)
-            if any(kind == NLMSG_ERROR for kind, _, _ in _split(data)):
+            kinds = {kind for kind, _, _ in split(data)}
+            if NLMSG_ERROR in kinds:
                 return
-            done = any(kind == NLMSG_DONE for kind, _, _ in _split(data))
-            yield from (decoded for decoded in self._marshal.parse(data) if decoded["header"]["type"] > NLMSG_DONE)
-            if done:
+            yield from decoded(data)
+            if NLMSG_DONE in kinds:
                 return
-
-
-def _split(data: bytes) -> Iterator[tuple[int, int, bytes]]:
-    """(type, sequence, payload) of each netlink message in a datagram."""
-    offset = 0
-    while offset + 16 <= len(data):
-        length, kind, _, sequence, _ = struct.unpack_from("=IHHII", data, offset)
-        if length < 16:
-            return
-        yield kind, sequence, data[offset + 16 : offset + length]
-        offset += (length + 3) & ~3
 
 
 def _event(message: Any) -> Iterator[Event]:
@@ -242,7 +224,6 @@ class Monitor:
         )
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
         self._socket.bind((0, sum(self.GROUPS)))
-        self._marshal = MarshalRtnl()
 
     def fileno(self) -> int:
         """For the event loop: readable when something changed."""
@@ -265,5 +246,5 @@ class Monitor:
                     raise
                 events.append(Overflow())
                 continue
-            for message in self._marshal.parse(data):
+            for message in decoded(data):
                 events.extend(_event(message))

@@ -18,6 +18,7 @@ from vrrpd.core.actions import AddAddresses, Announce, Event, Log, Notify, Remov
 from vrrpd.core.instance import Instance, LinkState
 from vrrpd.core.reload import needs_restart
 from vrrpd.core.snapshot import snapshot
+from vrrpd.core.timers import SLOTS
 from vrrpd.packet.advert import Advert, decode
 from vrrpd.packet.datagram import Datagram, from_ipv4
 
@@ -413,6 +414,27 @@ def test_late_adverts_announce_again_but_not_each_time():
         actions = instance.timer_fired(instance.deadline + 4)
         told.append(sum(isinstance(action, Announce) for action in actions))
     assert told[0] >= 1 and sum(told) < 4, "announcing must not feed the lateness that it answers"
+
+
+def test_many_masters_share_sixteen_moments_of_the_interval():
+    masters = []
+    for number in range(64):
+        instance = Instance(settings())
+        instance.slot = number % SLOTS
+        instance.start(0.0, UP)
+        elected = instance.deadline + number / 1000
+        instance.timer_fired(elected)
+        assert 0 < instance.deadline - elected <= 1.0
+        masters.append(instance)
+    assert len({instance.deadline for instance in masters if instance.slot == 3}) == 1
+    due = masters[0].deadline
+    for instance in masters:
+        first = instance.deadline
+        instance.timer_fired(first + 0.0003)
+        assert instance.deadline == pytest.approx(first + 1.0), "lateness does not add up"
+    assert len({round(instance.deadline % 1.0, 6) for instance in masters}) == SLOTS
+    masters[0].timer_fired(due + 5.5)
+    assert masters[0].deadline == pytest.approx(due + 6.0), "the slot stays the same after a long pause"
 
 
 def test_adverts_do_not_drift_with_small_delays():

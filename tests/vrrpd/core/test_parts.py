@@ -10,7 +10,7 @@ from vrrpd.config.model import Track, TrackKind
 from vrrpd.core.floods import QUIET, REPEAT, Floods
 from vrrpd.core.priority import Priority
 from vrrpd.core.sequence import SequenceCounter
-from vrrpd.core.timers import master_down_interval, skew_time
+from vrrpd.core.timers import SLOTS, master_down_interval, skew_time, slotted
 from vrrpd.packet.refusal import Reason
 
 
@@ -19,6 +19,15 @@ def test_intervals_are_those_of_the_standards():
     assert skew_time(100, 0.1, version=3) == pytest.approx(0.1 * 156 / 256)
     assert master_down_interval(100, 1.0, 2) == 3.609375
     assert master_down_interval(100, 1.0, 2, adverts=5) == 5.609375
+
+
+@given(st.floats(0, 1e6), st.sampled_from((0.01, 0.02, 0.1, 1.0, 40.95)), st.integers(0, SLOTS - 1))
+def test_a_slot_comes_once_an_interval_at_the_same_place_for_all(now, interval, slot):
+    due = slotted(now, interval, slot)
+    assert now - 1e-6 <= due <= now + interval + 1e-6
+    assert slotted(due + interval / 2, interval, slot) == pytest.approx(due + interval, abs=1e-6)
+    place = (due / interval * SLOTS) % SLOTS
+    assert min(abs(place - slot), SLOTS - abs(place - slot)) < 1e-2
 
 
 @pytest.mark.parametrize(

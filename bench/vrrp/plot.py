@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import statistics
-from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import escape
 
@@ -27,8 +26,10 @@ def label(seconds: float) -> str:
     return f"{seconds * 1000:.3g} ms" if seconds < 1 else f"{seconds:.3g} s"
 
 
-def draw(kinds: list[dict[str, Any]], file: Path, title: str) -> None:
-    """Write the picture of these results ("kind", "program", "garp": list of seconds)."""
+def draw(failovers: dict[str, Any]) -> str:
+    """The SVG of this section of the results ("rows" with "kind", "program", "garp": list of seconds)."""
+    kinds, facts = failovers["rows"], failovers["about"]
+    title = f"VRRP failover, {facts['runs']} runs each: vrrpd and {facts['keepalived'].partition(' (')[0]}"
     names = list(dict.fromkeys(kind["kind"] for kind in kinds))
     height = TOP + len(names) * BLOCK + 34
     parts = [
@@ -47,7 +48,7 @@ def draw(kinds: list[dict[str, Any]], file: Path, title: str) -> None:
             found = [kind for kind in kinds if kind["kind"] == name and kind["program"] == program]
             if found:
                 parts += _row(program, found[0]["garp"], top + 18 + line * ROW + ROW / 2)
-    file.write_text("\n".join([*parts, "</svg>\n"]))
+    return "\n".join([*parts, "</svg>\n"])
 
 
 def _grid(height: int) -> list[str]:
