@@ -29,28 +29,37 @@ RATE = 100.0
 
 
 def main() -> int:
-    """0 when all went as the scenarios expect, 1 otherwise, 2 when no lab can be had."""
+    """0 when all went as the scenarios expect, 1 otherwise, 2 when nothing was seen."""
     options = parse_arguments()
     signal.signal(signal.SIGTERM, _stop)
     console = Console(width=None if sys.stdout.isatty() else 150)
     if os.geteuid():
         console.print("bench.failover makes network namespaces: run it as root, or inside unshare -Urnm", style="red")
         return 2
-    from bench.lab.net import LabError
-
-    facts = about()
+    facts, runs = about(), list[dict[str, Any]]()
+    trouble = ""
     try:
-        runs = run(options, console)
-    except LabError as error:
-        console.print(str(error), style="red", markup=False)
-        return 2
+        run(options, console, runs)
     except KeyboardInterrupt:
-        console.print("stopped; nothing written")
-        return 1
+        trouble = "stopped"
+    except Exception as error:  # whatever happens in the lab, what was seen before is kept
+        trouble = "; ".join(f"{type(one).__name__}: {one}" for one in causes(error))
+    if trouble:
+        console.print(trouble, style="red", markup=False)
+    if not runs:
+        return 2
+    runs.sort(key=lambda one: (options.scenario.index(one["scenario"]), options.stack.index(one["stack"])))
     console.print(report.table(runs))
     written = write(options.out, facts, runs)
     console.print(f"written: {', '.join(written)} in {os.path.relpath(options.out)}")
-    return 1 if any(one["broken"] for one in runs) else 0
+    return 1 if trouble or any(one["broken"] for one in runs) else 0
+
+
+def causes(error: BaseException) -> list[BaseException]:
+    """The errors in an exception, which may be a group of them."""
+    if isinstance(error, BaseExceptionGroup):
+        return [cause for one in error.exceptions for cause in causes(one)]
+    return [error]
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -60,7 +69,9 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser("python -m bench.failover", description="what clients notice of a failover")
     parser.add_argument("--quick", action="store_true", help=f"only {', '.join(QUICK)}")
     parser.add_argument("--scenario", nargs="+", metavar="NAME", choices=list(SCENARIOS), help=", ".join(SCENARIOS))
-    parser.add_argument("--stack", nargs="+", metavar="STACK", default=STACKS, help=f"default: {' '.join(STACKS)}")
+    parser.add_argument(
+        "--stack", nargs="+", metavar="STACK", default=list(STACKS), help=f"default: {' '.join(STACKS)}"
+    )
     parser.add_argument("--rate", type=float, default=RATE, help=f"requests per second and stack (default {RATE:g})")
     parser.add_argument("--out", type=Path, default=RESULTS, help="where to write (default bench/results)")
     options = parser.parse_args()
@@ -68,8 +79,8 @@ def parse_arguments() -> argparse.Namespace:
     return options
 
 
-def run(options: argparse.Namespace, console: Console) -> list[dict[str, Any]]:
-    """All scenarios on all stacks, which run side by side. LabError."""
+def run(options: argparse.Namespace, console: Console, runs: list[dict[str, Any]]) -> None:
+    """All scenarios on all stacks, side by side; each is added to `runs` as it ends. Raises what the lab raises."""
     from bench import lab
 
     columns = (TextColumn("failover"), BarColumn(), TextColumn("{task.completed}/{task.total}"), TimeElapsedColumn())
@@ -77,10 +88,11 @@ def run(options: argparse.Namespace, console: Console) -> list[dict[str, Any]]:
         task = progress.add_task("", total=len(options.scenario) * len(options.stack))
 
         def done(found: Any) -> None:
-            progress.console.print(report.headline(results.of_result(found)), markup=False, highlight=False)
+            runs.append(results.of_result(found))
+            progress.console.print(report.headline(runs[-1]), markup=False, highlight=False)
             progress.advance(task)
 
-        return [results.of_result(one) for one in lab.run_all(options.scenario, options.stack, done, options.rate)]
+        lab.run_all(options.scenario, options.stack, done, options.rate)
 
 
 def about() -> dict[str, Any]:
