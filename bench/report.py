@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from bench.http.report import amount, rows
+from bench.http.report import amount, rows, short_versions
 from bench.style import name as written
 
 Data = Mapping[str, Any]
@@ -121,9 +121,7 @@ TOLD = ("article", "crash", "router-stops", "rolling-reload")
 
 
 def _where(http: Data) -> str:
-    said = http["versions"]
-    programs = ", ".join(filter(None, (said.get("haproxy", "").split("-")[0], said.get("nginx", ""))))
-    return f"Here: {http['machine']['cpu']}, {programs}, Python {said['python']}, {http['date'][:10]}."
+    return f"Here: {http['machine']['cpu']}, {short_versions(http['versions'])}, {http['date'][:10]}."
 
 
 # ---------------------------------------------------------------------------------------------------------- front page

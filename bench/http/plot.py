@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullLocator
 
 from bench import style
+from bench.http.report import short_versions
 
 Data = Mapping[str, Any]
 
@@ -33,10 +34,7 @@ def write(data: Data, out: Path) -> list[str]:
 
 def where(data: Data) -> str:
     """The small line under a title."""
-    machine, said = data["machine"], data["versions"]
-    haproxy = said.get("haproxy", "").split("-")[0].replace(" version", "")
-    programs = [haproxy, said.get("nginx", "").rpartition(" ")[2].replace("/", " "), f"Python {said['python']}"]
-    return f"{machine['cpu']}, one core each; {', '.join(filter(None, programs))}; {data['date'][:10]}"
+    return f"{data['machine']['cpu']}, one core each; {short_versions(data['versions'])}; {data['date'][:10]}"
 
 
 # ------------------------------------------------------------------------------------------------- cost and throughput

@@ -73,6 +73,13 @@ def markdown(data: Data) -> str:
     return "\n\n".join([*parts, omissions(data), repeat(data)]) + "\n"
 
 
+def short_versions(said: Data) -> str:
+    """HAProxy's, nginx's and Python's, as far as they took part."""
+    haproxy = said.get("haproxy", "").split("-")[0].replace(" version", "")
+    nginx = said.get("nginx", "").rpartition(" ")[2].replace("/", " ")
+    return ", ".join(filter(None, (haproxy, nginx, f"Python {said['python']}")))
+
+
 def programs(data: Data) -> list[str]:
     """Those that took part, in order."""
     return list(data["commands"])

@@ -54,6 +54,7 @@ def test_readme_has_one_table_one_picture_and_the_command():
     assert "At 10,500 requests/s, p50 / p99: HAProxy 0.15 / 0.90 ms, pylb 0.21 / 1.40 ms." in section
     assert "Without service, HAProxy + keepalived / pylb + vrrpd: article 8.6 / 2.8 s." in section
     assert section.count("](bench/results/http.svg)") == 1 and "`make bench` repeats it" in section
+    assert "Here: Some CPU, HAProxy 2.6.12, nginx 1.22.1, Python 3.11.7, 2026-11-26." in section
 
 
 def test_readme_leaves_out_what_was_not_measured():
