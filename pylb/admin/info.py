@@ -10,6 +10,7 @@ import resource
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from pylb import RELEASE_DATE
 from pylb.admin.world import World
 
 Value = int | float | str | None
@@ -56,9 +57,9 @@ def _none(world: World) -> Value:
 F = Field
 # fmt: off
 FIELDS: tuple[Field, ...] = (
-    F("Name", "POS str", lambda w: "pylb", help="Product name"),
+    F("Name", "POS str", lambda w: "HAProxy", help="Whose language this socket speaks: programs look for this name"),
     F("Version", "POS str", lambda w: w.version, help="Product version"),
-    F("Release_date", "POS str"),
+    F("Release_date", "POS str", lambda w: RELEASE_DATE, help="Date of this version"),
     F("Nbthread", "CGS u32", lambda w: w.workers, "nbthread", "Worker processes"),
     F("Nbproc", "CGS u32", lambda w: 1, "nbproc", "Always 1, as in HAProxy since it has threads"),
     F("Process_num", "KGP u32", lambda w: 1, "relative_process_id", "Always 1, as in HAProxy since it has threads"),
@@ -122,7 +123,7 @@ FIELDS: tuple[Field, ...] = (
     F("BytesOutRate", "MRP u64", lambda w: w.bytes_out_rate.value(w.now()), "bytes_out_rate", "Bytes sent a second"),
     F("DebugCommandsIssued", "MGP u32", _none, help="There are no debug commands"),
     F("CumRecvLogs", "MCP u32", _none, help="Logs are not received"),
-    F("Build info", "POS str", lambda w: w.version, help="Product version"),
+    F("Build info", "POS str", lambda w: f"pylb {w.version}", help="What it really is"),
     F("Memmax_bytes", "CLP u32", _none, help="Limit of memory; 0: none"),
     F("PoolAlloc_bytes", "MGP u64", _none, help="There are no memory pools"),
     F("PoolUsed_bytes", "MGP u64", _none, help="There are no memory pools"),

@@ -19,7 +19,8 @@ level is the least that may give a command. The kind says who carries it out whe
 Where pylb differs:
 - A level "user" may change no ACL, map or table; HAProxy lets it.
 - What cannot be done leaves nothing behind: `set table` with a wrong data type makes no entry.
-- `show info` has all lines of HAProxy but Release_date; those about its own inside (pools, pipes, peers) are 0.
+- `show info` has all lines of HAProxy; those about its own inside (pools, pipes, peers) are 0. Name is "HAProxy",
+  because programs look for it; Version is pylb's and "Build info" tells what it is.
 - `show sess`, `show activity`, `show errors` tell what pylb has in place of HAProxy's streams, channels and threads.
 
 | command | level | kind | |
