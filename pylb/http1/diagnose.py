@@ -23,11 +23,12 @@ class HeadPatterns:
         self.max_headers = max_headers
         self.max_head = max_head
         fields = rb"((?:\r\n" + FIELD_LINE + rb"){0,%d}+)" % max_headers
-        request_line = rb"(" + TOKEN + rb") (" + TARGET_CHAR + rb"++) HTTP/1\.([0-9])"
+        request_line = rb"((" + TOKEN + rb") (" + TARGET_CHAR + rb"++) HTTP/1\.([0-9]))"
         # Without a reason not even its space is asked for: many servers leave out both.
         status_line = rb"HTTP/1\.([0-9]) ([1-9][0-9]{2})(?: (" + VALUE_CHAR + rb"*+))?+"
-        self.match_request = re.compile(request_line + fields).fullmatch
-        self.match_response = re.compile(status_line + fields).fullmatch
+        # No field line is empty, so these end at the first CRLF CRLF: nobody has to look for it beforehand.
+        self.match_request = re.compile(request_line + fields + rb"\r\n\r\n").match
+        self.match_response = re.compile(status_line + fields + rb"\r\n\r\n").match
         # Behind the fields: the CRLF of the next one and a piece of its name, or the end.
         tail = fields + rb"(?:\r(?:\n(?:\r\n?+|" + TOKEN + rb")?+)?+)?+"
         line_end = rb"(?=(\r\n))?+"

@@ -20,7 +20,7 @@ from pylb.http1.target import resolve, split_authority
 
 __all__ = [
     "Limits", "RequestHead", "ResponseHead", "parse_request", "parse_response", "reject_early", "reject_early_response",
-    "skip_empty_line",
+    "skip_empty_line", "whole_request", "whole_response",
 ]  # fmt: skip
 
 # The fields that say how to read the message and what is meant for this hop only. The character after the newline
@@ -63,12 +63,27 @@ def parse_request(data: bytes | bytearray, start: int, end: int, limits: Limits)
 
     Raises ProtocolError: 400, 414 and 431 (limits), 505.
     """
-    match = limits.patterns.match_request(data, start, end)
-    if match is None or end + 4 - start > limits.max_head:
+    head = whole_request(data, start, limits)
+    if head is None:
         raise explain_request(data, start, end + 4, limits.patterns, True) or ProtocolError(400, "bad request")
+    return head
+
+
+def whole_request(data: bytes | bytearray, start: int, limits: Limits) -> RequestHead | None:
+    """The request whose head begins at `start` and is all here; None when its end is not, or when the grammar or a
+    limit says no: `parse_request` and `reject_early` know why.
+
+    Raises ProtocolError (400) for a head that is well-formed and wrong all the same.
+    """
+    match = limits.patterns.match_request(data, start)
+    if match is None:
+        return None
     head = RequestHead()
-    head.method, head.target, minor, block = match.groups()
-    head.version = 0 if minor == b"0" else 1
+    head.size = match.end() - start
+    if head.size > limits.max_head:
+        return None
+    head.line, head.method, head.target, minor, block = match.groups()
+    head.version = version = 0 if minor == b"0" else 1
     head.block = block
     head._lower = lower = block.lower()
     head.connection = b""
@@ -92,8 +107,9 @@ def parse_request(data: bytes | bytearray, start: int, end: int, limits: Limits)
             head.hop_by_hop = True
             if name == b"upgrade":
                 head._upgrade = value if head._upgrade is None else head._upgrade + b"," + value
-    if host is None and head.version:
+    if host is None and version:
         raise ProtocolError(400, "no Host field")
+    head.end_to_end = version == 1 and not head.connection and not head.hop_by_hop
     target = head.target
     if target[0] == 47 and head.method != b"CONNECT":  # 47 "/": nearly always
         head.uri = target
@@ -109,10 +125,22 @@ def parse_response(data: bytes | bytearray, start: int, end: int, limits: Limits
 
     Raises ProtocolError (502).
     """
-    match = limits.patterns.match_response(data, start, end)
-    if match is None or end + 4 - start > limits.max_head:
+    head = whole_response(data, start, limits)
+    if head is None:
         raise explain_response(data, start, end + 4, limits.patterns, True) or ProtocolError(502, "bad response")
+    return head
+
+
+def whole_response(data: bytes | bytearray, start: int, limits: Limits) -> ResponseHead | None:
+    """The response whose head begins at `start` and is all here; None when its end is not, or when the grammar or a
+    limit says no: `parse_response` and `reject_early_response` know why."""
+    match = limits.patterns.match_response(data, start)
+    if match is None:
+        return None
     head = ResponseHead()
+    head.size = match.end() - start
+    if head.size > limits.max_head:
+        return None
     minor, status, reason, block = match.groups()
     head.version = 0 if minor == b"0" else 1
     head.status = int(status)

@@ -23,10 +23,14 @@ class RequestHead(Head):
     """A request's first lines. `parse_request` makes it."""
 
     __slots__ = (
-        "_expect", "_upgrade", "coding_field", "connection", "hop_by_hop", "length_field", "method", "target", "uri",
-        "version",
+        "_expect", "_upgrade", "coding_field", "connection", "end_to_end", "hop_by_hop", "length_field", "line",
+        "method", "size", "target", "uri", "version",
     )  # fmt: skip
 
+    line: bytes
+    """The request line as received."""
+    size: int
+    """Bytes of the head as received, its empty line included."""
     method: bytes
     target: bytes
     """The request-target as received; no edit changes it."""
@@ -42,6 +46,9 @@ class RequestHead(Head):
     """Transfer-Encoding as received, lower-cased, several joined by commas."""
     hop_by_hop: bool
     """There is a field that is not passed on, whatever Connection lists."""
+    end_to_end: bool
+    """All of it is for the server, nothing for this hop, and the version is 1.1: its connection stays open, there is
+    no upgrade, and `remove_hop_by_hop` has nothing to do."""
     _upgrade: bytes | None
     _expect: bytes | None
 

@@ -10,11 +10,15 @@ from pylb.http1.grammar import NEUTRAL
 class ResponseHead(Head):
     """A response's first lines. `parse_response` makes it."""
 
-    __slots__ = ("_upgrade", "coding_field", "connection", "hop_by_hop", "length_field", "reason", "status", "version")
+    __slots__ = (
+        "_upgrade", "coding_field", "connection", "hop_by_hop", "length_field", "reason", "size", "status", "version",
+    )  # fmt: skip
 
     status: int
     """100 to 999; 600 and more have no meaning in RFC 9110 and are passed on, as servers send them."""
     reason: bytes
+    size: int
+    """Bytes of the head as received, its empty line included."""
     version: int
     """The server's minor version, 0 or 1."""
     connection: bytes

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, cast
 from pylb.http1 import framing
 from pylb.http1.chunked import ChunkedReader
 from pylb.http1.errors import ProtocolError
-from pylb.http1.head import RequestHead, parse_request, reject_early
+from pylb.http1.head import RequestHead, parse_request, reject_early, skip_empty_line, whole_request
 from pylb.net.answers import Answering
 from pylb.net.exchange import Exchange
 from pylb.net.failure import Failure
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from pylb.rules.reply import Reply
 
 END = b"\r\n\r\n"
-CRLF = b"\r\n"
 
 LINGER = 2.0
 """Seconds that a connection is read on after a final answer, so that unread input does not turn into a reset that
@@ -47,7 +46,7 @@ def _no_request() -> RequestHead:
     head = RequestHead()
     head.method = head.target = head.uri = head.block = head.connection = b""
     head.version = 1
-    head.hop_by_hop = False
+    head.hop_by_hop = head.end_to_end = False
     head.length_field = head.coding_field = head._upgrade = head._expect = head._lower = None
     return head
 
@@ -168,47 +167,53 @@ class HttpSession(Session):
 
     def _read_head(self, data: bytes) -> None:
         """One request head out of `data`; what stands behind it is its body or waits in `_pending`."""
-        start = 0
         now = self.loop.time()
         if self.phase == IDLE:
-            if data.startswith(CRLF):  # RFC 9112 2.2: at least one empty line before a request is ignored
-                start = 2
-                if len(data) == 2:
-                    return
             self._first_byte = now
             self._first_byte_wall = time.time()
-        end = data.find(END, self._searched or start)
-        if end < 0:
-            self._wait_for_head(data[start:] if start else data)
-            return
-        self._searched = 0
+        start = 0
         try:
-            head = parse_request(data, start, end, self.limits)
-            body = framing.request_framing(head)
+            head = None if self._searched else whole_request(data, 0, self.limits)
+            if head is None:
+                start = skip_empty_line(data, 0) if self.phase == IDLE else 0
+                end = data.find(END, self._searched or start)
+                if end < 0:
+                    self._wait_for_head(data[start:])
+                    return
+                self._searched = 0
+                head = parse_request(data, start, end, self.limits)
+            bodiless = head.length_field is None and head.coding_field is None
+            body = framing.NO_BODY if bodiless else framing.request_framing(head)
         except ProtocolError as error:
             self._refuse(error, data[start:])
             return
-        exchange = self._begin(end + 4 - start, now)
-        exchange.request_line = data[start : data.find(CRLF, start)]
-        end += 4
+        exchange = self._begin(head.size, now)
+        exchange.request_line = head.line
+        self.keep_alive = self.listener.keeps_alive and (head.end_to_end or head.wants_keep_alive())
+        end = start + head.size
         rest = data[end:] if end < len(data) else b""
-        kind = body.kind
-        if kind == framing.LENGTH and body.length <= len(rest):  # all here, or nothing to come
-            kind = framing.NONE
-            if body.length:
-                exchange.take_body(rest[: body.length])
-                rest = rest[body.length :]
-        if kind == framing.NONE:
+        if bodiless:
             self.phase = BUSY
             self.deadline = inf
             self._pending = rest
+            exchange.receive(head)
         else:
-            self._expect_body(exchange, body, kind)
-        self.keep_alive = self.listener.keeps_alive and head.wants_keep_alive()
+            self._receive_with_body(exchange, head, body, rest)
+
+    def _receive_with_body(self, exchange: HttpExchange, head: RequestHead, body: framing.Framing, rest: bytes) -> None:
+        """A request that says how its body ends, and what of it came along."""
+        if body.kind == framing.LENGTH and body.length <= len(rest):  # all here, or nothing to come
+            self.phase = BUSY
+            self.deadline = inf
+            self._pending = rest[body.length :]
+            if body.length:
+                exchange.take_body(rest[: body.length])
+            exchange.receive(head)
+            return
+        self._expect_body(exchange, body)
         exchange.receive(head)
-        if kind != framing.NONE and rest:
-            if self.phase == BODY:
-                self._read_body(rest)
+        if rest and self.phase == BODY:
+            self._read_body(rest)
 
     def _begin(self, size: int, now: float) -> HttpExchange:
         """The objects and times of a new exchange."""
@@ -226,10 +231,10 @@ class HttpSession(Session):
         counters.req_tot += 1
         return exchange
 
-    def _expect_body(self, exchange: HttpExchange, body: framing.Framing, kind: int) -> None:
+    def _expect_body(self, exchange: HttpExchange, body: framing.Framing) -> None:
         self.phase = BODY
         exchange.upload_done = False
-        if kind == framing.CHUNKED:
+        if body.kind == framing.CHUNKED:
             self._chunks = ChunkedReader(400)
         else:
             self._chunks = None
@@ -238,6 +243,8 @@ class HttpSession(Session):
 
     def _wait_for_head(self, data: bytes) -> None:
         """Not all here yet: refuse what can become nothing valid, keep the rest under one deadline for all of it."""
+        if not data:  # an empty line before a request, and nothing behind it
+            return
         if data == b"\r":  # perhaps the empty line before a request
             self._pending = data
             return

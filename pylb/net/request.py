@@ -57,18 +57,20 @@ class RequestSide(Answering):
         self.request = head
         self.method = head.method
         frontend = self.frontend
-        self._upgrade = head.upgrade is not None
-        head.remove_hop_by_hop(keep_upgrade=True)
+        if not head.end_to_end:
+            self._upgrade = head.upgrade is not None
+            head.remove_hop_by_hop(keep_upgrade=True)
         if head.method in HOP_COUNTED and not self._forwards(head):
             return
         if frontend.captures is not None:
             frontend.captures.request(self)
         backend = frontend.only_backend
         if backend is None or frontend.stats is not None:
-            reply = frontend.judge(self)
-            if reply is not None:
-                self.answer(reply)
-                return
+            if frontend.judges:
+                reply = frontend.judge(self)
+                if reply is not None:
+                    self.answer(reply)
+                    return
             if frontend.stats is not None and frontend.stats.matches(head.target):
                 if frontend.twin is not None:
                     self.enter_backend(frontend.twin)

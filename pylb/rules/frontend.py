@@ -75,6 +75,8 @@ class Frontend:
         self.log_line = compile_log(declared.log_format or DEFAULT_FORMAT.format(mode=mode), scope, declared.at)
         self.only_backend: Any = None
         """The backend of every request, when nothing else has to be looked at."""
+        self.judges = True
+        """Whether `judge` has anything to look at."""
         self._default: Any = None
         self.twin: Any = None
         """The backend of the same `listen` section; None in a plain frontend."""
@@ -108,8 +110,8 @@ class Frontend:
         if self.model.listen:
             self.twin = self.world.backends.get(self.name)
             self._default = self._default or self.twin
-        busy = (self._monitor, self._content, self.http_request, self._routes, self._unique_id_header)
-        self.only_backend = None if any(busy) else self._default
+        self.judges = any((self._monitor, self._content, self.http_request, self._unique_id_header))
+        self.only_backend = None if self.judges or self._routes else self._default
 
     # -------------------------------------------------------------------------------------------------- connections
 
