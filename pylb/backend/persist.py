@@ -23,6 +23,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from pylb.config import model
+from pylb.http1.grammar import NEUTRAL
 
 if TYPE_CHECKING:
     from pylb.backend.backend import Backend
@@ -32,6 +33,8 @@ Test = Callable[[Any], bool]
 
 _DAY = 86400
 _DELIMITERS = b";,"
+_COOKIE, _COOKIE_LINE, _SET_COOKIE_LINE = b"\r\ncookie:", b"\r\nCookie: ", b"\r\nSet-Cookie: "
+_PRIVATE = b"\r\nCache-control: private"
 _STATES = (b"I", b"D", b"V", b"E", b"O", b"U")
 _DIGITS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 _VALUES = {digit: value for value, digit in enumerate(_DIGITS)}
@@ -119,8 +122,8 @@ class CookiePersistence:
 
     __slots__ = (
         "_attributes", "_backend", "_by_value", "_dated", "_find", "_hides", "_indirect", "_inserts", "_letters",
-        "_logged", "_maxidle", "_maxlife", "_name", "_nocache", "_persist", "_postonly", "_prefixes", "_preserve",
-        "_ready", "_rewrites", "_set_cookie",
+        "_logged", "_maxidle", "_maxlife", "_name", "_nocache", "_only", "_persist", "_postonly", "_prefixes",
+        "_preserve", "_ready", "_rewrites", "_set_cookie", "_unknown", "_valid",
     )  # fmt: skip
 
     def __init__(self, declared: model.Cookie, backend: Backend) -> None:
@@ -132,6 +135,7 @@ class CookiePersistence:
         self._prefixes = declared.mode == "prefix"
         self._logged = declared.mode != "passive" or declared.indirect  # whether the log shows letters at all
         self._letters = {state: state + b"N" if self._logged else b"--" for state in (b"N", *_STATES)}
+        self._unknown, self._valid = self._letters[b"N"], self._letters[b"V"]
         self._indirect = declared.indirect
         self._hides = declared.indirect and self._inserts
         self._nocache = declared.nocache
@@ -147,6 +151,8 @@ class CookiePersistence:
         self._set_cookie = re.compile(rb"[ \t]*" + re.escape(name) + rb"[ \t]*+=[ \t]*+((?:[ \t]*+[^; \t]++)*+)")
         self._attributes = _attributes(declared)
         self._by_value: dict[bytes, tuple[Server, ...]] = {}
+        self._only: dict[bytes, Server] = {}
+        """Those whose value no other has and no mode reads otherwise: the usual case of `_interpret`."""
         self._ready: dict[Server, bytes] = {}
         self.learn()
 
@@ -157,37 +163,45 @@ class CookiePersistence:
         for server in self._backend.servers:
             if server.cookie is None:
                 # A server without a value takes the client's cookie away.
-                self._ready[server] = self._name + b"=" + _EXPIRED + b"; path=/" + self._attributes
+                self._ready[server] = self._line(_EXPIRED + b"; path=/")
                 continue
             self._by_value[server.cookie] = (*self._by_value.get(server.cookie, ()), server)
-            self._ready[server] = self._name + b"=" + server.cookie + b"; path=/" + self._attributes
+            self._ready[server] = self._line(server.cookie + b"; path=/")
+        self._only = {
+            value: servers[0]
+            for value, servers in self._by_value.items()
+            if len(servers) == 1 and not (self._prefixes or b"|" in value)
+        }
 
     # ------------------------------------------------------------------------------------------------------- request
 
     def request(self, x: Any) -> None:
         """Read the cookie; hide it from the server where the mode says so."""
-        x.cookie_state = self._letters[b"N"]
+        x.cookie_state = self._unknown
         head = x.request
-        field = head.get(b"cookie")
-        if field is None:
+        place = head.place(_COOKIE)
+        if place is None:
             return
-        if head.count(b"cookie") > 1:
+        start, end = place
+        if head.repeats(_COOKIE, end):
             self._read_several(x, head)
-        elif self._name in field:
-            self._replace(head, field, self._read(x, field))
+            return
+        field = head.block[start + len(_COOKIE) : end].strip(b" \t")
+        if self._name in field:
+            edited = self._read(x, field)
+            if edited is not field:
+                head.put(start, end, _COOKIE_LINE + edited if edited else b"")
 
     def _read_several(self, x: Any, head: Any) -> None:
         """Clients send one Cookie field (RFC 6265 5.4); from HTTP/2 there may come more, which an edit joins."""
         fields = head.get_all(b"cookie")
         edited = [self._read(x, field) for field in fields]
         if edited != fields:
-            self._replace(head, b"", b"; ".join(filter(None, edited)))
-
-    def _replace(self, head: Any, before: bytes, after: bytes) -> None:
-        if not after:
-            head.remove(b"cookie")
-        elif after is not before:
-            head.set(b"Cookie", after)
+            together = b"; ".join(filter(None, edited))
+            if together:
+                head.set(b"Cookie", together)
+            else:
+                head.remove(b"cookie")
 
     def _read(self, x: Any, field: bytes) -> bytes:
         """Interpret every occurrence in one Cookie field; the field as the server shall see it."""
@@ -201,7 +215,12 @@ class CookiePersistence:
                 found = self._find(field, start + 1)  # the end of a longer name
                 continue
             value = found[1].rstrip(b" \t")
-            self._interpret(x, value)
+            server = self._only.get(value)
+            if server is not None and server.reachable and x.persist_server is None and not x.ignore_persist:
+                x.persist_server = server
+                x.cookie_state = self._valid
+            else:
+                self._interpret(x, value)
             if self._prefixes and b"~" in value:
                 kept.append(field[position : found.start(1)])
                 position = found.start(1) + value.index(b"~") + 1
@@ -309,12 +328,10 @@ class CookiePersistence:
             return
         if self._postonly and x.request.method != b"POST":
             return
-        x.response.add(
-            b"Set-Cookie", self._dated_cookie(x, server) if self._dated and server.cookie else self._ready[server]
-        )
+        cached = self._nocache and _may_be_cached(x)  # looked up before the edit: the lower-cased copy still fits
+        line = self._dated_cookie(x, server) if self._dated and server.cookie else self._ready[server]
+        x.response.append(line + _PRIVATE if cached else line)
         self._told(x, b"U" if direct and server.cookie else b"I")
-        if self._nocache and _may_be_cached(x):
-            x.response.add(b"Cache-control", b"private")
 
     def _stale(self, x: Any) -> bool:
         """Whether the client is at the right server but its cookie's dates need refreshing."""
@@ -327,11 +344,15 @@ class CookiePersistence:
 
     def _dated_cookie(self, x: Any, server: Server) -> bytes:
         now = encode_date(_wall(x))
-        value = self._name + b"=" + (server.cookie or b"") + b"|" + now
+        value = (server.cookie or b"") + b"|" + now
         if self._maxlife:
             first = (x.cookie_dates or (0, 0))[1]
             value += b"|" + (encode_date(first) if first else now)
-        return value + b"; path=/" + self._attributes
+        return self._line(value + b"; path=/")
+
+    def _line(self, value: bytes) -> bytes:
+        """A whole Set-Cookie line; what the configuration says may hold anything."""
+        return _SET_COOKIE_LINE + (self._name + b"=" + value + self._attributes).translate(NEUTRAL)
 
 
 def _attributes(declared: model.Cookie) -> bytes:

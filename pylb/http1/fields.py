@@ -125,6 +125,36 @@ class Head:
             at = lower.find(needle, at + len(needle))
         return places
 
+    # ------------------------------------------------------------------------- for those who know what they look for
+    # `needle` is CRLF, a name in lower case, and a colon; a line begins with its CRLF, and its name is a token and its
+    # value free of controls, because it was made at load or is a piece of this very block. Each of these is one step of
+    # what get, set and add do together, for those who ask on every request (backend/persist.py).
+
+    def place(self, needle: bytes) -> tuple[int, int] | None:
+        """Where in `block` the first line of `needle` begins and ends; None without one."""
+        lower = self._lower
+        if lower is None:
+            lower = self._lower = self.block.lower()
+        start = lower.find(needle)
+        if start < 0:
+            return None
+        end = lower.find(b"\r", start + 2)
+        return start, end if end >= 0 else len(lower)
+
+    def repeats(self, needle: bytes, end: int) -> bool:
+        """Whether there is another such line behind `end`; to be asked before any edit."""
+        return self._lowered().find(needle, end) >= 0
+
+    def put(self, start: int, end: int, line: bytes) -> None:
+        """`line` in place of block[start:end]; b"" takes it out."""
+        self.block = self.block[:start] + line + self.block[end:]
+        self._lower = None
+
+    def append(self, lines: bytes) -> None:
+        """Add whole lines at the end."""
+        self.block += lines
+        self._lower = None
+
     # ---------------------------------------------------------------------------------------------------- editing
 
     def add(self, name: bytes, value: bytes) -> None:
