@@ -324,7 +324,7 @@ class Listener:
         if line is None or self._logger is None:
             return
         if self._logs_all and exchange.log_level is None:
-            exchange.actconn = self.door.connections
+            exchange.actconn = self.door.house.connections
             self._logger(LEVEL_INFO, line(exchange))
             return
         failed = exchange.termination != b"--" and exchange.termination != b"LR"

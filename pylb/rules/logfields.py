@@ -64,6 +64,14 @@ def accept_wall(x: Context) -> float:
 
 def timers(x: Context) -> tuple[int, int, int, int, int]:
     """TR, Tw, Tc, Tr, Ta of an HTTP exchange; -1 for what was not reached (manual 8.4)."""
+    start, responded, ended = x.started, x.responded, x.ended
+    if x.connected == start and responded is not None and ended is not None:
+        # Moments follow each other: here all up to the connection are one, as over an idle connection.
+        return 0, 0, 0, int((responded - start) * 1000), int((ended - start) * 1000)
+    return _all_timers(x)
+
+
+def _all_timers(x: Context) -> tuple[int, int, int, int, int]:
     start = x.started
     moment = x.head_received
     received = -1 if moment is None else int((moment - start) * 1000)
@@ -233,22 +241,15 @@ def own_address(x: Context) -> tuple[str, int]:
     return source or ("", 0)
 
 
-def server_name(x: Context) -> bytes:
-    """%s"""
-    server = x.server
-    return server.name.encode() if server is not None else x.applet or b"<NOSRV>"
+class Names(dict[str, bytes]):
+    """The names of proxies and servers as bytes: few, asked for with every line."""
+
+    def __missing__(self, name: str) -> bytes:
+        made = self[name] = name.encode()
+        return made
 
 
-def backend_name(x: Context) -> bytes:
-    """%b: the frontend's name until there is a backend."""
-    backend = x.backend
-    return (x.frontend.name if backend is None else backend.name).encode()
-
-
-def frontend_transport(x: Context) -> bytes:
-    """%ft: a tilde marks TLS."""
-    name = x.frontend.name.encode()
-    return name if x.session.tls is None else name + b"~"
+names = Names()
 
 
 _exchanges = count(1)
@@ -270,10 +271,9 @@ NAMESPACE: dict[str, Any] = {
     for function in (
         local_date, gmt_date, zoned_date, exact_date, accept_wall, timers, tcp_timers, _milliseconds, data_time,
         visible, plain, escaped, request_part, request_line, request_path, request_path_only, request_query, headers,
-        header_list, spaced, in_quotes, hex_address, server_address, server_port, own_address, server_name,
-        backend_name, frontend_transport, request_number,
+        header_list, spaced, in_quotes, hex_address, server_address, server_port, own_address, request_number,
     )
-}  # fmt: skip
+} | {"names": names}  # fmt: skip
 
 
 # ------------------------------------------------------------------------------------------------------------ the rows
@@ -379,18 +379,18 @@ FIELDS: dict[str, Field] = {
     "Tw": _time("Tw"),
     "U": Field("number", "x.bytes_uploaded"),
     "ac": Field("number", "x.actconn"),
-    "b": _string("backend_name(x)"),
+    "b": _string("names[(x.backend or x.frontend).name]"),  # the frontend's until there is a backend
     "bc": Field("number", "(0 if x.backend is None else x.backend.counters.scur)"),
     "bi": Field("ip", "own_address(x)[0]"),
     "bp": Field("port", "own_address(x)[1]"),
     "bq": Field("number", "x.backend_queue"),
     "ci": Field("ip", "s.src"),
     "cp": Field("hex", "s.src_port"),
-    "f": _string("x.frontend.name.encode()"),
+    "f": _string("names[x.frontend.name]"),
     "fc": Field("number", "x.frontend.counters.scur"),
     "fi": Field("ip", "s.dst"),
     "fp": Field("hex", "s.dst_port"),
-    "ft": _string("frontend_transport(x)"),
+    "ft": _string("(names[x.frontend.name] if s.tls is None else names[x.frontend.name] + b'~')"),
     "lc": Field("hex", "next($lines)", bound={"lines": lambda _scope: count()}),
     "hr": _header_field("request", "headers(x.captured_request, $n, x)", "request"),
     "hrl": _header_field("list", "header_list(x.captured_request, $n, x, QUOTED, ESCAPED)", "request"),
@@ -401,7 +401,7 @@ FIELDS: dict[str, Field] = {
     "r": Field("request", "request_line(x)", http=True),
     "rc": Field("raw", "(b'+%d' if x.redispatched else b'%d') % x.retries"),
     "rt": Field("hex", "request_number(x)"),
-    "s": _string("server_name(x)"),
+    "s": _string("(x.applet or b'<NOSRV>' if x.server is None else names[x.server.name])"),
     "sc": Field("number", "(0 if x.server is None else x.server.counters.scur)"),
     "si": Field("ip", "server_address(x)"),
     "sp": Field("port", "server_port(x)"),
