@@ -128,7 +128,9 @@ class Bench:
     """A balancer, its clients, and servers that answer at once."""
 
     def __init__(self) -> None:
-        names = ("KEEPALIVE CLIENT_CLOSE SERVER_CLOSE BOTH_CLOSE BARE TLS WORKER1 WORKER2 WORKER3 RANCHER LOG").split()
+        names = (
+            "KEEPALIVE CLIENT_CLOSE SERVER_CLOSE BOTH_CLOSE BARE IDLE TLS WORKER1 WORKER2 WORKER3 RANCHER LOG"
+        ).split()
         text = CONFIG.read_text().replace(' ssl crt "${CERTIFICATE}"', "")
         values = {name: str(9000 + number) for number, name in enumerate(names)}
         parsed, _ = read_haproxy([(str(CONFIG), text)], values)
@@ -164,7 +166,7 @@ class Bench:
         return Listener(frontend.model.binds[0], frontend, door, loop, self.clock, self.balancer.limits, None, [])
 
     def client(self, listener: Listener) -> Any:
-        session = listener._make(listener)
+        session = listener.make(listener)
         session.connection_made(Transport(self.loop, session))  # type: ignore[arg-type]
         return session
 
