@@ -7,6 +7,7 @@ functions per exchange, which do not depend on the machine at all.
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -128,11 +129,9 @@ class Bench:
     """A balancer, its clients, and servers that answer at once."""
 
     def __init__(self) -> None:
-        names = (
-            "KEEPALIVE CLIENT_CLOSE SERVER_CLOSE BOTH_CLOSE BARE IDLE TLS WORKER1 WORKER2 WORKER3 RANCHER LOG"
-        ).split()
         text = CONFIG.read_text().replace(' ssl crt "${CERTIFICATE}"', "")
-        values = {name: str(9000 + number) for number, name in enumerate(names)}
+        ports = dict.fromkeys(re.findall(r"\$\{(\w+)\}", text))
+        values = {name: str(9000 + number) for number, name in enumerate(ports)}
         parsed, _ = read_haproxy([(str(CONFIG), text)], values)
         self.loop = Loop()
         self.balancer = Balancer(parsed, Report())
@@ -199,9 +198,9 @@ def counted() -> Iterator[dict[str, int]]:
     names: dict[Any, int] = {}
 
     def count(frame: Any, event: str, _arg: Any) -> None:
-        if event in counts and "/pylb/" in frame.f_code.co_filename or frame.f_code.co_filename.startswith("<log"):
-            if event in counts:
-                counts[event] += 1
+        name = frame.f_code.co_filename
+        if event in counts and ("/pylb/" in name or name.startswith("<log")):
+            counts[event] += 1
             if event == "call":
                 names[frame.f_code] = names.get(frame.f_code, 0) + 1
 
