@@ -282,6 +282,7 @@ class Daemon:
                 describe(instance, now)
                 | {
                     "interface": self.stations.interface_of(name),
+                    "places": self.stations.places_of(name),
                     "send_errors": self.executor.send_errors.get(name, 0),
                     "group": self.roster.group_of[name].settings.name if name in self.roster.group_of else None,
                 }

@@ -22,11 +22,10 @@ def handler_for(directory: Path) -> type[BaseHTTPRequestHandler]:
                 self._answer(404, "only /metrics is here\n")
                 return
             try:
-                text = metrics.text(fetch(directory))
-            except OSError as error:
-                self._answer(503, f"no daemon answers: {error.strerror}\n")
-                return
-            self._answer(200, text)
+                document = fetch(directory)
+            except (OSError, ValueError):  # nobody listens, or it ended while it answered: keepalived_up says so
+                document = None
+            self._answer(200, metrics.text(document))
 
         def _answer(self, status: int, text: str) -> None:
             body = text.encode()

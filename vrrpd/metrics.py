@@ -1,7 +1,8 @@
 """The status document as Prometheus metrics: one row per metric, rendered by prometheus_client.
 
-Runs in `vrrpd status --metrics` (for node_exporter's textfile collector) and `vrrpd exporter`, never in the
-daemon.
+What exporters of keepalived have comes first, under their names (keepalived_metrics.py); what only vrrpd knows follows,
+or is counted more finely, as vrrpd_*.  Runs in `vrrpd status --metrics` (for node_exporter's textfile collector) and
+`vrrpd exporter`, never in the daemon.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from typing import Any
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import CollectorRegistry
+
+from vrrpd import keepalived_metrics
 
 Sample = tuple[tuple[str, ...], float]
 Samples = Callable[[dict[str, Any]], Iterator[Sample]]
@@ -84,23 +87,27 @@ ROWS = (
 class _Document:
     """A collector over one status document."""
 
-    def __init__(self, document: dict[str, Any]) -> None:
+    def __init__(self, document: dict[str, Any] | None) -> None:
         self._document = document
 
     def collect(self) -> Iterator[Metric]:
+        yield from keepalived_metrics.families(self._document)
+        if self._document is not None:
+            yield from self._instances(self._document)
+            yield from self._daemon(self._document)
+
+    def _instances(self, document: dict[str, Any]) -> Iterator[Metric]:
         common = ("instance_name", "interface", "vrid", "family")
         for row in ROWS:
             family = CounterMetricFamily if row.counter else GaugeMetricFamily
             metric = family(row.name, row.help, labels=[*common, *row.labels])
-            for one in self._document["instances"]:
+            for one in document["instances"]:
                 values = [one["name"], one["interface"], str(one["vrid"]), str(one["family"])]
                 for labels, number in row.samples(one):
                     metric.add_metric([*values, *labels], number)
             yield metric
-        yield from self._daemon()
 
-    def _daemon(self) -> Iterator[Metric]:
-        document = self._document
+    def _daemon(self, document: dict[str, Any]) -> Iterator[Metric]:
         yield GaugeMetricFamily("vrrpd_uptime_seconds", "Since the start", value=document["uptime"])
         yield CounterMetricFamily("vrrpd_late_timers", "Timers that fired late", value=document["late_timers"])
         yield CounterMetricFamily("vrrpd_reloads", "Reloads done", value=document["reloads"])
@@ -114,8 +121,8 @@ class _Document:
         yield timeouts
 
 
-def text(document: dict[str, Any]) -> str:
-    """The exposition text."""
+def text(document: dict[str, Any] | None) -> str:
+    """The exposition text; None: no daemon answers."""
     registry = CollectorRegistry()
     registry.register(_Document(document))
     return generate_latest(registry).decode()

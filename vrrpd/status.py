@@ -44,6 +44,7 @@ def describe(instance: Instance, now: float) -> dict[str, Any]:
         "master_priority": instance.master_priority,
         "abdicating": instance.abdicating,
         "addresses": [str(address) for address in settings.all_addresses],
+        "garp_delay": settings.garp.master_delay,
         "authentication": settings.authentication.type if settings.authentication else None,
         "peers": [str(peer.address) for peer in settings.unicast_peers],
         "faults": list(instance.faults),

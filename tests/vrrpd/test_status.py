@@ -21,10 +21,16 @@ def document():
     instance.start(100.0, LinkState(source=ip_address("10.0.0.1")))
     instance.timer_fired(instance.deadline)
     instance.counters.refused[Reason.CHECKSUM] += 3
+    where = {
+        "interface": "eth0",
+        "send_errors": 2,
+        "group": None,
+        "places": [{"address": "10.0.0.9", "interface": "eth0"}],
+    }
     return {
         "pid": 7,
         "uptime": 3700.0,
-        "instances": [status.describe(instance, 110.0) | {"interface": "eth0", "send_errors": 2, "group": None}],
+        "instances": [status.describe(instance, 110.0) | where],
         "tracking": {
             "scripts": [
                 {"name": "gone", "passed": None, "last": "not run: not found in PATH"},

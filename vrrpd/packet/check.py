@@ -124,7 +124,7 @@ class AdvertChecker:
     def _check_version_2(self, message: bytes) -> None:
         auth_type, interval = message[4], message[5]
         if auth_type > AUTH_AH:
-            raise Refusal(Reason.AUTH_TYPE, f"Invalid auth type: {auth_type}")
+            raise Refusal(Reason.AUTH_TYPE_UNKNOWN, f"Invalid auth type: {auth_type}")
         if auth_type != self._auth_type:
             raise Refusal(Reason.AUTH_TYPE, f"received a {auth_type} auth, expecting {self._auth_type}!")
         if auth_type == AUTH_PASS:

@@ -24,6 +24,8 @@ class Reason(Enum):
     """Not the instance's VRRP version."""
     AUTH_TYPE = "auth_type"
     """Not the instance's authentication type."""
+    AUTH_TYPE_UNKNOWN = "auth_type_unknown"
+    """A type that no version of the protocol has."""
     AUTH_PASSWORD = "auth_password"
     """Simple password differs."""
     AH_ICV = "ah_icv"

@@ -154,6 +154,12 @@ class ScriptRunner:
             self._say(Level.INFO, f"VRRP_Script({name}) failed ({outcome.reason})")
         self._report(name, outcome.good)
 
+    def _state(self) -> str:
+        """What its process is at, in the words of keepalived's dump."""
+        if self._running is None:
+            return "idle"
+        return "requested termination" if self._timed_out else "running"
+
     def status(self) -> dict[str, Any]:
         """For the status table and metrics."""
         return {
@@ -165,4 +171,5 @@ class ScriptRunner:
             "skipped": self.skipped,
             "timeouts": self.timeouts,
             "interval": self.spec.interval,
+            "state": self._state(),
         }

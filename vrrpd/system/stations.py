@@ -73,6 +73,14 @@ class Stations:
         """The interface an instance stands on."""
         return self._executor.stations[name].interface
 
+    def places_of(self, name: str) -> list[dict[str, str]]:
+        """For status: each advertised address with the interface that it is for."""
+        station = self._executor.stations[name]
+        return [
+            {"address": str(address), "interface": station.interface_for(address)}
+            for address in station.settings.addresses
+        ]
+
     def connect(self, name: str) -> LinkState:
         """Open what is missing; the link state as it is now."""
         station = self._executor.stations[name]
