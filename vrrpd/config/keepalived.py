@@ -46,6 +46,8 @@ GARP_GROUP: Table = {
     "interfaces": names("interfaces"),
 }
 
+TRACK_GROUP: Table = {"group": names("members")}
+
 
 NAMED = ("vrrp_script", "vrrp_track_process", "track_file", "vrrp_track_file", "vrrp_instance", "vrrp_sync_group")
 
@@ -160,7 +162,7 @@ class _File:
             self.garp_groups.append(read_block(Block(self.report, statement), GARP_GROUP, "garp_group"))
         elif keyword == "track_group":
             inner = Block(self.report, statement)
-            members = read_block(inner, {"group": names("members")}, "track_group").get("members", [])
+            members = read_block(inner, TRACK_GROUP, "track_group").get("members", [])
             self.statics.append("track_groups", (statement.arguments[0].text, tuple(members)))  # type: ignore[arg-type]
         elif keyword == "interface_up_down_delays":
             self._delays(statement)

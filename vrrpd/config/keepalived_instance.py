@@ -129,13 +129,12 @@ TRACKS: Table = {
 }
 
 
+AUTHENTICATION: Table = {"auth_type": choice("type", {"PASS": "pass", "AH": "ah"}), "auth_pass": text("password")}
+
+
 def _authentication(block: Block, statement: Statement) -> None:
     inner = Block(block.report, statement)
-    values = read_block(
-        inner,
-        {"auth_type": choice("type", {"PASS": "pass", "AH": "ah"}), "auth_pass": text("password")},
-        "authentication",
-    )
+    values = read_block(inner, AUTHENTICATION, "authentication")
     if len(values) == 2:
         block.values["authentication"] = Authentication(**values, at=statement.at)  # type: ignore[arg-type]
     elif not block.report.errors:

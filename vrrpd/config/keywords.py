@@ -234,22 +234,34 @@ def read_command(block: Block, words: list[Word]) -> Command | None:
     return Command(argv, names[0], names[1], at=words[0].at)
 
 
-def ignored(why: str) -> Handler:
+@dataclass(frozen=True, slots=True)
+class Ignored:
     """Known, and without effect here."""
 
-    def handler(block: Block, statement: Statement) -> None:
-        block.report.info(statement.at, "ignored-keyword", f'"{statement.keyword}" is ignored: {why}')
+    why: str
 
-    return handler
+    def __call__(self, block: Block, statement: Statement) -> None:
+        block.report.info(statement.at, "ignored-keyword", f'"{statement.keyword}" is ignored: {self.why}')
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Known, and not possible here."""
+
+    why: str
+
+    def __call__(self, block: Block, statement: Statement) -> None:
+        block.error(statement.words[0], f'"{statement.keyword}" is not supported: {self.why}')
+
+
+def ignored(why: str) -> Handler:
+    """A handler that says once why the keyword has no effect."""
+    return Ignored(why)
 
 
 def refused(why: str) -> Handler:
-    """Known, and not possible here."""
-
-    def handler(block: Block, statement: Statement) -> None:
-        block.error(statement.words[0], f'"{statement.keyword}" is not supported: {why}')
-
-    return handler
+    """A handler that says why the keyword cannot be followed."""
+    return Refused(why)
 
 
 def table_of(handler: Handler, *keywords: str) -> dict[str, Handler]:

@@ -117,7 +117,7 @@ def network(text: str) -> Network:
     return ip_network("0.0.0.0/0" if text in ("default", "any", "all") else text, strict=False)
 
 
-_ADDRESS: Mapping[str, Setter] = {
+ADDRESS: Mapping[str, Setter] = {
     "brd": _set("broadcast", _broadcast, "an IPv4 address, + or -"),
     "broadcast": _set("broadcast", _broadcast, "an IPv4 address, + or -"),
     "dev": _set("interface", str, "an interface"),
@@ -135,7 +135,7 @@ _ADDRESS: Mapping[str, Setter] = {
     "autojoin": _flag("autojoin"),
 }
 
-_ROUTE: Mapping[str, Setter] = {
+ROUTE: Mapping[str, Setter] = {
     "via": _set("via", ip_address, "an address"),
     "gw": _set("via", ip_address, "an address"),
     "src": _set("source", ip_address, "an address"),
@@ -164,17 +164,17 @@ _ROUTE: Mapping[str, Setter] = {
     "track_group": _set("track_group", str, "a track_group"),
 }
 
-_ELSEWHERE = "vrrpd does not set it; a notify_master program with ip(8) can"
-_NOT_HERE = frozenset(
+ELSEWHERE = "vrrpd does not set it; a notify_master program with ip(8) can"
+NOT_HERE = frozenset(
     ("encap", "vrf", "lock", "as", "realms", "ttl-propagate", "features", "expires", "fastopen_no_cookie", "l3mdev")
     + ("uidrange", "ip_proto", "ipproto", "sport", "dport", "tun_id", "suppress_prefixlength", "suppress_ifgroup")
 )
 """Words of `ip route` and `ip rule` that keepalived takes too."""
 
-_NEXTHOP: Mapping[str, Setter] = {
-    "via": _ROUTE["via"],
-    "gw": _ROUTE["via"],
-    "dev": _ROUTE["dev"],
+NEXTHOP: Mapping[str, Setter] = {
+    "via": ROUTE["via"],
+    "gw": ROUTE["via"],
+    "dev": ROUTE["dev"],
     "weight": _set("weight", _number, "a number"),
     "onlink": _flag("onlink"),
 }
@@ -198,7 +198,7 @@ def _goto(words: _Words, values: Values, keyword: Word) -> None:
     _set("goto", _number, "a preference")(words, values, keyword)
 
 
-_RULE: Mapping[str, Setter] = {
+RULE: Mapping[str, Setter] = {
     "from": _set("source", network, "a network"),
     "to": _set("to", network, "a network"),
     "table": _set("table", _name_or_number, "a table"),
@@ -241,7 +241,7 @@ def address(words: list[Word], report: Report) -> VirtualAddress | None:
         if not 0 <= prefix <= parsed.max_prefixlen:
             line.fail(first, f'"/{length}" is not a prefix length', f"write /0 to /{parsed.max_prefixlen}")
         values["prefix"] = prefix
-    _options(line, values, _ADDRESS, "an option of an address")
+    _options(line, values, ADDRESS, "an option of an address")
     if line.failed:
         return None
     return VirtualAddress(**values)  # type: ignore[arg-type]
@@ -257,8 +257,8 @@ def route(words: list[Word], report: Report) -> Route | None:
         word = line.take()
         if word.text in ("inet", "inet6"):
             continue
-        if word.text in _ROUTE and word.text != "to":
-            _ROUTE[word.text](line, values, word)
+        if word.text in ROUTE and word.text != "to":
+            ROUTE[word.text](line, values, word)
             continue
         target = line.value(word) if word.text == "to" else word
         if target is not None:
@@ -285,23 +285,23 @@ def _route_options(line: _Words, values: Values, nexthops: list[Nexthop]) -> Non
         word = line.take()
         if word.text == "or" and "via" in values:
             other: Values = {}
-            _ROUTE["via"](line, other, word)
+            ROUTE["via"](line, other, word)
             nexthops += [Nexthop(via=values.pop("via")), Nexthop(**other)]  # type: ignore[arg-type]
         elif word.text == "nexthop":
             one: Values = {}
-            while line and line.peek() in _NEXTHOP:
+            while line and line.peek() in NEXTHOP:
                 keyword = line.take()
-                _NEXTHOP[keyword.text](line, one, keyword)
+                NEXTHOP[keyword.text](line, one, keyword)
             nexthops.append(Nexthop(**one))  # type: ignore[arg-type]
         else:
-            _option(line, values, _ROUTE, word, "an option of a route that vrrpd knows")
+            _option(line, values, ROUTE, word, "an option of a route that vrrpd knows")
 
 
 def rule(words: list[Word], report: Report) -> Rule | None:
     """from NET to NET table N ..."""
     line = _Words(words, report)
     values: Values = {"at": words[0].at}
-    _options(line, values, _RULE, "an option of a rule that vrrpd knows")
+    _options(line, values, RULE, "an option of a rule that vrrpd knows")
     if "table" not in values and "action" not in values:
         line.fail(words[0], "the rule says nothing to do", "write a table")
     if line.failed:
@@ -322,8 +322,8 @@ def _option(line: _Words, values: Values, known: Mapping[str, Setter], word: Wor
     if setter is not None:
         setter(line, values, word)
         return
-    if word.text in _NOT_HERE:
-        line.fail(word, f'"{word.text}" is not supported', _ELSEWHERE)
+    if word.text in NOT_HERE:
+        line.fail(word, f'"{word.text}" is not supported', ELSEWHERE)
     else:
         line.fail(word, f'"{word.text}" is not {what}', did_you_mean(word.text, known))
     while line and line.peek() not in known:
