@@ -1,4 +1,4 @@
-"""The command line: `vrrpd` runs a virtual router; check, convert, status, watch, decode, exporter are beside it.
+"""The command line: `vrrpd` runs a virtual router; check, convert, status, top, watch, decode, exporter are beside it.
 
 Each subcommand imports what it needs when it runs, so that the daemon never loads scapy, rich or
 prometheus_client.
@@ -272,6 +272,21 @@ def _status(parser: argparse.ArgumentParser, words: list[str]) -> int:
     return 0
 
 
+def _top(parser: argparse.ArgumentParser, words: list[str]) -> int:
+    from vrrpd.console.app import Console
+    from vrrpd.status import fetch
+
+    parser.add_argument("--state-dir", type=Path, default=STATE_DIRECTORY, metavar="DIR", help="%(default)s")
+    parser.add_argument("--interval", type=float, default=1.0, metavar="SECONDS", help="between two looks; %(default)s")
+    options = parser.parse_args(words)
+    if not 0.1 <= options.interval <= 3600:
+        return _fail(f"--interval {options.interval:g}: write 0.1 to 3600 seconds", EXIT_CONFIG)
+    if not sys.stdout.isatty():
+        return _fail("top needs a terminal; for programs there is vrrpd status --json", EXIT_HOST)
+    Console(lambda: fetch(options.state_dir), options.interval).run()
+    return 0
+
+
 def _exporter(parser: argparse.ArgumentParser, words: list[str]) -> int:
     from vrrpd import exporter
 
@@ -309,6 +324,7 @@ COMMANDS = {
     "check": (_check, "Read a configuration and say everything that is wrong or doubtful in it."),
     "convert": (_convert, "Write a keepalived.conf as vrrpd.toml."),
     "status": (_status, "Show what a running daemon does."),
+    "top": (_top, "Follow a running daemon in the terminal."),
     "watch": (_watch, "Show the adverts on an interface while they come, and what is wrong with them."),
     "decode": (_decode, "Show the adverts in a capture file."),
     "exporter": (_exporter, "Serve a running daemon's metrics to Prometheus over HTTP."),
