@@ -19,8 +19,11 @@ digits of base 64 counting units of four seconds (HAProxy's format, so either ma
 from __future__ import annotations
 
 import re
+import socket
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
+
+import xxhash
 
 from pylb.config import model
 from pylb.http1.grammar import NEUTRAL
@@ -121,9 +124,9 @@ class CookiePersistence:
     """The cookie of one backend. Everything that does not depend on the request is bytes made at load."""
 
     __slots__ = (
-        "_attributes", "_backend", "_by_value", "_dated", "_find", "_hides", "_indirect", "_inserts", "_letters",
-        "_logged", "_maxidle", "_maxlife", "_name", "_nocache", "_only", "_persist", "_postonly", "_prefixes",
-        "_preserve", "_ready", "_rewrites", "_set_cookie", "_unknown", "_valid",
+        "_attributes", "_backend", "_by_value", "_dated", "_find", "_hides", "_indirect", "_inserts", "_key",
+        "_letters", "_logged", "_maxidle", "_maxlife", "_name", "_nocache", "_only", "_persist", "_postonly",
+        "_prefixes", "_preserve", "_ready", "_rewrites", "_set_cookie", "_unknown", "_valid",
     )  # fmt: skip
 
     def __init__(self, declared: model.Cookie, backend: Backend) -> None:
@@ -150,6 +153,7 @@ class CookiePersistence:
         self._find = re.compile(re.escape(name) + rb'[ \t]*+=[ \t]*+([^;,"]*+(?:"[^"]*+"?[^;,"]*+)*+)').search
         self._set_cookie = re.compile(rb"[ \t]*" + re.escape(name) + rb"[ \t]*+=[ \t]*+((?:[ \t]*+[^; \t]++)*+)")
         self._attributes = _attributes(declared)
+        self._key = backend.model.dynamic_cookie_key if declared.dynamic else None
         self._by_value: dict[bytes, tuple[Server, ...]] = {}
         self._only: dict[bytes, Server] = {}
         """Those whose value no other has and no mode reads otherwise: the usual case of `_interpret`."""
@@ -157,9 +161,13 @@ class CookiePersistence:
         self.learn()
 
     def learn(self) -> None:
-        """Read the servers' cookie values (again, when one was added or changed)."""
+        """Read the servers' cookie values (again, when one was added or has moved)."""
         self._by_value.clear()
         self._ready.clear()
+        if self._key is not None:
+            for server in self._backend.servers:
+                if not server.model.cookie:
+                    server.cookie = dynamic_value(self._key, server.address)
         for server in self._backend.servers:
             if server.cookie is None:
                 # A server without a value takes the client's cookie away.
@@ -353,6 +361,16 @@ class CookiePersistence:
     def _line(self, value: bytes) -> bytes:
         """A whole Set-Cookie line; what the configuration says may hold anything."""
         return _SET_COOKIE_LINE + (self._name + b"=" + value + self._attributes).translate(NEUTRAL)
+
+
+def dynamic_value(key: str, address: model.Address) -> bytes | None:
+    """The cookie of a server by its address: XXH64 of the key, the packed address and the port in four bytes, as
+    HAProxy computes it (manual: dynamic-cookie-key). None for a unix socket."""
+    if address.kind != "inet":
+        return None
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    packed = socket.inet_pton(family, address.host) + (address.port or 0).to_bytes(4, "big")
+    return xxhash.xxh64_hexdigest(key.encode("utf-8", "surrogateescape") + packed).encode()
 
 
 def _attributes(declared: model.Cookie) -> bytes:

@@ -295,6 +295,8 @@ class Cookie:
     maxidle: float | None = None
     maxlife: float | None = None
     attrs: tuple[str, ...] = ()
+    dynamic: bool = False
+    """Servers without a value of their own get one from their address and `dynamic-cookie-key`."""
     at: Origin = field(default=NOWHERE, compare=False, repr=False)
 
 
@@ -363,6 +365,10 @@ class ServerTls:
     max_version: str | None = None
     ciphers: str | None = None
     ciphersuites: str | None = None
+    reuse: bool = True
+    """no-ssl-reuse: every connection is a full handshake."""
+    tickets: bool = True
+    """no-tls-tickets"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -385,6 +391,20 @@ class ServerCheck:
     """check-alpn"""
     send_proxy: bool = False
     """check-send-proxy"""
+    tls_options: ServerTls | None = None
+    """ca-file, verify and the like on a server without `ssl`: TLS for its checks alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerAgent:
+    """`agent-check` and its companions on a `server` line: a program beside the server that says how it is."""
+
+    port: int
+    address: str | None = None
+    """agent-addr; None: the server's."""
+    inter: float = 2.0
+    send: str = ""
+    """agent-send: said to the agent first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -398,6 +418,8 @@ class Server:
     disabled: bool = False
     cookie: str | None = None
     check: ServerCheck | None = None
+    agent: ServerAgent | None = None
+    """agent-check"""
     maxconn: int | None = None
     minconn: int | None = None
     maxqueue: int | None = None
@@ -543,6 +565,7 @@ class Backend(Proxy):
     balance: Balance = Balance()
     hash_type: HashType = HashType()
     cookie: Cookie | None = None
+    dynamic_cookie_key: str | None = None
     check: HealthCheck = HealthCheck()
     retries: int = 3
     retry_on: tuple[str, ...] = ("conn-failure",)

@@ -305,7 +305,7 @@ class Listener:
             )
         except OSError as error:  # ssl.SSLError is one
             counters.ssl_failed_handshake += 1
-            raise _Refused(f"SSL handshake failure ({_tls_reason(error)})") from error
+            raise _Refused(_tls_reason(error)) from error
 
     def greeted(self, session: Session) -> None:
         """The loop has the connection now."""
@@ -368,8 +368,17 @@ def _turn_away(session: Session, reply: Reply) -> None:
         session.reset()
 
 
+NO_ISSUER = frozenset({2, 18, 19, 20, 21, 24})
+"""X509_V_ERR_… of a chain that leads to no authority of ours (OpenSSL's x509_vfy.h)."""
+
+
 def _tls_reason(error: BaseException) -> str:
+    """In HAProxy's words; what it does not tell stands behind in parentheses."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        if error.verify_code in NO_ISSUER:
+            return "SSL client CA chain cannot be verified"
+        return "SSL client certificate not trusted"
     reason = getattr(error, "reason", None)
     if reason in ("HTTP_REQUEST", "WRONG_VERSION_NUMBER"):
-        return "plain HTTP on a TLS port"
-    return str(reason or error or type(error).__name__)
+        reason = "plain HTTP on a TLS port"
+    return f"SSL handshake failure ({reason or error or type(error).__name__})"

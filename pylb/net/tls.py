@@ -12,6 +12,7 @@ import ssl
 import sys
 from collections.abc import Iterable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from cryptography import x509
 
 from pylb.config import model
 from pylb.net.certificates import Bundle, load_bundle
+from pylb.net.tls_sessions import ResumingContext
 
 VERSIONS = {
     "SSLv3": ssl.TLSVersion.SSLv3,
@@ -130,20 +132,37 @@ def certificate_files(paths: Iterable[str], base: str | None) -> list[str]:
     return found
 
 
-def server_side(settings: model.BindTls, general: model.Global) -> CertificateMap:
+def _offered(protocols: tuple[str, ...], mode: str) -> list[str]:
+    """What of an `alpn` list can be offered: in TCP mode others speak, whatever it is."""
+    return [name for name in protocols if mode == "tcp" or name in SPOKEN]
+
+
+def with_defaults(settings: Any, defaults: Any) -> Any:
+    """TLS settings of a line, what it does not say taken from the global section's (manual: ssl-default-bind-options,
+    ssl-default-server-options)."""
+    changes = {
+        name: getattr(defaults, name)
+        for name in ("min_version", "max_version", "ciphers", "ciphersuites")
+        if getattr(settings, name) is None and getattr(defaults, name) is not None
+    }
+    return replace(settings, tickets=settings.tickets and defaults.tickets, **changes)
+
+
+def server_side(settings: model.BindTls, general: model.Global, mode: str = "http") -> CertificateMap:
     """The contexts for one `bind … ssl`.
 
     Raises OSError or ValueError, naming the file, for certificates that cannot be used.
     """
     certificates = CertificateMap(settings.strict_sni)
+    settings = with_defaults(settings, general.ssl_default_bind)
     for path in certificate_files(settings.certificates, general.crt_base):
         bundle = load_bundle(path)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        _limit_versions(context, settings.min_version or general.ssl_default_bind.min_version, settings.max_version)
-        _set_ciphers(context, settings.ciphers or general.ssl_default_bind.ciphers)
+        _limit_versions(context, settings.min_version, settings.max_version)
+        _set_ciphers(context, settings)
         _load(context, bundle, path)
         _verify_clients(context, settings, general.ca_base)
-        offered = [name for name in settings.alpn if name in SPOKEN]
+        offered = _offered(settings.alpn, mode)
         if offered:
             context.set_alpn_protocols(offered)
         if not settings.tickets:
@@ -156,9 +175,10 @@ def server_side(settings: model.BindTls, general: model.Global) -> CertificateMa
     return certificates
 
 
-def client_side(settings: model.ServerTls, general: model.Global) -> ssl.SSLContext:
+def client_side(settings: model.ServerTls, general: model.Global, mode: str = "http") -> ssl.SSLContext:
     """The context to connect to a `server … ssl` with. Raises OSError or ValueError naming the file."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    settings = with_defaults(settings, general.ssl_default_server)
+    context = (ResumingContext if settings.reuse else ssl.SSLContext)(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     if settings.verify == "none":
         context.verify_mode = ssl.CERT_NONE
@@ -176,9 +196,11 @@ def client_side(settings: model.ServerTls, general: model.Global) -> ssl.SSLCont
         path = str(Path(general.crt_base or "") / settings.certificate)
         _load(context, load_bundle(path), path)
     _limit_versions(context, settings.min_version, settings.max_version)
-    _set_ciphers(context, settings.ciphers)
+    _set_ciphers(context, settings)
+    if not settings.tickets:
+        context.options |= ssl.OP_NO_TICKET
     if settings.alpn:
-        context.set_alpn_protocols([name for name in settings.alpn if name in SPOKEN])
+        context.set_alpn_protocols(_offered(settings.alpn, mode))
     return context
 
 
@@ -188,12 +210,15 @@ def _limit_versions(context: ssl.SSLContext, lowest: str | None, highest: str | 
         context.maximum_version = VERSIONS[highest]
 
 
-def _set_ciphers(context: ssl.SSLContext, ciphers: str | None) -> None:
-    if ciphers is not None:
+def _set_ciphers(context: ssl.SSLContext, settings: model.BindTls | model.ServerTls) -> None:
+    suites = getattr(context, "set_ciphersuites", None)  # of TLS 1.3: Python 3.15 and above
+    for words, choose in ((settings.ciphers, context.set_ciphers), (settings.ciphersuites, suites)):
+        if words is None or choose is None:
+            continue
         try:
-            context.set_ciphers(ciphers)
+            choose(words)
         except ssl.SSLError as error:
-            raise ValueError(f'no cipher of "{ciphers}" is usable: {error}') from error
+            raise ValueError(f'no cipher of "{words}" is usable: {error}') from error
 
 
 def _verify_clients(context: ssl.SSLContext, settings: model.BindTls, ca_base: str | None) -> None:

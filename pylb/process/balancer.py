@@ -99,7 +99,9 @@ class Balancer:
         for frontend in self.frontends:
             frontend.link()
             self._stats_page(frontend, frontend.model, report)
-        self._contexts = {id(bind): self._server_side(bind, report) for f in config.frontends for bind in f.binds}
+        self._contexts = {
+            id(bind): self._server_side(bind, f.mode, report) for f in config.frontends for bind in f.binds
+        }
         self.conn_rate = Rate(lambda: self.house.total)
         self.sess_rate = Rate(lambda: sum(f.counters.stot for f in self.frontends))
         self.ssl_rate = Rate(lambda: self.cum_ssl_conns)
@@ -170,7 +172,7 @@ class Balancer:
         name: Callable[[Any], str | None] | None = None
         if server.tls is not None:
             try:
-                context = tls.client_side(server.tls, self.config.globals)
+                context = tls.client_side(server.tls, self.config.globals, backend.mode)
             except (OSError, ValueError) as error:
                 report(server.at, f'TLS of server "{server.name}": {error}')
             name = self._server_name(server, backend, report)
@@ -212,11 +214,11 @@ class Balancer:
         frontend.logger = self._logger(declared, report)
         return frontend
 
-    def _server_side(self, bind: model.Bind, report: Report) -> ssl.SSLContext | None:
+    def _server_side(self, bind: model.Bind, mode: str, report: Report) -> ssl.SSLContext | None:
         if bind.tls is None:
             return None
         try:
-            return tls.server_side(bind.tls, self.config.globals).default
+            return tls.server_side(bind.tls, self.config.globals, mode).default
         except (OSError, ValueError) as error:
             report(bind.at, f"TLS: {error}")
             return None

@@ -32,6 +32,8 @@ from pylb.rules.unique import unique_id_getter
 DEFAULT_FORMAT = "Connect from %ci:%cp to %fi:%fp (%f/{mode})"
 """What is logged without any log option (manual 8.2.1)."""
 
+HTTP_FORMATS = ("httplog", "httpslog", "clf")
+
 if TYPE_CHECKING:
     from pylb.net.listener import BadMessage
 
@@ -72,7 +74,10 @@ class Frontend:
         self._monitor = _compile_monitor(declared, scope)
         self.captures = Captures.of(declared.captures)
         mode = "HTTP" if declared.mode == "http" else "TCP"
-        self.log_line = compile_log(declared.log_format or DEFAULT_FORMAT.format(mode=mode), scope, declared.at)
+        wanted = declared.log_format or DEFAULT_FORMAT.format(mode=mode)
+        if declared.mode == "tcp" and wanted in HTTP_FORMATS:
+            wanted = "tcplog"  # as HAProxy falls back; the check warns of it
+        self.log_line = compile_log(wanted, scope, declared.at)
         self.only_backend: Any = None
         """The backend of every request, when nothing else has to be looked at."""
         self.judges = True

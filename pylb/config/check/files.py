@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from pylb.config.check.registry import warning
-from pylb.config.check.walk import named, proxies, tests
+from pylb.config.check.walk import binds, named, proxies, servers, tests
 from pylb.config.model import Config, Finding, Origin
 
 
@@ -69,30 +69,25 @@ def _plain_files(config: Config) -> Iterator[tuple[str, Origin, str]]:
                 yield page.path, page.at, f"errorfile {page.status} of {named(proxy)}"
         for test in tests(proxy):
             yield from ((path, test.at, "pattern file") for path in test.files)
-    for frontend in config.frontends:
-        for bind in frontend.binds:
-            if bind.tls is not None:
-                base = config.globals.ca_base
-                files = (bind.tls.ca_file, bind.tls.crl_file)
-                yield from ((in_base(base, path), bind.at, "file") for path in files if path)
-    for backend in config.backends:
-        for server in backend.servers:
-            if server.tls is not None:
-                files = (server.tls.ca_file, server.tls.crl_file)
-                base = config.globals.ca_base
-                yield from ((in_base(base, path), server.at, "file") for path in files if path and path[0] != "@")
+    base = config.globals.ca_base
+    settings = [(bind.tls, bind.at) for _, bind in binds(config)] + [
+        (tls, server.at)
+        for _, server in servers(config)
+        for tls in (server.tls, server.check.tls_options if server.check is not None else None)
+    ]
+    for tls, at in settings:
+        files = (tls.ca_file, tls.crl_file) if tls is not None else ()
+        yield from ((in_base(base, path), at, "file") for path in files if path and path[0] != "@")
 
 
 def _bundles(config: Config) -> Iterator[tuple[str, Origin]]:
     base = config.globals.crt_base
-    for frontend in config.frontends:
-        for bind in frontend.binds:
-            for path in bind.tls.certificates if bind.tls is not None else ():
-                yield in_base(base, path), bind.at
-    for backend in config.backends:
-        for server in backend.servers:
-            if server.tls is not None and server.tls.certificate:
-                yield in_base(base, server.tls.certificate), server.at
+    for _, bind in binds(config):
+        for path in bind.tls.certificates if bind.tls is not None else ():
+            yield in_base(base, path), bind.at
+    for _, server in servers(config):
+        if server.tls is not None and server.tls.certificate:
+            yield in_base(base, server.tls.certificate), server.at
 
 
 def in_base(base: str | None, path: str) -> str:

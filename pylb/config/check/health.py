@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pylb.config.check.registry import listed, rule, warning
-from pylb.config.check.walk import named
+from pylb.config.check.walk import named, served, servers
 from pylb.config.model import Config, Finding
 
 
@@ -33,7 +33,7 @@ def timeouts_missing(config: Config) -> Iterator[Finding]:
 def no_health_checks(config: Config) -> Iterator[Finding]:
     """Several servers and nobody finds out when one of them is gone."""
     for backend in config.backends:
-        if len(backend.servers) > 1 and not any(s.check or s.track or s.observe for s in backend.servers):
+        if len(backend.servers) > 1 and not any(s.check or s.agent or s.track or s.observe for s in backend.servers):
             yield warning(
                 backend.servers[0].at,
                 f"no server of {named(backend)} is checked: a dead one keeps getting its share",
@@ -44,9 +44,9 @@ def no_health_checks(config: Config) -> Iterator[Finding]:
 @rule("check-steps-unused")
 def check_steps_unused(config: Config) -> Iterator[Finding]:
     """How to check is said, that one should is not."""
-    for backend in config.backends:
+    for backend in served(config):
         says_how = backend.check.kind == "http" or backend.check.steps
-        if says_how and backend.servers and not any(server.check for server in backend.servers):
+        if says_how and not any(server.check for server in backend.servers):
             yield warning(
                 backend.servers[0].at,
                 f"{named(backend)} says how its servers are checked, none of them is",
@@ -57,8 +57,8 @@ def check_steps_unused(config: Config) -> Iterator[Finding]:
 @rule("all-weights-zero")
 def all_weights_zero(config: Config) -> Iterator[Finding]:
     """A server of weight 0 gets no new clients."""
-    for backend in config.backends:
-        if backend.servers and all(server.weight == 0 for server in backend.servers):
+    for backend in served(config):
+        if all(server.weight == 0 for server in backend.servers):
             yield warning(
                 backend.servers[0].at,
                 f"every server of {named(backend)} has weight 0: no request gets one",
@@ -82,22 +82,18 @@ def only_backup_servers(config: Config) -> Iterator[Finding]:
 @rule("minconn-above-maxconn")
 def minconn_above_maxconn(config: Config) -> Iterator[Finding]:
     """The dynamic limit moves between the two."""
-    for backend in config.backends:
-        for server in backend.servers:
-            if server.minconn and server.maxconn and server.minconn > server.maxconn:
-                yield warning(
-                    server.at,
-                    f'minconn {server.minconn} of server "{server.name}" is above its maxconn {server.maxconn}',
-                    "write the smaller number as minconn",
-                )
+    for _, server in servers(config):
+        if server.minconn and server.maxconn and server.minconn > server.maxconn:
+            yield warning(
+                server.at,
+                f'minconn {server.minconn} of server "{server.name}" is above its maxconn {server.maxconn}',
+                "write the smaller number as minconn",
+            )
 
 
 @rule("minconn-without-maxconn")
 def minconn_without_maxconn(config: Config) -> Iterator[Finding]:
     """minconn alone limits nothing."""
-    for backend in config.backends:
-        for server in backend.servers:
-            if server.minconn and not server.maxconn:
-                yield warning(
-                    server.at, f'minconn of server "{server.name}" has no effect without maxconn', "add maxconn"
-                )
+    for _, server in servers(config):
+        if server.minconn and not server.maxconn:
+            yield warning(server.at, f'minconn of server "{server.name}" has no effect without maxconn', "add maxconn")

@@ -80,7 +80,7 @@ def cookie_value_shared(config: Config) -> Iterator[Finding]:
 def cookie_value_missing(config: Config) -> Iterator[Finding]:
     """In a backend with a cookie, clients of a server without a value are not kept."""
     for backend in config.backends:
-        if backend.cookie is None or backend.mode != "http":
+        if backend.cookie is None or backend.cookie.dynamic or backend.mode != "http":
             continue
         for server in backend.servers:
             if not server.cookie and not server.backup:
@@ -89,3 +89,15 @@ def cookie_value_missing(config: Config) -> Iterator[Finding]:
                     f'server "{server.name}" has no cookie value: its clients move on with every request',
                     f"add cookie {server.name}",
                 )
+
+
+@rule("dynamic-cookie-without-key")
+def dynamic_cookie_without_key(config: Config) -> Iterator[Finding]:
+    """Each half alone makes no cookie."""
+    for backend in config.backends:
+        if backend.cookie is not None and backend.cookie.dynamic and backend.dynamic_cookie_key is None:
+            yield warning(
+                backend.cookie.at,
+                f'"dynamic" of the cookie of backend "{backend.name}" makes no values: it has no key',
+                "add dynamic-cookie-key SECRET",
+            )

@@ -171,7 +171,7 @@ def http_in_tcp_mode(config: Config) -> Iterator[Finding]:
 
 
 def _tcp_misfits(proxy: Proxy) -> Iterator[str]:
-    if isinstance(proxy, Frontend) and proxy.log_format in ("httplog", "clf"):
+    if isinstance(proxy, Frontend) and proxy.log_format in ("httplog", "httpslog", "clf"):
         yield "option httplog"
     if isinstance(proxy, Backend) and proxy.balance.algorithm.partition("(")[0] in ("uri", "url_param", "hdr"):
         yield f"balance {proxy.balance.algorithm}"

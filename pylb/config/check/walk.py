@@ -15,6 +15,7 @@ from pylb.config.model import (
     Proxy,
     Rule,
     Sample,
+    Server,
     Term,
     Test,
     UseBackend,
@@ -24,6 +25,25 @@ from pylb.config.model import (
 def proxies(config: Config) -> tuple[Proxy, ...]:
     """Every section; a `listen` twice, as its two sides."""
     return (*config.frontends, *config.backends)
+
+
+def binds(config: Config) -> Iterator[tuple[Frontend, Bind]]:
+    """Every bind with its frontend."""
+    for frontend in config.frontends:
+        for bind in frontend.binds:
+            yield frontend, bind
+
+
+def servers(config: Config) -> Iterator[tuple[Backend, Server]]:
+    """Every server with its backend."""
+    for backend in config.backends:
+        for server in backend.servers:
+            yield backend, server
+
+
+def served(config: Config) -> Iterator[Backend]:
+    """Backends that have servers."""
+    return (backend for backend in config.backends if backend.servers)
 
 
 def kind(proxy: Proxy) -> str:

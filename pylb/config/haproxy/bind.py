@@ -69,13 +69,8 @@ def tls_version(word: Word) -> str:
 
 
 def read_alpn(draft: Any, line: Line) -> None:
-    """alpn: HTTP/2 is left out, as a client that chose it could not be served."""
-    word = line.next("protocols, as in http/1.1")
-    protocols = comma_list(word)
-    if "h2" in protocols:
-        line.report.warning(word.at, '"h2" is left out of alpn: HTTP/2 is not supported by pylb yet', "alpn http/1.1")
-        protocols = tuple(p for p in protocols if p != "h2")
-    draft.tls["alpn"] = protocols
+    """alpn PROTOCOL[,PROTOCOL]…"""
+    draft.tls["alpn"] = comma_list(line.next("protocols, as in http/1.1"))
 
 
 def read_proto(_draft: object, line: Line) -> None:
@@ -170,7 +165,7 @@ _KERNEL = "the kernel's default is used"
 BIND_OPTIONS: Table[BindDraft] = Table(
     [
         Keyword("accept-proxy", constant("accept_proxy", True)),
-        Keyword("alpn", read_alpn, note="h2 is left out with a warning"),
+        Keyword("alpn", read_alpn, note="h2 in TCP mode only"),
         Keyword("backlog", put("backlog", integer(0))),
         Keyword("ca-file", put_tls("ca_file", text)),
         Keyword("ciphers", put_tls("ciphers", text)),

@@ -79,8 +79,8 @@ def _read_hash_type(draft: ProxyDraft, line: Line) -> None:
 
 
 _COOKIE_MODES = ("rewrite", "insert", "prefix")
-_COOKIE_FLAGS = ("indirect", "nocache", "postonly", "preserve", "httponly", "secure")
-_COOKIE_WORDS = (*_COOKIE_MODES, *_COOKIE_FLAGS, "domain", "maxidle", "maxlife", "attr", "dynamic")
+_COOKIE_FLAGS = ("indirect", "nocache", "postonly", "preserve", "httponly", "secure", "dynamic")
+_COOKIE_WORDS = (*_COOKIE_MODES, *_COOKIE_FLAGS, "domain", "maxidle", "maxlife", "attr")
 
 
 def _read_cookie(draft: ProxyDraft, line: Line) -> None:
@@ -89,8 +89,6 @@ def _read_cookie(draft: ProxyDraft, line: Line) -> None:
     while line.more:
         word = line.next()
         name = choice(*_COOKIE_WORDS, kind="cookie option")(word)
-        if name == "dynamic":
-            raise Refusal(word.at, '"dynamic" cookies are not supported by pylb', "give each server a cookie")
         if name in _COOKIE_MODES:
             if options.setdefault("mode", name) != name:
                 raise Refusal(word.at, f'cookie modes "{options["mode"]}" and "{name}" are incompatible', "choose one")
@@ -182,7 +180,7 @@ def stick_table(line: Line) -> StickTable:
 
 PERSISTENCE: list[Keyword[ProxyDraft]] = [
     Keyword("balance", _read_balance, "dlb", note="no check_post"),
-    Keyword("cookie", _read_cookie, "dflb", note="not dynamic; in a frontend without effect, as in HAProxy"),
+    Keyword("cookie", _read_cookie, "dflb", note="in a frontend without effect, as in HAProxy"),
     Keyword("hash-type", _read_hash_type, "dlb"),
     Keyword("stick-table", read_stick_table, "flb", strict=True, note="no peers, srvkey, write-to"),
     *(
@@ -191,6 +189,6 @@ PERSISTENCE: list[Keyword[ProxyDraft]] = [
     ),
     Keyword("fullconn", put("fullconn", integer(0)), "dlb"),
     Keyword("hash-balance-factor", None, "dlb", "unsupported", "balance random keeps loads even"),
-    Keyword("dynamic-cookie-key", None, "dlb", "unsupported", "give each server a cookie"),
+    Keyword("dynamic-cookie-key", put("dynamic_cookie_key", text), "dlb"),
     Keyword("persist", None, "dlb", "unsupported", "rdp-cookie is not read"),
 ]

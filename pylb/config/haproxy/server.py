@@ -17,6 +17,7 @@ from pylb.config.haproxy.bind import (
     read_alpn,
     read_options,
     read_proto,
+    tls_constant,
     tls_fields,
     tls_version_keywords,
     unsupported,
@@ -33,7 +34,7 @@ from pylb.config.haproxy.scalars import (
     put,
     text,
 )
-from pylb.config.model import Address, Origin, Server, ServerCheck, ServerTls
+from pylb.config.model import Address, Origin, Server, ServerAgent, ServerCheck, ServerTls
 from pylb.config.words import Report, Word
 
 _NAME = re.compile(r"[A-Za-z0-9_.:-]+")
@@ -45,8 +46,9 @@ class ServerDraft(Draft):
     def __init__(self) -> None:
         super().__init__()
         self.check: dict[str, Any] = {}
+        self.agent: dict[str, Any] = {}
         self.tls: dict[str, Any] = {}
-        self.checked = False
+        self.checked = self.asked = False
         self.ssl = False
         self.banned: set[str] = set()
 
@@ -54,6 +56,7 @@ class ServerDraft(Draft):
         """A draft that starts from this one's options."""
         other = ServerDraft()
         other.values, other.check, other.tls = dict(self.values), dict(self.check), dict(self.tls)
+        other.agent, other.asked = dict(self.agent), self.asked
         other.checked, other.ssl, other.banned = self.checked, self.ssl, set(self.banned)
         return other
 
@@ -61,6 +64,13 @@ class ServerDraft(Draft):
 def _put_check(field: str, parse: Callable[[Word], object]) -> Callable[[ServerDraft, Line], None]:
     def read(draft: ServerDraft, line: Line) -> None:
         draft.check[field] = line.value(parse)
+
+    return read
+
+
+def _put_agent(field: str, parse: Callable[[Word], object]) -> Callable[[ServerDraft, Line], None]:
+    def read(draft: ServerDraft, line: Line) -> None:
+        draft.agent[field] = line.value(parse)
 
     return read
 
@@ -124,8 +134,14 @@ _CONSTANT: dict[str, tuple[str, object]] = {
 SERVER_OPTIONS: Table[ServerDraft] = Table(
     [
         *(Keyword(name, constant(*field)) for name, field in _CONSTANT.items()),
+        Keyword("agent-addr", _put_agent("address", text)),
+        Keyword("agent-check", _attribute("asked", True)),
+        Keyword("no-agent-check", _attribute("asked", False)),
+        Keyword("agent-inter", _put_agent("inter", duration(least=0.001))),
+        Keyword("agent-port", _put_agent("port", integer(1, 65535))),
+        Keyword("agent-send", _put_agent("send", text)),
         Keyword("addr", _put_check("address", text)),
-        Keyword("alpn", read_alpn, note="h2 is left out with a warning"),
+        Keyword("alpn", read_alpn, note="h2 in TCP mode only"),
         Keyword("ca-file", put_tls("ca_file", text)),
         Keyword("check", _attribute("checked", True)),
         Keyword("no-check", _attribute("checked", False)),
@@ -168,18 +184,17 @@ SERVER_OPTIONS: Table[ServerDraft] = Table(
         Keyword("sni", put_tls("sni", text)),
         Keyword("source", _read_source, note="an address; no usesrc, no interface"),
         Keyword("ssl", _attribute("ssl", True)),
-        Keyword("ssl-reuse", _nothing),
+        Keyword("ssl-reuse", tls_constant("reuse", True)),
+        Keyword("no-ssl-reuse", tls_constant("reuse", False)),
         Keyword("stick", _nothing),
-        Keyword("tls-tickets", _nothing),
+        Keyword("tls-tickets", tls_constant("tickets", True)),
+        Keyword("no-tls-tickets", tls_constant("tickets", False)),
         Keyword("track", put("track", text)),
         Keyword("verify", put_tls("verify", choice("none", "required"))),
         Keyword("verifyhost", put_tls("verify_host", text)),
         Keyword("weight", put("weight", integer(0, 256))),
         *tls_version_keywords(),
         ignored("max-reuse", "a connection is reused as often as it is usable", 1),
-        ignored("no-agent-check", "agents are not asked"),
-        ignored("no-ssl-reuse", "TLS sessions may be resumed"),
-        ignored("no-tls-tickets", "TLS sessions may be resumed"),
         ignored("no-send-proxy-v2-ssl", "it is never sent"),
         ignored("no-send-proxy-v2-ssl-cn", "it is never sent"),
         ignored("npn", "NPN gave way to ALPN in 2014", 1),
@@ -187,7 +202,6 @@ SERVER_OPTIONS: Table[ServerDraft] = Table(
         ignored("tcp-ut", "the kernel's default is used", 1),
         ignored("tfo", "connections start as usual"),
         ignored("ws", "WebSocket runs over HTTP/1.1", 1),
-        *unsupported("agent-check agent-send agent-inter agent-addr agent-port", "set weights by the admin socket"),
         *unsupported("allow-0rtt", "early data can be replayed"),
         *unsupported("check-via-socks4 socks4", "servers are connected to directly"),
         *unsupported("log-proto", "rings of logs are not kept"),
@@ -243,25 +257,36 @@ def _server_address(line: Line) -> Address:
 def build_server(name: str, where: Address, draft: ServerDraft, at: Origin) -> Server:
     """The Server of a draft."""
     check = ServerCheck(**draft.check) if draft.checked else None
-    if check is not None and check.tls and not draft.ssl:
-        raise Refusal(
-            at, '"check-ssl" on a server without "ssl" is not supported by pylb', "add ssl, or http-check connect ssl"
-        )
-    return Server(name, where, check=check, tls=server_tls(draft, at) if draft.ssl else None, at=at, **draft.values)
+    if check is not None and not draft.ssl and (check.tls or draft.tls):
+        check = replace(check, tls_options=server_tls(draft, at))
+    agent = ServerAgent(**draft.agent) if draft.asked and "port" in draft.agent else None
+    if draft.asked and agent is None:
+        raise Refusal(at, '"agent-check" says nothing of where the agent is', "add agent-port PORT")
+    return Server(
+        name, where, check=check, agent=agent, tls=server_tls(draft, at) if draft.ssl else None, at=at, **draft.values
+    )
 
 
 def with_verification(server: Server, explicit: bool, by_default: str, report: Report) -> Server:
     """The server with `verify` decided: its own, or that of ssl-server-verify. Verifying needs authorities to trust."""
-    if server.tls is None:
+    tls = server.tls or (server.check.tls_options if server.check is not None else None)
+    if tls is None:
         return server
-    verify = server.tls.verify if explicit else by_default
-    if verify == "required" and server.tls.ca_file is None:
+    verify = tls.verify if explicit else by_default
+    checks_by_tls = server.check is not None and server.check.tls
+    if verify == "required" and tls.ca_file is None and (server.tls is not None or checks_by_tls):
         report(
             server.at,
             f'server "{server.name}" is to be verified and no "ca-file" says by whom',
             "ca-file FILE, ca-file @system-ca, or verify none",
         )
-    return server if verify == server.tls.verify else replace(server, tls=replace(server.tls, verify="none"))
+    if verify == tls.verify:
+        return server
+    tls = replace(tls, verify=verify)  # type: ignore[arg-type]
+    if server.tls is not None:
+        return replace(server, tls=tls)
+    assert server.check is not None
+    return replace(server, check=replace(server.check, tls_options=tls))
 
 
 def server_tls(draft: ServerDraft, at: Origin) -> ServerTls:

@@ -342,7 +342,16 @@ LINES: dict[str, str] = {
 - server
 - server a
 - server s0 10.0.0.1:80
-- server a 10.0.0.1:80 agent-check agent-port 99
++ server a 10.0.0.1:80 agent-check agent-port 99
++ server a 10.0.0.1:80 agent-check agent-port 99 agent-inter 5s agent-addr 10.0.0.2 agent-send hi
++ server a 10.0.0.1:80 agent-check agent-port 99 no-agent-check
+- server a 10.0.0.1:80 agent-check
+- server a 10.0.0.1:80 agent-check agent-port 0
++ server a 10.0.0.1:80 check check-ssl verify none
+- server a 10.0.0.1:80 check check-ssl
++ server a 10.0.0.1:443 ssl verify none no-ssl-reuse no-tls-tickets
++ cookie SRV insert dynamic
++ dynamic-cookie-key sesame
 + server a 10.0.0.1:443 ssl ca-file @system-ca
 - server a 10.0.0.1:443 ssl
 - server a@ 10.0.0.1:80
@@ -473,7 +482,6 @@ DIFFERENT: dict[str, str] = {
     "resolvers r\\n nameserver a 10.0.0.1:53": "not supported by pylb",
     "cache c\\n total-max-size 4": "not supported by pylb",
     "peers p\\n peer a 10.0.0.1:1000": "not supported by pylb",
-    "server a 10.0.0.1:80 agent-check agent-port 99": "not supported by pylb",
     "filter trace": "not supported by pylb",
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import ssl
 import subprocess
 from pathlib import Path
 from textwrap import dedent
@@ -251,6 +252,29 @@ WARNINGS: dict[str, tuple[str, list[str]]] = {
     "cookie-value-missing": (
         FRONTEND + SERVER + " cookie S insert\n server a 10.0.0.1:80 check cookie x\n server b 10.0.0.2:80",
         ['13: server "b" has no cookie value: its clients move on with every request (add cookie b)'],
+    ),
+    "dynamic-cookie-without-key": (
+        FRONTEND + SERVER + " cookie S insert dynamic\n server a 10.0.0.1:80",
+        ['11: "dynamic" of the cookie of backend "app" makes no values: it has no key (add dynamic-cookie-key SECRET)'],
+    ),
+    "http-two-offered": (
+        FRONTEND
+        + " bind :443 ssl crt x alpn h2,http/1.1\n"
+        + SERVER
+        + " server a 10.0.0.1:443 ssl verify required ca-file x alpn h2",
+        [
+            '9: "h2" is left out of alpn of frontend "web": HTTP/2 is not supported by pylb yet (alpn http/1.1)',
+            '12: "h2" is left out of alpn of server "a": HTTP/2 is not supported by pylb yet (alpn http/1.1)',
+        ],
+    ),
+    "ciphersuites-not-chosen": (
+        FRONTEND + " bind :443 ssl crt x ciphersuites TLS_AES_128_GCM_SHA256\n" + SERVER + " server a 10.0.0.1:80",
+        []
+        if hasattr(ssl.SSLContext, "set_ciphersuites")
+        else [
+            '9: "ciphersuites" has no effect: Python before 3.15 cannot choose the suites of TLS 1.3 '
+            "(ssl-max-ver TLSv1.2 with ciphers, if it must be these)"
+        ],
     ),
     "admin-socket-open": (
         "global\n stats socket /run/a mode 666 level admin\n stats socket 127.0.0.1:99 level admin\n"

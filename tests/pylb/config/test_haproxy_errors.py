@@ -68,8 +68,8 @@ def test_an_error_names_place_word_and_way_out(text, column, message, advice):
 
 
 def test_what_belongs_to_a_refused_option_is_no_error_of_its_own():
-    (only,) = errors("backend b\n server s 10.0.0.1 agent-check agent-port 9 agent-inter 3s weight 2\n")[:1]
-    assert "agent-check" in only
+    (only,) = errors("backend b\n server s 10.0.0.1 resolvers r resolve-prefer ipv4 weight 2\n")[:1]
+    assert "resolvers" in only
     assert len(errors("backend b\n server s 10.0.0.1 socks4 10.0.0.9:1080 weight 2\n")) == 1
 
 

@@ -469,10 +469,9 @@ def test_banned_tls_versions_become_bounds():
     assert "no contiguous range" in errors("frontend f\n bind :81 ssl crt a no-tlsv11\n")[0]
 
 
-def test_http2_is_left_out_of_alpn_and_said_so():
+def test_alpn_is_read_as_it_stands():
     text = "frontend f\n bind :81 ssl crt a alpn h2,http/1.1\n"
-    assert read(text).frontends[0].binds[0].tls.alpn == ("http/1.1",)
-    assert '"h2" is left out of alpn' in warnings(text)[0]
+    assert read(text).frontends[0].binds[0].tls.alpn == ("h2", "http/1.1")
 
 
 def test_servers_are_verified_as_their_line_or_the_global_section_says():

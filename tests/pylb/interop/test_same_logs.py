@@ -52,6 +52,11 @@ frontend tcp
     option tcplog
     default_backend tcp
 
+frontend tcphttp
+    bind "127.0.0.1:${FE_tcphttp}"
+    mode tcp
+    default_backend tcp
+
 frontend custom
     bind "127.0.0.1:${FE_custom}"
     capture request header X-One len 10
@@ -151,7 +156,7 @@ def line_of(side, frontend: str, data: bytes, count: int = 1, finish: bool = Fal
             talk.rest()
         elif data:
             talk.response("HEAD" if data.startswith(b"HEAD") else "GET")
-        if frontend == "tcp":
+        if frontend.startswith("tcp"):
             talk.finish()
             talk.rest()
     client = talk.address.split(":")[1].strip() if clf else talk.address.strip()
@@ -292,3 +297,8 @@ def test_checks_and_states(pair):
 def test_nothing_is_logged_when_proxies_start(pair):
     theirs, ours = [[line for line in lines if line.startswith("Proxy ")] for lines in pair.first]
     judge({"log": theirs}, {"log": ours})
+
+
+def test_an_http_format_in_tcp_mode_falls_back(pair):
+    """`option httplog` of defaults reaches frontends in TCP mode, too."""
+    judge(*pair.both(lambda side: {"log": [normal_line(line) for line in line_of(side, "tcphttp", get("/"))]}))
