@@ -4,8 +4,8 @@ Every rendering walks this table: CSV, `;json`, the page, Prometheus, and the ad
 on which rows it has a value, what kind of value that is (HAProxy's typed output: origin, nature and scope letters, then
 the type; management manual, 9.2), how to read it, and its metric's name where HAProxy's exporter has one.
 
-A getter returns None where HAProxy leaves the field empty. Columns of features that pylb does not have (agent checks,
-compression, cache) stand in their places without a getter.
+A getter returns None where HAProxy leaves the field empty. Columns of features that pylb does not have
+(compression, cache) stand in their places without a getter.
 """
 
 from __future__ import annotations
@@ -121,18 +121,22 @@ COLUMNS: tuple[Column, ...] = (
     C("comp_in", COUNTER), C("comp_out", COUNTER), C("comp_byp", COUNTER), C("comp_rsp", COUNTER),
     C("lastsess", "MAP s32", "SB", get.lastsess, "last_session_seconds", "Seconds since the last session; -1: none"),
     C("last_chk", RESULT, "S", get.last_chk),
-    C("last_agt", RESULT),
+    C("last_agt", RESULT, "S", get.last_agt),
     milliseconds("qtime", AVERAGE, "queue_time_average_seconds", "Average time in the queue"),
     milliseconds("ctime", AVERAGE, "connect_time_average_seconds", "Average time to connect"),
     milliseconds("rtime", AVERAGE, "response_time_average_seconds", "Average time to the response's head"),
     milliseconds("ttime", AVERAGE, "total_time_average_seconds", "Average total time"),
-    C("agent_status", RESULT), C("agent_code", "MOP u32"), C("agent_duration", "MDP u64"),
+    C("agent_status", RESULT, "S", get.of_agent("status")),
+    C("agent_code", "MOP u32", "S", get.of_agent("code")),
+    C("agent_duration", "MDP u64", "S", get.of_agent("duration")),
     C("check_desc", RESULT, "S", get.of_check("check_desc")),
-    C("agent_desc", RESULT),
+    C("agent_desc", RESULT, "S", get.of_agent("desc")),
     C("check_rise", SETTING, "S", get.of_health("rise")),
     C("check_fall", SETTING, "S", get.of_health("fall")),
     C("check_health", SETTING, "S", get.of_health("health")),
-    C("agent_rise", SETTING), C("agent_fall", SETTING), C("agent_health", SETTING),
+    C("agent_rise", SETTING, "S", get.of_agent("rise")),
+    C("agent_fall", SETTING, "S", get.of_agent("fall")),
+    C("agent_health", SETTING, "S", get.of_agent("health")),
     C("addr", "CGS str", "S", get.addr, legend=True),
     C("cookie", "CNS str", "SB", get.cookie, legend=True),
     C("mode", "CGS str", "FSB", get.mode),

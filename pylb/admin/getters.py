@@ -239,6 +239,26 @@ def last_chk(row: Row) -> str | None:
     return row.server.last_chk if row.server is not None and _running_check(row) is not None else None
 
 
+def of_agent(name: str) -> Callable[[Row], int | str | None]:
+    """What the server's agent said last, while it is asked."""
+
+    def get(row: Row) -> int | str | None:
+        agent = row.server.agent if row.server is not None else None
+        if agent is None or not agent.enabled:
+            return None
+        if name in ("status", "desc"):
+            return agent.status.name if name == "status" else agent.status.description
+        value: int | str | None = getattr(agent, name)
+        return value
+
+    return get
+
+
+def last_agt(row: Row) -> str | None:
+    agent = row.server.agent if row.server is not None else None
+    return agent.info or None if agent is not None and agent.enabled else None
+
+
 def hanafail(row: Row) -> int | None:
     return row.server.hana if row.server is not None and row.server.observes else None
 

@@ -28,6 +28,8 @@ class Outcome(Enum):
     CONDITIONAL = "conditional"
     """Passed, but wants no new clients: `http-check disable-on-404`."""
     PASSED = "passed"
+    NEUTRAL = "neutral"
+    """Nothing was said about the server's health."""
 
 
 class Status(Enum):
@@ -48,6 +50,7 @@ class Status(Enum):
     L7RSP = ("Layer7 invalid response", Outcome.FAILED)
     L7STS = ("Layer7 wrong status", Outcome.FAILED)
     HANA = ("Health analyze", Outcome.FAILED)
+    CHECKED = ("No status change", Outcome.NEUTRAL)
 
     def __init__(self, description: str, outcome: Outcome) -> None:
         self.description = description
@@ -183,3 +186,16 @@ class Event(Enum):
 def response_event(status: int) -> Event:
     """The event of a complete response head."""
     return Event.RESPONSE_OK if status < 500 or status in (501, 505) else Event.RESPONSE_STATUS
+
+
+class Agent(Health):
+    """What an agent says about one server (agent.py), counted as checks are, but its first word decides."""
+
+    __slots__ = ("send",)
+
+    def __init__(self, declared: model.ServerAgent) -> None:
+        super().__init__(
+            model.ServerCheck(inter=declared.inter, rise=1, fall=1, address=declared.address, port=declared.port)
+        )
+        self.send = declared.send
+        """What it is asked with; changeable."""

@@ -15,6 +15,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from pylb.backend import state
+from pylb.backend.health import Agent
 from pylb.backend.server import Admin, Server, State
 
 
@@ -114,6 +115,8 @@ def _leave_maintenance(server: Server, now: float, cleared: Admin) -> None:
         check.paused = False
         check.health = check.rise if check.enabled else check.top  # up, but the first failure counts
     tracked = server.tracked
+    if server.agent is not None:
+        server.agent.health = server.agent.rise
     if tracked is None or tracked.state is not State.STOPPED:
         state.come_up(server, now)
         if tracked is not None and tracked.state is State.STOPPING:
@@ -216,6 +219,8 @@ def set_weight(server: Server, text: str, now: float) -> None:
     if not server.backend.dynamic_weights and weight not in (0, server.model.weight):
         raise Refused("Backend is using a static LB algorithm and only accepts weights '0%' and '100%'.")
     was_out = state.out_of_service(server.backend)
+    if weight != server.weight and server.admin & Admin.DRAIN and not server.admin & Admin.MAINT:
+        _remain_in_drain(server)
     server.set_weight(weight)
     server.refresh()
     server.backend.refresh()
@@ -275,7 +280,52 @@ def set_address(server: Server, host: str, port: int | None, family: str, by: st
         if server.net is not None:
             server.net.move(new)
         server.backend.drop_idle(server)
+        if server.backend.persist is not None and server.backend.persist.cookie is not None:
+            server.backend.persist.cookie.learn()  # a dynamic cookie follows the address
     return f"{', '.join(changes)} by '{by}'"
+
+
+def set_agent(server: Server, wanted: str, now: float, cause: str = "changed from CLI") -> None:
+    """`set server B/S agent up|down`: as if the agent had said so."""
+    agent = _enabled_agent(server)
+    if wanted not in ("up", "down"):
+        raise Refused("'set server <srv> agent' expects 'up' or 'down'.")
+    agent.health = agent.top if wanted == "up" else 0
+    change = state.running if wanted == "up" else state.stopped
+    change(server, now, f", {cause}")
+
+
+def disable_agent(server: Server) -> None:
+    """`disable agent B/S`: it is asked no more and no longer counts; the state stays as it is."""
+    if server.agent is not None:
+        server.agent.enabled = False
+
+
+def enable_agent(server: Server) -> None:
+    """`enable agent B/S`"""
+    if server.agent is None:
+        raise Refused("Agent was not configured on this server, cannot enable.")
+    server.agent.enabled = True
+
+
+def set_agent_address(server: Server, host: str | None, port: int | None) -> None:
+    """`set server B/S agent-addr HOST [port PORT]`, `… agent-port PORT`: where it is asked next; None: as before."""
+    agent = server.agent
+    if agent is None or not agent.enabled:
+        raise Refused("agent checks are not enabled on this server")
+    agent.address = host if host is not None else agent.address
+    agent.port = port if port is not None else agent.port
+
+
+def set_agent_send(server: Server, text: str) -> None:
+    """`set server B/S agent-send TEXT`: what it is asked with."""
+    _enabled_agent(server).send = text
+
+
+def _enabled_agent(server: Server) -> Agent:
+    if server.agent is None or not server.agent.enabled:
+        raise Refused("agent checks are not enabled on this server.")
+    return server.agent
 
 
 def set_check_address(server: Server, host: str | None, port: int | None) -> None:

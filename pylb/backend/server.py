@@ -17,7 +17,7 @@ from collections.abc import Callable
 from enum import IntEnum, IntFlag
 from typing import TYPE_CHECKING, Any
 
-from pylb.backend.health import Health
+from pylb.backend.health import Agent, Health
 from pylb.backend.queue import Queue
 from pylb.config import model
 from pylb.counters import ProxyCounters
@@ -55,7 +55,7 @@ class Server:
     """One server of a backend. Only `backend.py` and `state.py` change it."""
 
     __slots__ = (
-        "_dynamic", "_share", "address", "admin", "backend", "backup", "check", "consecutive_errors", "cookie",
+        "_dynamic", "_share", "address", "admin", "agent", "backend", "backup", "check", "consecutive_errors", "cookie",
         "counters", "downtime", "eweight", "followers", "hana", "idle", "last_change", "max_idle", "maxconn",
         "maxqueue", "minconn", "model", "name", "net", "observes", "queue", "ramp", "reachable", "sessions", "sid",
         "state", "tracked", "usable", "weight",
@@ -87,6 +87,8 @@ class Server:
         self.set_limits(declared.maxconn or 0, declared.minconn or 0)
         self.check: Health | None = Health(declared.check) if declared.check is not None else None
         """Rise and fall of the active checks; None without `check`."""
+        self.agent: Agent | None = Agent(declared.agent) if declared.agent is not None else None
+        """What the agent says; None without `agent-check`."""
         self.state = State.RUNNING
         self.admin = Admin.CONFIGURED_MAINT | Admin.FORCED_MAINT if declared.disabled else Admin.NONE
         if declared.disabled:
@@ -186,18 +188,29 @@ class Server:
         return server.check if server.check is not None and server.check.enabled else None
 
     @property
+    def vouched(self) -> bool:
+        """Checks and agent both say that it is up, as far as they are asked."""
+        return all(health is None or not health.enabled or health.up for health in (self.check, self.agent))
+
+    @property
+    def _has_agent(self) -> bool:
+        return self.agent is not None and self.agent.enabled
+
+    @property
     def status(self) -> str:
         """The stats' status column: "UP", "UP 1/3", "DOWN 1/2", "NOLB", "DRAIN", "MAINT", "no check" …"""
         if self.admin & Admin.MAINT:
             return self._maint_status()
         check = self.checked
         if self.state is State.STOPPED:
+            if self._has_agent and self.agent is not None and not self.agent.up:
+                return "DOWN (agent)"
             return "DOWN" if check is None or check.health == 0 else f"DOWN {check.progress}"
         wavering = check is not None and not check.settled
         if self.state is State.STOPPING:
             word = "NOLB"
         elif self.admin & Admin.DRAIN:
-            word = "DRAIN"
+            word = "DRAIN (agent)" if self._has_agent else "DRAIN"
         elif check is None:
             return "no check"
         else:

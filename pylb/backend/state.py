@@ -34,12 +34,31 @@ def check_done(server: Server, result: CheckResult, now: float) -> None:
     _conclude(server, health, result.status.outcome, now)
 
 
+def agent_done(server: Server, result: CheckResult, now: float) -> None:
+    """The agent of `server` has said how it is. Only what it says counts: that it could not be asked is no failure."""
+    health = server.agent
+    if health is None or not health.enabled:
+        return
+    previous = health.status
+    health.note(result, now)
+    outcome = result.status.outcome
+    if outcome is Outcome.FAILED and result.status is not Status.L7STS:
+        counted = False
+    else:
+        counted = outcome is not Outcome.NEUTRAL and health.count(outcome)
+    changed = counted or previous is not result.status
+    if server.backend.model.log_health_checks and changed and outcome is not Outcome.NEUTRAL:
+        _log_check(server, health, result, "Agent")
+    if result.status in (Status.L7STS, Status.L7OK):
+        _conclude(server, health, outcome, now)
+
+
 def _conclude(server: Server, health: Health, outcome: Outcome, now: float) -> None:
     reason = "" if server.backend.model.log_health_checks else check_reason(health)
     if outcome is Outcome.FAILED:
         if health.health == 0:
             stopped(server, now, reason)
-    elif not health.up:
+    elif not server.vouched:
         return
     elif outcome is Outcome.CONDITIONAL:
         stopping(server, now, reason)
@@ -47,7 +66,7 @@ def _conclude(server: Server, health: Health, outcome: Outcome, now: float) -> N
         running(server, now, reason)
 
 
-def _log_check(server: Server, health: Health, result: CheckResult) -> None:
+def _log_check(server: Server, health: Health, result: CheckResult, by: str = "Health") -> None:
     """`option log-health-checks`: every result that changed something."""
     outcome = result.status.outcome
     word = {Outcome.FAILED: "failed", Outcome.PASSED: "succeeded", Outcome.CONDITIONAL: "conditionally succeeded"}[
@@ -55,7 +74,7 @@ def _log_check(server: Server, health: Health, result: CheckResult) -> None:
     ]
     state = ("UP" if server.weight else "DRAIN") if health.up else "DOWN"
     kind = "backup server" if server.backup else "server"
-    text = f"Health check for {kind} {server.backend.name}/{server.name} {word}"
+    text = f"{by} check for {kind} {server.backend.name}/{server.name} {word}"
     server.backend.log(NOTICE, f"{text}{check_reason(health)}, status: {health.progress} {state}.")
 
 

@@ -18,11 +18,12 @@ from math import inf
 from typing import Any
 
 from pylb.backend.backend import Backend
-from pylb.backend.health import Health
+from pylb.backend.health import Agent, Health
 from pylb.backend.probe import Connect, Plan, compile_plan
 from pylb.backend.server import Server
 from pylb.backend.state import check_done
 from pylb.config import model
+from pylb.net.agents import Asker
 from pylb.net.probing import Probe, Target
 from pylb.net.tls import client_side
 
@@ -37,12 +38,15 @@ class Checker:
         self._general = general
         self._tasks: list[asyncio.Task[None]] = []
         self._checked: list[tuple[Server, Plan, Target]] = []
+        self._askers: list[Asker] = []
         for backend in backends:
             plan: Plan | None = None
             for server in backend.servers:
                 if server.check is not None and server.model.check is not None:
                     plan = plan or compile_plan(backend.model.check, node or general.node or socket.gethostname())
                     self._checked.append((server, plan, make_target(server, server.model.check, general)))
+                if server.agent is not None:
+                    self._askers.append(make_asker(server, server.agent, general))
 
     def start(self) -> None:
         """Begin; needs a running event loop."""
@@ -54,6 +58,10 @@ class Checker:
             delay = max(shortest, server.check.interval) * position / len(self._checked)
             work = self._watch(server, server.check, plan, target, delay, loop)
             self._tasks.append(asyncio.create_task(work, name=f"check {server.backend.name}/{server.name}"))
+        for position, asker in enumerate(self._askers):
+            delay = asker.agent.inter * position / len(self._askers)
+            name = f"agent {asker.server.backend.name}/{asker.server.name}"
+            self._tasks.append(asyncio.create_task(self._keep_asking(asker, delay, loop), name=name))
 
     async def stop(self) -> None:
         """End all checks."""
@@ -80,6 +88,13 @@ class Checker:
                 check_done(server, result, loop.time())
             delay = self._vary(health.interval)
 
+    async def _keep_asking(self, asker: Asker, delay: float, loop: asyncio.AbstractEventLoop) -> None:
+        while True:
+            await asyncio.sleep(delay)
+            if asker.agent.enabled:
+                await asker.ask(loop)
+            delay = self._vary(asker.agent.inter)
+
     def _vary(self, interval: float) -> float:
         spread = self._general.spread_checks / 100
         return interval * (1 + random.uniform(-spread, spread)) if spread else interval
@@ -96,12 +111,25 @@ async def _sleep(delay: float, hurried: asyncio.Event, hurry: float) -> None:
         pass
 
 
+def make_asker(server: Server, agent: Agent, general: model.Global) -> Asker:
+    """How to ask the agent of `server` (manual: `agent-port`, `agent-addr`, `agent-inter`, `agent-send`)."""
+    times = server.backend.model.timeouts
+    return Asker(
+        server,
+        agent,
+        read_timeout=times.check,
+        connect_timeout=min(times.connect or inf, agent.inter) if times.check is not None else agent.inter,
+        bind=_binder(server.model.source or server.backend.model.source),
+        bufsize=general.tune.bufsize,
+    )
+
+
 def make_target(server: Server, check: model.ServerCheck, general: model.Global) -> Target:
     """Where and how to check `server` (manual: `check`, `port`, `addr`, `check-ssl`, `check-send-proxy`)."""
     declared, times = server.model, server.backend.model.timeouts
     elsewhere = check.port is not None or check.address is not None
     wants_tls = check.tls if check.tls is not None else declared.tls is not None and not elsewhere
-    settings = declared.tls or general.ssl_default_server
+    settings = declared.tls or check.tls_options or general.ssl_default_server
     send_proxy = declared.send_proxy if not elsewhere else None
     if check.send_proxy:
         send_proxy = declared.send_proxy or "v1"

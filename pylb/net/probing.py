@@ -53,7 +53,7 @@ class Target:
     bufsize: int = _BLOCK
 
 
-class _Failed(Exception):
+class Failed(Exception):
     """The check has failed; carries its result's parts."""
 
     def __init__(self, status: Status, text: str = "") -> None:
@@ -72,17 +72,17 @@ class Wire:
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
 
     async def connect(self, family: int, address: Any, bind: Callable[[socket.socket], None]) -> None:
-        """Open it. Raises _Failed (L4CON)."""
+        """Open it. Raises Failed (L4CON)."""
         self.close()
         sock = self._socket = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         try:
             bind(sock)
             await self._loop.sock_connect(sock, address)
         except OSError as error:
-            raise _Failed(Status.L4CON, _text(error)) from error
+            raise Failed(Status.L4CON, _text(error)) from error
 
     async def handshake(self, context: ssl.SSLContext, name: str | None) -> None:
-        """Put TLS on it. Raises _Failed (L6RSP)."""
+        """Put TLS on it. Raises Failed (L6RSP)."""
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=name)
         try:
@@ -95,9 +95,9 @@ class Wire:
                     await self._fill()
             await self._flush()
         except ssl.SSLCertVerificationError as error:
-            raise _Failed(Status.L6RSP, _verify_text(error)) from error
+            raise Failed(Status.L6RSP, _verify_text(error)) from error
         except OSError as error:
-            raise _Failed(Status.L6RSP, "SSL handshake failure") from error
+            raise Failed(Status.L6RSP, "SSL handshake failure") from error
         self._tls = tls
 
     async def send(self, data: bytes) -> None:
@@ -201,7 +201,7 @@ class Probe:
                         return step.failure(self._answer, elapsed())
         except TimeoutError:
             return self._plan.broken(self._stage, "", step, elapsed())
-        except _Failed as failure:
+        except Failed as failure:
             return self._plan.broken(failure.status, failure.text, step, elapsed())
         except OSError as error:
             return self._plan.broken(Status.SOCKERR, _text(error), step, elapsed())
@@ -222,7 +222,7 @@ class Probe:
         try:
             family, address = target.address(step)
         except ValueError as error:  # a name that nobody has resolved
-            raise _Failed(Status.SOCKERR, str(error)) from error
+            raise Failed(Status.SOCKERR, str(error)) from error
         await self._wire.connect(family, address, target.bind)
         if target.read_timeout is not None and self._limit is not None:
             self._limit.reschedule(self._loop.time() + target.read_timeout)
@@ -272,7 +272,7 @@ class Probe:
         return step.judge(self._answer)
 
     def _read_http(self, data: bytes) -> None:
-        """Feed h11; fills the answer. Raises _Failed (L7RSP) for what is no response."""
+        """Feed h11; fills the answer. Raises Failed (L7RSP) for what is no response."""
         http, answer = self._http, self._answer
         assert http is not None
         try:
@@ -292,5 +292,5 @@ class Probe:
                     return
         except h11.RemoteProtocolError as error:
             if answer.status is None:
-                raise _Failed(Status.L7RSP) from error
+                raise Failed(Status.L7RSP) from error
             answer.complete = True  # a body cut short: judge what there is

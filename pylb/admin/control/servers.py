@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from ipaddress import ip_address
 
@@ -97,6 +98,11 @@ def _port(text: str) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and int(text) <= 65535 else None
 
 
+def _bad_port(words: Sequence[str]) -> str:
+    number = re.fullmatch("[0-9]+", _first(words))
+    return "provided port is invalid" if number else "provided port is not an integer"
+
+
 def _set_check_addr(session: Session, world: Running, server: Server, words: Sequence[str]) -> bytes:
     if not words:
         raise Refused("set server <b>/<s> check-addr requires an address and optionally a port.")
@@ -123,8 +129,40 @@ def _set_check_port(session: Session, world: Running, server: Server, words: Seq
     return b""
 
 
-def _no_agent(session: Session, world: Running, server: Server, words: Sequence[str]) -> bytes:
-    raise Refused("agent checks are not enabled on this server.")
+def _set_agent(session: Session, world: Running, server: Server, words: Sequence[str]) -> bytes:
+    operate.set_agent(server, _first(words), world.now())
+    return b""
+
+
+def _set_agent_addr(session: Session, world: Running, server: Server, words: Sequence[str]) -> bytes:
+    if not words:
+        raise Refused("set server <b>/<s> agent-addr requires an address and optionally a port.")
+    try:
+        host = str(ip_address(words[0]))
+    except ValueError:
+        raise Refused(f"invalid addr '{words[0]}'") from None
+    port: int | None = None
+    if len(words) > 1 and words[1] == "port":
+        port = _port(_first(words[2:]))
+        if port is None:
+            raise Refused(_bad_port(words[2:]))
+    operate.set_agent_address(server, host, port)
+    return b""
+
+
+def _set_agent_port(session: Session, world: Running, server: Server, words: Sequence[str]) -> bytes:
+    if not words:
+        raise Refused("set server <b>/<s> agent-port requires a port.")
+    port = _port(words[0])
+    if port is None:
+        raise Refused(_bad_port(words))
+    operate.set_agent_address(server, None, port)
+    return b""
+
+
+def _set_agent_send(session: Session, world: Running, server: Server, words: Sequence[str]) -> bytes:
+    operate.set_agent_send(server, _first(words))
+    return b""
 
 
 def _no_resolution(session: Session, world: Running, server: Server, words: Sequence[str]) -> bytes:
@@ -144,10 +182,10 @@ def _set_ssl(session: Session, world: Running, server: Server, words: Sequence[s
 
 ORDERS: dict[str, Order] = {
     "addr": _set_addr,
-    "agent": _no_agent,
-    "agent-addr": _no_agent,
-    "agent-port": _no_agent,
-    "agent-send": _no_agent,
+    "agent": _set_agent,
+    "agent-addr": _set_agent_addr,
+    "agent-port": _set_agent_port,
+    "agent-send": _set_agent_send,
     "check-addr": _set_check_addr,
     "check-port": _set_check_port,
     "fqdn": _no_resolution,
@@ -245,13 +283,13 @@ def enable_health(session: Session, world: Running, words: Sequence[str], payloa
 
 @command("disable agent", help="disable agent checks", kind=Kind.ORDER, level=Level.ADMIN)
 def disable_agent(session: Session, world: Running, words: Sequence[str], payload: str) -> bytes:
-    """There is none to disable."""
-    some_server(world, words)
+    """It is asked no more."""
+    operate.disable_agent(some_server(world, words))
     return b""
 
 
 @command("enable agent", help="enable agent checks", kind=Kind.ORDER, level=Level.ADMIN)
 def enable_agent(session: Session, world: Running, words: Sequence[str], payload: str) -> bytes:
-    """Refused as long as no server has an agent."""
-    some_server(world, words)
-    raise Refused("Agent was not configured on this server, cannot enable.")
+    """Ask it again."""
+    operate.enable_agent(some_server(world, words))
+    return b""

@@ -31,7 +31,7 @@ STATUS_NUMBERS = {
 }  # fmt: skip
 """HAProxy 2.6's numbers of the results of checks, as its state files have them."""
 RESULT_NUMBERS = {Outcome.FAILED: 2, Outcome.PASSED: 3, Outcome.CONDITIONAL: 4}
-CONFIGURED, ENABLED, PAUSED = 2, 4, 8
+CONFIGURED, ENABLED, PAUSED, AGENT = 2, 4, 8, 16
 """Bits of srv_check_state; 1 is "in progress"."""
 
 
@@ -64,7 +64,7 @@ def state_fields(world: World, section: Section, server: Server) -> Iterator[str
     yield from (int(server.state), int(admin), server.weight, declared.weight)
     yield int(world.now() - server.last_change)
     yield from _check_fields(server)
-    yield 0  # agents
+    yield _agent_state(server)
     yield from (int(section.model.id is not None), int(declared.id is not None))
     yield _fqdn(world, section, server)
     yield address.port or 0
@@ -72,7 +72,14 @@ def state_fields(world: World, section: Section, server: Server) -> Iterator[str
     check = server.check
     yield (check.port if check is not None else None) or 0
     yield (check.address if check is not None else None) or "-"
-    yield from ("-", (check.port if check is not None else None) or 0)  # an agent's port is the checks' if not given
+    agent = server.agent
+    yield (agent.address if agent is not None else None) or "-"
+    yield (agent.port if agent is not None else check.port if check is not None else None) or 0
+
+
+def _agent_state(server: Server) -> int:
+    agent = server.agent
+    return 0 if agent is None else CONFIGURED | AGENT | (ENABLED if agent.enabled else 0)
 
 
 def _check_fields(server: Server) -> Iterator[int]:

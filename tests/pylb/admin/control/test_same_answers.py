@@ -43,6 +43,8 @@ backend tracking
     id 77
     server up 127.0.0.1:{live} track app/up
     server named localhost:{live} backup
+backend agents
+    server told 127.0.0.1:{live} weight 10 agent-check agent-port {dead} agent-inter 100ms
 backend layer4
     server up 127.0.0.1:{live} check inter 100ms port {live}
 backend seen
@@ -174,6 +176,26 @@ set server app/up check-port
 set server app/up check-addr
 set server app/plain agent up
 set server app/plain agent-send x
+set server app/plain agent-addr
+set server app/plain agent-port 1
+set server agents/told agent
+set server agents/told agent foo
+set server agents/told agent-send
+set server agents/told agent-send x
+set server agents/told agent-addr
+set server agents/told agent-addr foo
+set server agents/told agent-addr 127.0.0.1 port
+set server agents/told agent-addr 127.0.0.1 port abc
+set server agents/told agent-addr 127.0.0.1
+set server agents/told agent-port
+set server agents/told agent-port abc
+set server agents/told agent-port 70000
+disable agent agents/told
+set server agents/told agent up
+set server agents/told agent-addr
+set server agents/told agent-port
+set server agents/told agent-send
+enable agent agents/told
 set server app/up health foo
 set server app/up health
 set server tracking/up health up
@@ -259,6 +281,11 @@ set server app/down health up
 set server app/up health stopping
 set server app/up state maint
 set server app/up state ready
+set server agents/told agent down
+set server agents/told agent up
+disable agent agents/told
+enable agent agents/told
+set server agents/told agent-addr 127.0.0.3
 """
 
 
@@ -300,7 +327,7 @@ def compare_states(pair: tuple[Program, Program]) -> None:
                 continue  # a check is under way
             if name == "srv_time_since_last_change":
                 assert one.isdigit()
-            elif name == "srv_check_state":  # the lowest bit: a check is under way
+            elif name in ("srv_check_state", "srv_agent_state"):  # the lowest bit: a check is under way
                 assert int(one) | 1 == int(other) | 1, (mine, theirs)
             else:
                 assert one == other, (name, mine, theirs)
