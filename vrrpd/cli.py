@@ -22,6 +22,7 @@ from vrrpd.core.actions import Level
 from vrrpd.logs import Log
 
 STATE_DIRECTORY = Path("/run/vrrpd")
+CONFIG_ID = "this node's name, for @ID lines and [node.ID] (the host name)"
 EXIT_CONFIG, EXIT_PERMISSION, EXIT_HOST = 2, 4, 1
 
 
@@ -55,7 +56,7 @@ def run_parser() -> argparse.ArgumentParser:
         epilog="Other commands: " + ", ".join(f"vrrpd {name}" for name in COMMANDS) + ". Each has --help.",
     )
     parser.add_argument("-c", "--config", type=Path, metavar="FILE", help="vrrpd.toml or keepalived.conf")
-    parser.add_argument("-i", "--config-id", metavar="ID", help="for @ID lines of keepalived.conf (the host name)")
+    parser.add_argument("-i", "--config-id", metavar="ID", help=CONFIG_ID)
     parser.add_argument("-D", "--log-detail", action="store_true", help="log more, as keepalived -D does")
     parser.add_argument("--syslog", nargs="?", const="/dev/log", metavar="SOCKET", help="log to syslog too")
     parser.add_argument("--no-console", action="store_true", help="do not log to stderr")
@@ -195,7 +196,7 @@ def _check(parser: argparse.ArgumentParser, words: list[str]) -> int:
     parser.add_argument(
         "file", type=Path, nargs="+", help="several: the nodes of one cluster, compared with each other"
     )
-    parser.add_argument("-i", "--config-id", metavar="ID", help="for @ID lines of keepalived.conf (the host name)")
+    parser.add_argument("-i", "--config-id", metavar="ID", help=CONFIG_ID)
     options = parser.parse_args(words)
     configs: dict[str, Config] = {}
     for file in options.file:
@@ -227,7 +228,7 @@ def _convert(parser: argparse.ArgumentParser, words: list[str]) -> int:
     from vrrpd.config.toml_write import dumps
 
     parser.add_argument("file", type=Path, help="a keepalived.conf")
-    parser.add_argument("-i", "--config-id", metavar="ID")
+    parser.add_argument("-i", "--config-id", metavar="ID", help=CONFIG_ID)
     parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="instead of standard output")
     options = parser.parse_args(words)
     try:

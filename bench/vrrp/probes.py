@@ -114,7 +114,7 @@ class Ear(threading.Thread):
 
     def __post_init__(self) -> None:
         super().__init__(daemon=True)
-        with network_of(self.lab.switch):
+        with network_of(self.lab.switch.pid):
             self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
             filters.attach(self._socket, _from(self.only) if self.only else filters.ethernet_vrrp_program())
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8 << 20)

@@ -1,75 +1,36 @@
-"""A network in a box: nodes in namespaces of their own, joined by one bridge.
-
-Each node has its own network, PID and mount namespace with an empty /run, so that real keepalived and vrrpd
-find their usual paths and `killall` sees only the node's own processes. A namespace lives as long as its
-first process, which dies with the test process, so nothing is ever left over and no names can collide.
-"""
+"""The hosts of bench/lab/net.py as vrrpd needs them in tests: nodes with daemons, who holds an address, a client."""
 
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import json
-import os
 import re
-import signal
 import socket
-import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 from support import require_program, wait_for
 
-CLONE_NEWNET = 0x40000000
-_libc = ctypes.CDLL(None, use_errno=True)
+from bench.lab.net import NEEDED, LabError, Namespace, Process, Switch, children_of, network_of
+
+__all__ = ["children_of", "network_of"]
+
 INTERFACE = "ens37"
 VIP = "172.16.10.99"
 VIP6 = "fe80::99"
 GLOBAL6 = "2001:db8:10::99"
 
 
-@contextlib.contextmanager
-def network_of(pid: int) -> Iterator[None]:
-    """Sockets that this thread makes inside belong to the network namespace of that process."""
-    home = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
-    there = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY)
-    try:
-        if _libc.setns(there, CLONE_NEWNET):
-            raise OSError(ctypes.get_errno(), "setns")
-        yield
-    finally:
-        _libc.setns(home, CLONE_NEWNET)
-        os.close(home)
-        os.close(there)
-
-
-def ip(*arguments: str) -> None:
-    """Run iproute2's `ip` here."""
-    subprocess.run(["ip", *arguments], check=True, capture_output=True)
-
-
-class Daemon:
+class Daemon(Process):
     """A program that runs inside a node, with its log in a file."""
 
     def __init__(self, node: Node, kind: str, argv: list[str], log: Path) -> None:
         self.node, self.kind, self.log = node, kind, log
         self._seen = 0
         with log.open("ab") as output:
-            self._outer = subprocess.Popen(
-                [*node.enter, *argv], stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd="/"
-            )
-        wait_for(lambda: self._child() or self._outer.poll() is not None, 5, f"{argv[0]} to start")
-        self.pid = self._child()
-
-    def _child(self) -> int:
-        path = Path(f"/proc/{self._outer.pid}/task/{self._outer.pid}/children")
-        with contextlib.suppress(OSError):
-            children = path.read_text().split()
-            if children:
-                return int(children[0])
-        return 0
+            super().__init__(node.host, argv, output.fileno())
 
     @property
     def text(self) -> str:
@@ -84,35 +45,6 @@ class Daemon:
     def news(self) -> str:
         """The log since the last mark."""
         return self.text[self._seen :]
-
-    @property
-    def running(self) -> bool:
-        """Whether it has not ended."""
-        return self._outer.poll() is None
-
-    def signal(self, number: int) -> None:
-        """Send a signal to the program itself."""
-        os.kill(self.pid, number)
-        if number == signal.SIGCONT:
-            self._outer.send_signal(number)  # nsenter stops along with its child
-
-    def crash(self) -> None:
-        """SIGKILL for it and for its children at once, as when the machine dies but its kernel does not."""
-        for pid in [self.pid, *children_of(self.pid)]:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        self._outer.wait(5)
-
-    def stop(self, timeout: float = 5) -> None:
-        """SIGTERM and wait for the end."""
-        if self.running:
-            with contextlib.suppress(ProcessLookupError):
-                self.signal(signal.SIGTERM)
-            self._outer.wait(timeout)
-
-    def wait(self, timeout: float = 5) -> int:
-        """Wait for its own end."""
-        return self._outer.wait(timeout)
 
     def wait_for_line(self, pattern: str, timeout: float = 10) -> str:
         """Wait until a line of the log matches; the line."""
@@ -129,42 +61,30 @@ class Daemon:
         return found[0]
 
 
-def children_of(pid: int) -> list[int]:
-    """The processes that a process has started and that still run."""
-    try:
-        return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    except OSError:
-        return []
-
-
 class Node:
     """One host on the bridge."""
 
     def __init__(self, lab: Lab, name: str, address: str, address6: str) -> None:
         self.lab, self.name, self.address, self.address6 = lab, name, address, address6
-        self.init = lab.start_namespace()
-        self.enter = ["nsenter", "-t", str(self.init), "-n", "-p", "-m", "--"]
+        self.host = lab.start_namespace(name)
+        self.init, self.enter = self.host.pid, self.host.enter
         self.port = name
         self.alive = True
-        ip(
-            "link", "add", INTERFACE, "netns", str(self.init), "type", "veth",
-            "peer", "name", self.port, "netns", str(lab.switch),
-        )  # fmt: skip
-        self.run("ip", "link", "set", "lo", "up")
+        lab.switch.connect(self.host, INTERFACE, self.port)
         self.run("ip", "addr", "add", f"{address}/24", "dev", INTERFACE)
         if address6:
             self.run("ip", "addr", "add", f"{address6}/64", "dev", INTERFACE, "nodad")
             self.run("ip", "link", "set", INTERFACE, "addrgenmode", "none")
         self.run("ip", "link", "set", INTERFACE, "up")
-        lab.in_switch("ip", "link", "set", self.port, "master", "br0")
-        lab.in_switch("ip", "link", "set", self.port, "up")
 
     def run(self, *argv: str, check: bool = True) -> str:
         """Run a program inside to its end; its output."""
-        done = subprocess.run([*self.enter, *argv], capture_output=True, text=True, check=False)
-        if check and done.returncode:
-            raise AssertionError(f"{argv}: {done.stdout}{done.stderr}")
-        return done.stdout
+        try:
+            return self.host.run(*argv)
+        except LabError:
+            if check:
+                raise
+            return ""
 
     @property
     def mac(self) -> str:
@@ -210,7 +130,7 @@ class Node:
 
     def cable(self, plugged: bool) -> None:
         """Plug the node's cable in or out, at the switch."""
-        self.lab.in_switch("ip", "link", "set", self.port, "up" if plugged else "down")
+        self.lab.switch.cable(self.port, plugged)
 
     def die(self, daemon: Daemon) -> None:
         """The host is gone: no cable, and the daemon killed. What it held does not count any more."""
@@ -228,16 +148,15 @@ class Lab:
     """The bridge and everything on it; use as a context manager."""
 
     def __init__(self, directory: Path) -> None:
-        for program in ("ip", "unshare", "nsenter", "setpriv"):
+        for program in NEEDED:
             require_program(program)
         self.directory = directory
         self.daemons: list[Daemon] = []
-        self._keepers: list[subprocess.Popen[bytes]] = []
+        self._hosts: list[Namespace] = []
         self.nodes: list[Node] = []
         self.clients: list[Client] = []
-        self.switch = self.start_namespace()
-        self.in_switch("ip", "link", "add", "br0", "type", "bridge", "mcast_snooping", "0")
-        self.in_switch("ip", "link", "set", "br0", "up")
+        self.switch = Switch()
+        self._hosts.append(self.switch)
 
     def __enter__(self) -> Lab:
         return self
@@ -245,32 +164,20 @@ class Lab:
     def __exit__(self, *_: object) -> None:
         for client in self.clients:
             client.close()
-        for keeper in self._keepers:
-            for pid in children_of(keeper.pid):
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
-            keeper.kill()
-            keeper.wait()
+        for host in self._hosts:
+            host.close()
         for daemon in self.daemons:
             daemon.wait()
 
-    def start_namespace(self) -> int:
-        """Make network, PID and mount namespaces; the id of their first process."""
-        script = "mount -t tmpfs tmpfs /run && mount -t sysfs sysfs /sys && echo ready && exec sleep infinity"
-        keeper = subprocess.Popen(
-            ["setpriv", "--pdeathsig", "KILL", "unshare", "-n", "-p", "-m", "-f", "--kill-child",
-             "--mount-proc", "sh", "-c", script],
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
-        self._keepers.append(keeper)
-        assert keeper.stdout is not None
-        assert keeper.stdout.readline() == b"ready\n", "no namespaces to be had"
-        keeper.stdout.close()
-        return children_of(keeper.pid)[0]
+    def start_namespace(self, name: str) -> Namespace:
+        """A host without a cable that ends with the lab."""
+        host = Namespace(name)
+        self._hosts.append(host)
+        return host
 
     def in_switch(self, *argv: str) -> None:
         """Run a program where the bridge is."""
-        subprocess.run(["nsenter", "-t", str(self.switch), "-n", "--", *argv], check=True, capture_output=True)
+        self.switch.run(*argv)
 
     def node(self, name: str, number: int) -> Node:
         """Add a node; its addresses end in `number`."""

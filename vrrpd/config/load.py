@@ -20,7 +20,8 @@ CHILD_TIMEOUT = 30.0
 def load(path: str, config_id: str | None = None) -> Loaded:
     """Read vrrpd.toml (by its suffix .toml) or keepalived.conf (everything else), and check it.
 
-    `config_id` is what @conditions of keepalived.conf compare with.  Raises ConfigErrors.
+    `config_id` is what @conditions of keepalived.conf compare with, and the ID of vrrpd.toml's [node.ID].
+    Raises ConfigErrors.
     """
     loaded = _read(path, config_id)
     findings = check(loaded.config)
@@ -32,7 +33,7 @@ def _read(path: str, config_id: str | None) -> Loaded:
     if Path(path).suffix == ".toml":
         from vrrpd.config import toml
 
-        return toml.load(path)
+        return toml.load(path, config_id)
     from vrrpd.config import keepalived
 
     return keepalived.load(path, config_id)

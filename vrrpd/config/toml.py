@@ -7,16 +7,20 @@ address as "10.0.0.99/24 dev eth0", a program as one string, a track as its name
     [global]  [defaults]  [instance.NAME]  [group.NAME]  [script.NAME]  [file.NAME]  [process.NAME]
     [interface_delays.NAME]  [track_groups]  static_addresses  static_routes  static_rules
 
-`[defaults]` holds keys of instances that all of them have unless they say otherwise.
+`[defaults]` holds keys of instances that all of them have unless they say otherwise. `[node.ID]` holds what is
+different on one node, written as it would be at the top level (`[node.lb2.instance.V] priority = 99`), so that all nodes of a
+cluster have the same file; ID is the host name up to its first dot, or what `-i` says.
 """
 
 from __future__ import annotations
 
 import re
 import shlex
+import socket
 import tomllib
 import types
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
@@ -68,28 +72,64 @@ _TOP = (
     "static_routes",
     "static_rules",
 )
+NODE = "node"
 _HIDDEN = ("at", "name", "tracks")
 
 
-def load(path: str) -> Loaded:
-    """Read a vrrpd.toml; ConfigErrors with every mistake in it."""
+def load(path: str, config_id: str | None = None) -> Loaded:
+    """Read a vrrpd.toml for one node (None: this host); ConfigErrors with every mistake in it."""
     try:
         source = Path(path).read_bytes()
     except OSError as error:
         raise ConfigErrors([ConfigError(Origin(path), f"cannot read the file: {error.strerror}")]) from None
-    return loads(source, path)
+    return loads(source, path, config_id)
 
 
-def loads(source: bytes, file: str = "vrrpd.toml") -> Loaded:
+def loads(source: bytes, file: str = "vrrpd.toml", config_id: str | None = None) -> Loaded:
     """Like `load`, from bytes."""
     try:
         document = tomllib.loads(source.decode())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigErrors([_syntax_error(str(error), file)]) from None
+    node = config_id or socket.gethostname().split(".")[0]
     report = Report()
-    config = _Reader(document, Positions(source, file), report).config()
+    others = document.get(NODE)
+    for other in others if isinstance(others, dict) else ():
+        if other != node:  # mistakes of the other nodes' tables are mistakes of the file
+            aside = Report()
+            _read(source, file, document, other, aside)
+            report.errors += aside.errors
+    config = _read(source, file, document, node, report)
     report.raise_if_any()
     return Loaded(config, tuple(report.findings))
+
+
+def _read(source: bytes, file: str, document: Table, node: str, report: Report) -> Config:
+    """What the file means on one node."""
+    positions = Positions(source, file)
+    base = deepcopy({key: value for key, value in document.items() if key != NODE})  # reading puts places in
+    nodes = document.get(NODE, {})
+    if not isinstance(nodes, dict) or not all(isinstance(table, dict) for table in nodes.values()):
+        report.error(
+            positions.value((NODE,)), '"node" has to hold a table for each node', "write [node.NAME.instance.X]"
+        )
+    elif node in nodes:
+        base = _merged(base, deepcopy(nodes[node]))
+        positions.overlay((NODE, node))
+    elif nodes:
+        known = ", ".join(f'"{name}"' for name in nodes)
+        text = f'no [node.NAME] is for "{node}", only for {known}: on the wrong host, or write -i NAME'
+        report.warn(positions.key((NODE,)), "unknown-node", text)
+    return _Reader(base, positions, report).config()
+
+
+def _merged(base: Table, over: Table) -> Table:
+    """Tables are merged, everything else is replaced."""
+    both = dict(base)
+    for key, value in over.items():
+        old = both.get(key)
+        both[key] = _merged(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
+    return both
 
 
 def _syntax_error(text: str, file: str) -> ConfigError:

@@ -36,6 +36,12 @@ class Positions:
         """Where the last key of `path` is."""
         return self._nearest(path, self._keys)
 
+    def overlay(self, prefix: Path) -> None:
+        """What stands under `prefix` is found without it too, and before what stood there."""
+        for places in (self._values, self._keys):
+            moved = {path[len(prefix) :]: at for path, at in places.items() if path[: len(prefix)] == prefix}
+            places.update((path, at) for path, at in moved.items() if path)
+
     def _nearest(self, path: Path, wanted: dict[Path, Origin]) -> Origin:
         if path in wanted:
             return wanted[path]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
@@ -25,12 +26,16 @@ def test_a_converted_file_means_the_same(path):
     assert tomllib.loads(written)
 
 
-def test_the_examples_of_both_formats_tell_of_one_virtual_router():
-    theirs = keepalived.load(str(ROOT / "configs/keepalived-master1.conf")).config.instances[0]
-    ours = toml.load(str(ROOT / "configs/vrrpd.toml")).config.instances[0]
-    for field in ("virtual_router_id", "priority", "interface", "advert_int", "authentication", "addresses", "tracks"):
-        assert getattr(ours, field) == getattr(theirs, field)
-    assert ours.abdicate and not theirs.abdicate
+@pytest.mark.parametrize("node", ["master1", "master2", "master3"])
+def test_the_examples_of_both_formats_tell_of_one_virtual_router(node):
+    theirs = keepalived.load(str(ROOT / f"configs/keepalived-{node}.conf")).config
+    ours = toml.load(str(ROOT / "configs/vrrpd.toml"), node).config
+    assert ours.scripts == (replace(theirs.scripts[0], first_result="counts"),)
+    [one], [other] = ours.instances, theirs.instances
+    better = {"abdicate", "ah_probe", "ah_clock_sequence", "check_unicast_src"}
+    for field in {field.name for field in fields(one)} - {"at", *better}:
+        assert getattr(one, field) == getattr(other, field), field
+    assert one.abdicate and not other.abdicate
 
 
 @pytest.mark.parametrize("path", [*sorted((ROOT / "configs").glob("keepalived*.conf")), ROOT / "configs/vrrpd.toml"])
@@ -38,6 +43,39 @@ def test_the_examples_have_no_findings_but_hints(path):
     reader = toml if path.suffix == ".toml" else keepalived
     findings = check.check(reader.load(str(path)).config, find_program=lambda name: name)
     assert {finding.code for finding in findings} == {"weak-authentication"}
+
+
+NODES = (
+    '[instance.V]\ninterface = "eth0"\nvirtual_router_id = 5\naddresses = ["10.0.0.1"]\npriority = 50\n'
+    "garp = {master_delay = 3, master_repeat = 2}\n"
+    "[node]\nlb1.instance.V.priority = 100\n[node.lb2.instance.V]\npriority = 90\ngarp.master_repeat = 7\n"
+)
+
+
+def test_a_node_is_what_the_file_says_with_its_own_table_over_it():
+    for node, priority, repeat in (("lb1", 100, 2), ("lb2", 90, 7)):
+        loaded = toml.loads(NODES.encode(), "f", node)
+        [instance] = loaded.config.instances
+        assert (instance.priority, instance.garp.master_repeat, instance.garp.master_delay) == (priority, repeat, 3)
+        assert not loaded.findings
+
+
+def test_a_host_that_is_no_node_of_the_file_is_told_so():
+    loaded = toml.loads(NODES.encode(), "f", "lb3")
+    assert loaded.config.instances[0].priority == 50
+    assert [str(finding) for finding in loaded.findings] == [
+        'f:7:2: warning: no [node.NAME] is for "lb3", only for "lb1", "lb2": on the wrong host, or write -i NAME '
+        "[unknown-node]"
+    ]
+
+
+def test_mistakes_in_the_tables_of_all_nodes_are_reported_where_they_stand():
+    text = NODES + "prority = 3\n[node.lb3.instance.V]\npriority = 300\n"
+    with pytest.raises(ConfigErrors) as caught:
+        toml.loads(text.encode(), "f", "lb1")
+    assert [(error.at.line, error.at.column) for error in caught.value.errors] == [(12, 1), (14, 12)]
+    with pytest.raises(ConfigErrors, match='f:1:8: error: "node" has to hold a table for each node'):
+        toml.loads(b"node = 3", "f")
 
 
 def loads(text: str):
