@@ -8,7 +8,7 @@ address as "10.0.0.99/24 dev eth0", a program as one string, a track as its name
     [interface_delays.NAME]  [track_groups]  static_addresses  static_routes  static_rules
 
 `[defaults]` holds keys of instances that all of them have unless they say otherwise. `[node.ID]` holds what is
-different on one node, written as it would be at the top level (`[node.lb2.instance.V] priority = 99`), so that all nodes of a
+different on one node, written as at the top level (`[node.lb2.instance.V] priority = 99`), so that all nodes of a
 cluster have the same file; ID is the host name up to its first dot, or what `-i` says.
 """
 

@@ -32,7 +32,7 @@ def test_the_examples_of_both_formats_tell_of_one_virtual_router(node):
     ours = toml.load(str(ROOT / "configs/vrrpd.toml"), node).config
     assert ours.scripts == (replace(theirs.scripts[0], first_result="counts"),)
     [one], [other] = ours.instances, theirs.instances
-    better = {"abdicate", "ah_probe", "ah_clock_sequence", "check_unicast_src"}
+    better = {"abdicate", "ah_probe", "ah_clock_sequence", "check_unicast_source"}
     for field in {field.name for field in fields(one)} - {"at", *better}:
         assert getattr(one, field) == getattr(other, field), field
     assert one.abdicate and not other.abdicate
