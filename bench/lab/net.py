@@ -118,20 +118,27 @@ class Namespace:
     def layer(self, directory: str) -> None:
         """Make a directory writable for this host alone: what it holds stays to be seen, changes are forgotten.
 
-        Symbolic links to the old content in a directory of memory, because overlayfs is not everywhere.
+        Symbolic links to the old content, which is mounted read-only, in a directory of memory: overlayfs is not
+        everywhere.
         """
         below, above = (f"/run/{kind}{directory}" for kind in ("below", "above"))
+        up = "../" * directory.count("/")  # relative, so that they lead there from outside too
         self.run("sh", "-ec", f"mkdir -p {below} {above}; mount --rbind {directory} {below}; "
-                 f"ln -s {below}/* {above}/; mount --bind {above} {directory}")  # fmt: skip
+                 f"mount -o remount,bind,ro {below}; cd {below}; "
+                 f'for name in *; do ln -s "{up}run/below{directory}/$name" {above}/; done; '
+                 f"mount --bind {above} {directory}")  # fmt: skip
 
     def write(self, path: str, content: str | bytes, mode: int = 0o644) -> None:
-        """Write a file in a layered directory or under /run, with its directory."""
-        place = self.root / path.lstrip("/")
-        if place.parent.is_symlink():
-            place.parent.unlink()
-        place.parent.mkdir(parents=True, exist_ok=True)
-        with contextlib.suppress(FileNotFoundError):
-            place.unlink()  # a link to the real file, perhaps
+        """Write a file in a layered directory or under /run, with its directories. Never through a link."""
+        place = self.root
+        *parents, name = path.strip("/").split("/")
+        for part in parents:
+            place = place / part
+            if place.is_symlink():
+                place.unlink()
+            place.mkdir(exist_ok=True)
+        place = place / name
+        place.unlink(missing_ok=True)
         place.write_bytes(content.encode() if isinstance(content, str) else content)
         place.chmod(mode)
 
