@@ -26,7 +26,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal, cast, get_args
 
 from bench.lab.topology import APPLE_HOST, APPLE_TEXT, HTTP, HTTPS, RANCHER_HOST, RANCHER_TEXT, VIP
 
@@ -39,7 +39,7 @@ USERS = 12
 MOST_USERS = 2000
 
 OUTCOMES = ("ok", "refused", "reset", "closed", "timeout", "unreachable", "wrong", "http-NNN")
-"""wrong: not the text that this Host has; http-NNN: a status other than 200; closed: the end came before the answer's."""
+"""wrong: not this Host's text; http-NNN: a status other than 200; closed: the end came before that of the answer."""
 Sticky = Literal["kept", "lost", "none"]
 
 
@@ -113,8 +113,7 @@ class Connection(asyncio.Protocol):
         self._data = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        self.transport = cast("asyncio.Transport", transport)  # uvloop's is none by name
         self.open = True
 
     def send(self, exchange: Exchange) -> None:
@@ -255,9 +254,7 @@ class Exchange:
     def _finish(self, outcome: str, server: str, sticky: Sticky) -> None:
         self._timer.cancel()
         latency = self.clients.loop.time() - self.due
-        request = Request(
-            self.due, latency, self.user.lane, outcome, server, sticky, self.retried, self.certificate
-        )
+        request = Request(self.due, latency, self.user.lane, outcome, server, sticky, self.retried, self.certificate)
         self.clients.finished(self.user, request)
 
 
@@ -274,6 +271,7 @@ class Clients:
         self.loop = asyncio.get_running_loop()
         self.numbers = itertools.count(1)
         self.waiting = 0
+        self._empty = asyncio.Event()
         self.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         self.tls.check_hostname = False
         self.tls.verify_mode = ssl.CERT_NONE  # which one is shown is recorded, and judged by its fingerprint
@@ -288,13 +286,12 @@ class Clients:
         start = self.loop.time()
         for number in itertools.count():
             due = start + number / self.rate
-            while (left := due - self.loop.time()) > 0:
-                await asyncio.sleep(left)
+            await asyncio.sleep(max(0.0, due - self.loop.time()))
             if until.is_set():
                 break
             self._send(due)
-        while self.waiting:
-            await asyncio.sleep(0.01)
+        self._empty.set() if not self.waiting else self._empty.clear()
+        await self._empty.wait()
 
     def _send(self, due: float) -> None:
         lane = next(self._lanes)
@@ -317,6 +314,8 @@ class Clients:
     def finished(self, user: User, request: Request) -> None:
         """An exchange has ended one way or the other."""
         self.waiting -= 1
+        if not self.waiting:
+            self._empty.set()
         if user.lane == "keep":
             self._idle.append(user)
         self._report(request)

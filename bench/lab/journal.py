@@ -7,9 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["step", "program", "vrrp", "check", "vip", "server"]
-"""step: the scenario did something; program: one started or ended; vrrp: state or priority; check: the balancer's
-check failed or passed; vip: the address appeared or went; server: what a balancer thinks of a server."""
+Kind = Literal["step", "program", "link", "vrrp", "check", "vip", "server"]
+"""step: the scenario did something; program: one started or ended; link: a cable; vrrp: state or priority; check: it
+failed or passed; vip: the address appeared or went; server: what a balancer thinks of a server."""
 
 
 @dataclass(frozen=True, slots=True)

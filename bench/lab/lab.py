@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-import subprocess
+import ssl
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from bench.lab import programs
+from bench.lab.client import fingerprint
 from bench.lab.journal import Journal
 from bench.lab.net import NEEDED, LabError, Namespace, Switch
 from bench.lab.programs import CERTIFICATE, Embedded, Haproxy, Keepalived, Kind, Nginx, Pylb, SlowPod, Vrrpd
@@ -20,14 +21,14 @@ from bench.lab.topology import (
     CERTIFICATE_NAMES,
     HOSTS,
     INTERFACE,
-    MASTERS,
     PREFIX,
     WORKERS,
     Host,
     Programs,
     Stack,
 )
-from bench.lab.watch import Ownership, RouterState, ServerStates
+from bench.lab.traffic import Traffic
+from bench.lab.watch import Ownership, RouterState, ServerStates, base_priority
 from pylb.net.certificates import self_signed
 
 SETTLING = 45.0
@@ -40,6 +41,8 @@ class Variation:
 
     nopreempt: bool = False
     only_process: bool = False
+    begins_with: Programs | None = None
+    """What every master runs at first, when that is not the stack's."""
 
 
 class Station:
@@ -62,13 +65,13 @@ class Station:
         """Pull the cable."""
         self.lab.switch.cable(self.name, False)
         self.plugged = False
-        self.lab.journal.note(self.name, "step", "cable out")
+        self.lab.journal.note(self.name, "link", "cable out")
 
     def plug(self) -> None:
         """Put it back."""
         self.lab.switch.cable(self.name, True)
         self.plugged = True
-        self.lab.journal.note(self.name, "step", "cable in")
+        self.lab.journal.note(self.name, "link", "cable in")
 
 
 class Master(Station):
@@ -98,7 +101,6 @@ class Master(Station):
 
     def crash(self) -> None:
         """Every process is killed at once; the kernel, its addresses and its cable stay."""
-        self.lab.journal.note(self.name, "step", "all processes killed")
         self.router.kill()
         self.balancer.kill()
         self.routing.gone()
@@ -165,6 +167,8 @@ class Lab:
         self.rancher: Worker
         self.client: Station
         self.switch: Switch
+        self.traffic: Traffic
+        """The clients of the running scenario."""
         self._changes = asyncio.Event()
         self._hosts: list[Namespace] = []
 
@@ -274,16 +278,34 @@ class Lab:
     def servers_are(self, up: set[str]) -> bool:
         """Whether every running balancer sees exactly these workers, and rancher, up."""
         wanted = up | {"rancher"}
-        return all(m.servers.up() == wanted for m in self.masters.values() if m.balancer.running and not m.balancer.frozen)
+        return all(
+            m.servers.up() == wanted for m in self.masters.values() if m.balancer.running and not m.balancer.frozen
+        )
 
     def settled(self) -> bool:
         """Everything runs, master1 has the address, all checks have passed."""
         return (
             self.holders() == ["master1"]
-            and all(m.routing.priority == base_plus(m) for m in self.masters.values())
-            and all(m.routing.state == ("MASTER" if m is self.master1 else "BACKUP") for m in self.masters.values())
+            and all(self.healthy(master) for master in self.masters.values())
+            and self.master1.routing.state == "MASTER"
             and self.servers_are(set(WORKERS))
         )
+
+    def healthy(self, master: Master) -> bool:
+        """Whether a master's router runs and its check has passed."""
+        return (
+            master.routing.state in ("MASTER", "BACKUP")
+            and master.routing.priority == base_priority(master.name) + CHECK_WEIGHT
+        )
+
+    def shown(self, last: int = 10) -> set[str]:
+        """The certificates that the latest TLS clients were shown, by fingerprint."""
+        found = [request.certificate for request in self.traffic.requests if request.certificate]
+        return set(found[-last:])
+
+    def fingerprint(self) -> str:
+        """That of the certificate in place."""
+        return fingerprint(ssl.PEM_cert_to_DER_cert(_certificate_of(self.certificate)))
 
     async def settle(self) -> None:
         """Wait for `settled`. LabError when it does not come."""
@@ -338,11 +360,11 @@ CHECK_WEIGHT = 10
 """What a passed check adds, in all files of configs/."""
 
 
-def base_plus(master: Master) -> int:
-    """The effective priority of a healthy node."""
-    from bench.lab.watch import base_priority
-
-    return base_priority(master.name) + CHECK_WEIGHT
+def _certificate_of(bundle: bytes) -> str:
+    """The certificate of a PEM file that holds a key too."""
+    text = bundle.decode()
+    begin, end = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
+    return text[text.index(begin) : text.index(end) + len(end)]
 
 
 def missing_programs(stack: Stack) -> list[str]:
@@ -388,4 +410,4 @@ def new_id() -> str:
     return secrets.token_hex(3)
 
 
-__all__ = ["Lab", "LabError", "Master", "Variation", "Worker", "built", "missing_programs", "new_id", "subprocess"]
+__all__ = ["Lab", "LabError", "Master", "Variation", "Worker", "built", "missing_programs", "new_id"]

@@ -23,10 +23,9 @@ class Measures:
     retried: int
     """Sent again by the client on a fresh connection; they count where they ended."""
     longest_gap: float
-    """The longest time in which no request that was sent got its answer: from the sending of the last good one before
-    to the sending of the next one that was answered, less the distance between two requests."""
+    """The longest stretch of requests of which none was answered within a second; 0 when all were."""
     back_after: float | None
-    """From the first step that hurt to the first good answer after the last failure in its wake; None: nothing failed."""
+    """From the step before the longest gap to the first request after it that was answered; None: there was no gap."""
     p50: float
     p99: float
     slowest: float
@@ -57,7 +56,7 @@ def measure(requests: Sequence[Request], marks: Sequence[float], rate: float) ->
         failed=dict(Counter(request.outcome for request in ordered if not request.ok).most_common()),
         retried=sum(request.retried for request in ordered),
         longest_gap=longest_gap(ordered, rate),
-        back_after=back_after(ordered, marks),
+        back_after=back_after(ordered, marks, rate),
         p50=percentile(latencies, 0.50),
         p99=percentile(latencies, 0.99),
         slowest=latencies[-1] if latencies else 0.0,
@@ -67,32 +66,35 @@ def measure(requests: Sequence[Request], marks: Sequence[float], rate: float) ->
     )
 
 
-def longest_gap(ordered: Sequence[Request], rate: float) -> float:
-    """The longest stretch of requests, by the time they were due, of which none was answered within its second.
+PROMPT = 1.0
+"""Seconds within which an answer counts as service: a request that hangs through an outage and is answered after it
+has not shortened it."""
 
-    An answer that took longer than a second counts as none here: a request that hangs through an outage and is
-    answered after it has not shortened it.
-    """
+
+def gap_span(ordered: Sequence[Request]) -> tuple[float, float]:
+    """The longest stretch between two requests (by their due times) that were both answered promptly."""
     if not ordered:
-        return 0.0
+        return 0.0, 0.0
     served = [request.due for request in ordered if request.ok and request.latency <= PROMPT]
     edges = [ordered[0].due, *served, ordered[-1].due]
-    return max(max(after - before for before, after in itertools.pairwise(edges)) - 1 / rate, 0.0)
+    return max(itertools.pairwise(edges), key=lambda span: span[1] - span[0])
 
 
-PROMPT = 1.0
-"""Seconds within which an answer counts as service."""
+def longest_gap(ordered: Sequence[Request], rate: float) -> float:
+    """The length of `gap_span`, less the usual distance between two requests."""
+    start, end = gap_span(ordered)
+    return max(end - start - 1 / rate, 0.0)
 
 
-def back_after(ordered: Sequence[Request], marks: Sequence[float]) -> float | None:
-    """The longest of: from a mark to the end of the first good answer after the last failure before the next mark."""
-    found: list[float] = []
-    for mark, following in itertools.pairwise([*sorted(marks), float("inf")]):
-        bad = [request.due for request in ordered if mark <= request.due < following and not request.ok]
-        if bad:
-            good = [request.end for request in ordered if request.ok and request.due > bad[-1]]
-            found.append((min(good) if good else ordered[-1].end) - mark)
-    return max(found, default=None)
+NOTICED = 5
+"""Distances between two requests from which on a gap counts as one: single failures make none."""
+
+
+def back_after(ordered: Sequence[Request], marks: Sequence[float], rate: float) -> float | None:
+    """From the last mark before the longest gap to the gap's end."""
+    start, end = gap_span(ordered)
+    before = [mark for mark in marks if mark <= start + 2 / rate]
+    return end - max(before) if before and end - start > NOTICED / rate else None
 
 
 def percentile(ordered: Sequence[float], share: float) -> float:

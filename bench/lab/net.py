@@ -259,7 +259,11 @@ class Process:
         self._outer.send_signal(signal.SIGCONT)
 
     def crash(self) -> None:
-        """SIGKILL for it and its children at once, as when the machine dies but its kernel does not."""
+        """SIGKILL for it and its children at once, as when the machine dies but its kernel does not.
+
+        Stopped first: keepalived's child would see its parent die and say farewell.
+        """
+        self._all(signal.SIGSTOP)
         self._all(signal.SIGKILL)
         self._outer.wait(PATIENCE)
 

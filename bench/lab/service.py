@@ -1,4 +1,4 @@
-"""One program on one host, started and stopped as often as a scenario likes; what it says goes to a file and onwards."""
+"""One program on one host, started and stopped as often as a scenario likes; what it says goes to a file."""
 
 from __future__ import annotations
 
@@ -22,7 +22,9 @@ Listener = Callable[[str], None]
 class Service:
     """`kind` may be exchanged while it does not run."""
 
-    def __init__(self, host: Namespace, kind: Kind, journal: Journal, directory: Path, listener: Listener | None = None):
+    def __init__(
+        self, host: Namespace, kind: Kind, journal: Journal, directory: Path, listener: Listener | None = None
+    ):
         self.host, self.kind, self.journal = host, kind, journal
         self._directory, self._listener = directory, listener
         self._process: Process | None = None

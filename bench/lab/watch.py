@@ -118,7 +118,9 @@ class ServerStates:
     def _take(self, text: str) -> None:
         rows = csv.DictReader(text.removeprefix("# ").splitlines())
         found = {
-            row["svname"]: row["status"] for row in rows if row["svname"] not in ("FRONTEND", "BACKEND") and row["pxname"]
+            row["svname"]: row["status"]
+            for row in rows
+            if row["svname"] not in ("FRONTEND", "BACKEND") and row["pxname"]
         }
         for name, state in found.items():
             before = self.states.get(name)
