@@ -14,6 +14,7 @@ import ctypes
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -84,18 +85,27 @@ def command(*argv: str) -> str:
     return done.stdout
 
 
-class Namespace:
-    """A host of its own; `name` is what `hostname` says there."""
+SEAL = Path(__file__).with_name("seal.py")
 
-    def __init__(self, name: str) -> None:
+
+class Namespace:
+    """A host of its own; `name` is what `hostname` says there.
+
+    `sealed`: programs inside can write to /run, to layers and nowhere else, so that nothing of what they do reaches
+    the machine's own files.
+    """
+
+    def __init__(self, name: str, sealed: bool = True) -> None:
         self.name = name
         script = (
-            'hostname "$1" && mount -t tmpfs tmpfs /run && mount -t sysfs sysfs /sys && ip link set lo up '
-            "&& echo ready && exec sleep infinity"
+            'hostname "$1" && if [ -n "$2" ]; then "$2" -IS "$3" && mount -t proc proc /proc && '
+            "mount -t tmpfs tmpfs /dev/shm; fi && "
+            "mount -t tmpfs tmpfs /run && mount -t sysfs sysfs /sys && ip link set lo up && "
+            "echo ready && exec sleep infinity"
         )
         self._keeper = subprocess.Popen(
             ["setpriv", "--pdeathsig", "KILL", "unshare", "-n", "-p", "-m", "-u", "-f", "--kill-child",
-             "--mount-proc", "sh", "-c", script, "sh", name],
+             "--mount-proc", "sh", "-c", script, "sh", name, sys.executable if sealed else "", str(SEAL)],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
         assert self._keeper.stdout is not None and self._keeper.stderr is not None
@@ -116,15 +126,13 @@ class Namespace:
         return command(*self.enter, *argv)
 
     def layer(self, directory: str) -> None:
-        """Make a directory writable for this host alone: what it holds stays to be seen, changes are forgotten.
+        """Make a directory of a sealed host writable: what it holds stays to be seen, changes are forgotten.
 
-        Symbolic links to the old content, which is mounted read-only, in a directory of memory: overlayfs is not
-        everywhere.
+        Symbolic links to the old content, which is read-only, in a directory of memory: overlayfs is not everywhere.
         """
         below, above = (f"/run/{kind}{directory}" for kind in ("below", "above"))
         up = "../" * directory.count("/")  # relative, so that they lead there from outside too
-        self.run("sh", "-ec", f"mkdir -p {below} {above}; mount --rbind {directory} {below}; "
-                 f"mount -o remount,bind,ro {below}; cd {below}; "
+        self.run("sh", "-ec", f"mkdir -p {below} {above}; mount --rbind {directory} {below}; cd {below}; "
                  f'for name in *; do ln -s "{up}run/below{directory}/$name" {above}/; done; '
                  f"mount --bind {above} {directory}")  # fmt: skip
 
@@ -154,8 +162,8 @@ class Namespace:
 class Switch(Namespace):
     """An Ethernet bridge without multicast snooping; ports are named after who is plugged in."""
 
-    def __init__(self, name: str = "switch") -> None:
-        super().__init__(name)
+    def __init__(self, name: str = "switch", sealed: bool = True) -> None:
+        super().__init__(name, sealed)
         self._bridge("br0")
 
     def _bridge(self, name: str) -> None:
@@ -265,7 +273,11 @@ class Process:
         """
         self._all(signal.SIGSTOP)
         self._all(signal.SIGKILL)
-        self._outer.wait(PATIENCE)
+        until(self._gone, PATIENCE, f"{self.argv[0]} to be gone")
+
+    def _gone(self) -> bool:
+        self._outer.send_signal(signal.SIGCONT)  # nsenter stops along with its child
+        return self._outer.poll() is not None
 
     def stop(self, timeout: float = PATIENCE) -> None:
         """SIGTERM and wait for the end; subprocess.TimeoutExpired if it does not come in time."""

@@ -31,6 +31,7 @@ ENVIRONMENT = {
     "PATH": os.environ.get("PATH", "") + ":/usr/sbin:/sbin",
     "PYTHONPATH": str(ROOT),
     "PYTHONUNBUFFERED": "1",
+    "TMPDIR": "/run",
     "LB_STATS_PASSWORD": "seen-in-the-lab-only",
 }
 
