@@ -89,6 +89,8 @@ def drop(settings: Global) -> list[str]:
         if (uid is not None and uid != os.geteuid()) or (gid is not None and gid != os.getegid()):
             remarks.append("user and group are not changed: that needs root")
         return remarks
+    if not uid and not gid:
+        return remarks  # root stays root, also where only that one user exists, as in a user namespace
     try:
         if gid is not None:
             os.setgroups([])
