@@ -1,12 +1,5 @@
 """The article's whole system on one machine: three masters, three workers, rancher and clients in namespaces.
 
-    make lab                               the show: built, with traffic, to look at
-    python -m bench.lab list               the scenarios
-    python -m bench.lab run crash          one of them; --stack haproxy+keepalived by the real programs
-    python -m bench.lab up|status|exec|down   a lab that stays, to play with
-
-For programs:
-
     import bench.lab
     result = bench.lab.run("crash", "pylb+vrrpd")           # one Result
     results = bench.lab.run_all(["crash"], ["pylb+vrrpd", "haproxy+keepalived"])   # by scenario, then stack
@@ -15,8 +8,7 @@ For programs:
 kind of failure), `lane` and `server`; `vip`, for each master the spans in which it had the address; `events`, of which
 `steps` are what the scenario did; `measures`, the figures; `broken`, what did not hold of the expected bounds. All
 times are seconds since the run began. `result.dumps()` is JSON, `Result.from_json(json.loads(text))` reads it back.
-Both functions raise LabError when a lab cannot be had; without root they have to run inside `unshare -Urnm`, which the
-command line does by itself.
+Both functions raise LabError when a lab cannot be had; without root they have to run inside `unshare -Urnm`.
 """
 
 from __future__ import annotations

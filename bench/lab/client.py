@@ -253,7 +253,7 @@ class Exchange:
 
     def _finish(self, outcome: str, server: str, sticky: Sticky) -> None:
         self._timer.cancel()
-        latency = self.clients.loop.time() - self.due
+        latency = max(0.0, time.monotonic() - self.due)  # uvloop's own clock shows whole milliseconds
         request = Request(self.due, latency, self.user.lane, outcome, server, sticky, self.retried, self.certificate)
         self.clients.finished(self.user, request)
 

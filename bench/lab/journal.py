@@ -11,6 +11,9 @@ Kind = Literal["step", "program", "link", "vrrp", "check", "vip", "server"]
 """step: the scenario did something; program: one started or ended; link: a cable; vrrp: state or priority; check: it
 failed or passed; vip: the address appeared or went; server: what a balancer thinks of a server."""
 
+MOST = 10_000
+"""Events that are remembered at least."""
+
 
 @dataclass(frozen=True, slots=True)
 class Event:
@@ -33,6 +36,8 @@ class Journal:
         """Something happened, now unless `at` says when."""
         event = Event(time.monotonic() if at is None else at, where, kind, text)
         self.events.append(event)
+        if len(self.events) > 2 * MOST:
+            del self.events[:MOST]
         for listener in self._listeners:
             listener(event)
         return event

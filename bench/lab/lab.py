@@ -167,8 +167,9 @@ class Lab:
         self.rancher: Worker
         self.client: Station
         self.switch: Switch
-        self.traffic: Traffic
-        """The clients of the running scenario."""
+        self.traffic: Traffic | None = None
+        """The clients, while there are any."""
+        self.born = time.monotonic()
         self._changes = asyncio.Event()
         self._hosts: list[Namespace] = []
 
@@ -300,7 +301,8 @@ class Lab:
 
     def shown(self, last: int = 10) -> set[str]:
         """The certificates that the latest TLS clients were shown, by fingerprint."""
-        found = [request.certificate for request in self.traffic.requests if request.certificate]
+        requests = self.traffic.requests if self.traffic is not None else ()
+        found = [request.certificate for request in requests if request.certificate]
         return set(found[-last:])
 
     def fingerprint(self) -> str:

@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import sys
+from collections import Counter
 from types import TracebackType
 
 from bench.lab.client import Request
@@ -17,6 +18,9 @@ RATE = 100.0
 PATIENCE = 5.0
 """Seconds after which a client gives up: more than a balancer's three retries a second apart take."""
 
+MOST = 100_000
+"""Requests that are remembered at least; a lab in the background may run for days."""
+
 
 class Traffic:
     """Requests all the time; use as an asynchronous context manager."""
@@ -24,7 +28,10 @@ class Traffic:
     def __init__(self, host: Namespace, rate: float = RATE, patience: float = PATIENCE) -> None:
         self._host, self.rate, self.patience = host, rate, patience
         self.requests: list[Request] = []
-        """In the order in which they ended."""
+        """In the order in which they ended, from the last MOST on."""
+        self.total = 0
+        self.failed: Counter[str] = Counter()
+        self.sticky: Counter[str] = Counter()
         self._rest = ""
         self._complaint = ""
         self._over = asyncio.Event()
@@ -60,9 +67,18 @@ class Traffic:
         *lines, self._rest = (self._rest + data.decode(errors="replace")).split("\n")
         for line in lines:
             try:
-                self.requests.append(Request.parse(line))
+                self._take(Request.parse(line))
             except ValueError:
                 self._complaint += line + "\n"
+
+    def _take(self, request: Request) -> None:
+        self.requests.append(request)
+        self.total += 1
+        self.sticky[request.sticky] += 1
+        if not request.ok:
+            self.failed[request.outcome] += 1
+        if len(self.requests) > 2 * MOST:
+            del self.requests[:MOST]
 
     async def flowing(self, within: float = 15.0) -> None:
         """Wait for the first good answers. LabError if they do not come."""
