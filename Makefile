@@ -31,7 +31,7 @@ test: tools $(VENV)/.made
 # The real programs that the tests compare with. Without root they are not installed, and what needs them is skipped
 # (in CI: fails).
 TOOLS := haproxy:haproxy nginx:nginx-light keepalived:keepalived wrk:wrk rsyslogd:rsyslog curl:curl socat:socat \
-	chromium:chromium ip:iproute2 killall:psmisc tcpdump:tcpdump openssl:openssl /usr/lib/frr/zebra:frr
+	chromium:chromium ip:iproute2 killall:psmisc tcpdump:tcpdump openssl:openssl systemd-analyze:systemd logrotate:logrotate prometheus:prometheus /usr/lib/frr/zebra:frr
 tools:
 	@missing=; for pair in $(TOOLS); do \
 		PATH="$$PATH:/usr/sbin:/sbin" command -v "$${pair%%:*}" >/dev/null || missing="$$missing $${pair##*:}"; done; \

@@ -27,6 +27,7 @@ from pylb.net.tls import silence_bad_names
 from pylb.process import binding, privileges
 from pylb.process.balancer import Balancer
 from pylb.process.control import open_sockets
+from pylb.process.supervisor import Supervisor
 
 if TYPE_CHECKING:
     from pylb.trace.tracer import Tracer
@@ -58,6 +59,7 @@ def run(config: Config, options: Options | None = None) -> int:
     sockets = balancer.bind(report)
     control = [(stats, binding.listen(stats.bind, report)) for stats in config.globals.stats_sockets]
     report.raise_errors()
+    supervisor = Supervisor()
     remarks, ready = _become(config, options, balancer)
     for remark in remarks:
         if not options.quiet:
@@ -67,7 +69,7 @@ def run(config: Config, options: Options | None = None) -> int:
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)
     try:
-        uvloop.run(_serve(balancer, sockets, control, ready))
+        uvloop.run(_serve(balancer, sockets, control, ready, supervisor))
     finally:
         pidfile = options.pidfile or config.globals.pidfile
         if pidfile is not None and config.globals.chroot is None:
@@ -109,22 +111,29 @@ async def _serve(
     sockets: dict[int, list[socket.socket]],
     control: list[tuple[StatsSocket, list[socket.socket]]],
     ready: Callable[[], None] | None,
+    supervisor: Supervisor,
 ) -> None:
     loop = asyncio.get_running_loop()
     finished = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, finished.set)
-    loop.add_signal_handler(signal.SIGUSR1, _soft_stop, balancer, finished)
+    loop.add_signal_handler(signal.SIGUSR1, _soft_stop, balancer, finished, supervisor)
     await balancer.open(sockets)
     servers = await open_sockets(control, balancer, listening=balancer.listening)
     checker = Checker(balancer.backends, balancer.config.globals, balancer.node)
     checker.start()
-    housekeeping = loop.create_task(_every_second(balancer))
+    housekeeping = loop.create_task(_every_second(balancer, supervisor))
     if ready is not None:
         ready()
+    supervisor.say(
+        "READY=1",
+        f"MAINPID={os.getpid()}",
+        f"STATUS={len(balancer.config.frontends)} frontends, {len(balancer.config.backends)} backends",
+    )
     try:
         await finished.wait()
     finally:
+        supervisor.say("STOPPING=1")
         housekeeping.cancel()
         await checker.stop()
         for server in servers:
@@ -134,15 +143,17 @@ async def _serve(
         balancer.close()
 
 
-async def _every_second(balancer: Balancer) -> None:
+async def _every_second(balancer: Balancer, supervisor: Supervisor) -> None:
     while True:
         balancer.sample()
+        supervisor.say("WATCHDOG=1")
         await asyncio.sleep(1.0)
 
 
-def _soft_stop(balancer: Balancer, finished: asyncio.Event) -> None:
+def _soft_stop(balancer: Balancer, finished: asyncio.Event, supervisor: Supervisor) -> None:
     if balancer.stopping:
         return
+    supervisor.say("STOPPING=1", "STATUS=finishing what runs")
     balancer.close_listeners()
     loop = asyncio.get_running_loop()
     if balancer.config.globals.hard_stop_after is not None:
