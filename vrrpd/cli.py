@@ -15,11 +15,15 @@ import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from vrrpd import quick
 from vrrpd.config.model import Config
 from vrrpd.core.actions import Level
 from vrrpd.logs import Log
+
+if TYPE_CHECKING:
+    from vrrpd.roster import Made
 
 STATE_DIRECTORY = Path("/run/vrrpd")
 CONFIG_ID = "this node's name, for @ID lines and [node.ID] (the host name)"
@@ -61,6 +65,9 @@ def run_parser() -> argparse.ArgumentParser:
     parser.add_argument("--syslog", nargs="?", const="/dev/log", metavar="SOCKET", help="log to syslog too")
     parser.add_argument("--no-console", action="store_true", help="do not log to stderr")
     parser.add_argument("--state-dir", type=Path, default=STATE_DIRECTORY, metavar="DIR", help="%(default)s")
+    parser.add_argument(
+        "--trace", action="store_true", help="tell the life of each advert and transition, for learning"
+    )
     parser.add_argument("-V", action="store_true", dest="print_version", help="print vrrpd's own version")
     quick.add_options(parser)
     return parser
@@ -75,7 +82,7 @@ def run(words: Sequence[str]) -> int:
         print(f"vrrpd {version('pylb-vrrpd')}")
         return 0
     try:
-        log = Log(console=not options.no_console, syslog=options.syslog, detail=options.log_detail)
+        log, made = _log(options)
         config = _from_file(options, log) if options.config else _from_options(options)
     except quick.UsageError as error:
         return _fail(str(error), EXIT_CONFIG)
@@ -83,7 +90,16 @@ def run(words: Sequence[str]) -> int:
         return _fail(_explain(error), EXIT_HOST)
     if config is None or not _checks_can_run(config, log):
         return EXIT_CONFIG
-    return _serve(config, options, log)
+    return _serve(config, options, log, made)
+
+
+def _log(options: argparse.Namespace) -> tuple[Log, Made | None]:
+    """Where lines go, and with --trace the parts that tell more of them; OSError without the wanted syslog."""
+    if not options.trace:
+        return Log(console=not options.no_console, syslog=options.syslog, detail=options.log_detail), None
+    from vrrpd import trace
+
+    return trace.begin(syslog=options.syslog, detail=options.log_detail)
 
 
 def _explain(error: OSError) -> str:
@@ -91,14 +107,15 @@ def _explain(error: OSError) -> str:
     return f"{error.filename}: {text}" if error.filename else text
 
 
-def _serve(config: Config, options: argparse.Namespace, log: Log) -> int:
+def _serve(config: Config, options: argparse.Namespace, log: Log, made: Made | None) -> int:
     from vrrpd.daemon import Daemon, Options
+    from vrrpd.roster import Made
     from vrrpd.system import privileges
     from vrrpd.system.statefile import AlreadyRunning
 
     async def serve() -> None:
         log.say(Level.INFO, f"Starting vrrpd, pid {os.getpid()}")
-        daemon = Daemon(config, Options(options.state_dir, options.config, options.config_id), log)
+        daemon = Daemon(config, Options(options.state_dir, options.config, options.config_id), log, made or Made())
         lacking = daemon.stations.missing_interfaces(config)
         if lacking:
             raise OSError(errno.ENODEV, "\n       ".join(lacking))

@@ -22,12 +22,11 @@ from vrrpd.core.actions import Action, Level, State
 from vrrpd.hostwatch import HostWatch
 from vrrpd.logs import Log
 from vrrpd.packet.datagram import Datagram
-from vrrpd.roster import Parts, Roster
+from vrrpd.roster import Made, Parts, Roster
 from vrrpd.scheduler import Deadlines
 from vrrpd.status import StatusServer, describe
 from vrrpd.system import privileges
 from vrrpd.system.announcer import Announcer
-from vrrpd.system.executor import Executor
 from vrrpd.system.host import Host
 from vrrpd.system.notify import Notifier
 from vrrpd.system.processes import Running
@@ -65,7 +64,7 @@ class Options:
 class Daemon:
     """One running vrrpd. `run` returns when it was asked to stop."""
 
-    def __init__(self, config: Config, options: Options, log: Log) -> None:
+    def __init__(self, config: Config, options: Options, log: Log, made: Made = Made()) -> None:  # noqa: B008  frozen
         self.options, self.log = options, log
         self.loop = asyncio.get_running_loop()
         self.started = time.time()
@@ -80,7 +79,7 @@ class Daemon:
         self.state, self.host = StateFile(options.directory), Host()
         self.notifier = Notifier(log.say, default_user(config.globals.script_user), config.globals.script_group)
         self.announcer = Announcer(self.host, log.say)
-        self.executor = Executor(self.host, self.notifier, self.announcer, self.state, log.say)
+        self.executor = made.executor(self.host, self.notifier, self.announcer, self.state, log.say)
         self.wire = Wire(self._packet, self._unknown if config.globals.log_unknown_vrids else None)
         self.stations = Stations(self.host, self.wire, self.executor, log.say)
         self.tracking = Tracking(self._tracked, log.say)
@@ -93,6 +92,7 @@ class Daemon:
             Statics(self.host, log.say),
             self.state,
             log.say,
+            made,
         )
         self.roster = Roster(config, parts, self._do)
         self._watch = HostWatch(self.roster, parts, self._do, self._tracked)

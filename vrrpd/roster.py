@@ -31,6 +31,14 @@ Say = Callable[[Level, str], None]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Made:
+    """What a daemon is made of; a traced one gets subclasses that tell what they do (trace/)."""
+
+    instance: Callable[[InstanceSettings, int], Instance] = Instance
+    executor: Callable[..., Executor] = Executor
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Parts:
     """What the roster works with."""
 
@@ -42,6 +50,7 @@ class Parts:
     statics: Statics
     state: StateFile
     say: Say
+    made: Made = Made()
 
 
 class Roster:
@@ -173,7 +182,7 @@ class Roster:
     def _create(self, wanted: Iterable[InstanceSettings]) -> None:
         for settings in wanted:
             sequence = int(time.time()) if settings.ah_clock_sequence else 0
-            self.instances[settings.name] = Instance(self._usable_tracks(settings), sequence=sequence)
+            self.instances[settings.name] = self._parts.made.instance(self._usable_tracks(settings), sequence)
             self._parts.executor.notify_settings[False, settings.name] = settings.notify
         self._spread()
 

@@ -44,7 +44,7 @@ class Priority:
         """The priority to advertise."""
         if self.base == OWNER_PRIORITY:
             return OWNER_PRIORITY
-        total = self.base + sum(_contribution(track, result) for track, result in self._results.items())
+        total = self.base + sum(contribution(track, result) for track, result in self._results.items())
         return min(max(total, LOWEST), HIGHEST)
 
     @property
@@ -65,7 +65,8 @@ class Priority:
         return dict(self._results)
 
 
-def _contribution(track: Track, result: Result) -> int:
+def contribution(track: Track, result: Result) -> int:
+    """What a track with that result adds to the base priority."""
     if result is None:
         return 0
     sign = -1 if track.reverse else 1

@@ -64,10 +64,12 @@ class Node:
 class Network:
     """Nodes on one link; `now` moves only in `run()`."""
 
-    def __init__(self, fate: Fate = lambda sender, receiver: (0.0005,)) -> None:
+    def __init__(
+        self, fate: Fate = lambda sender, receiver: (0.0005,), made: Callable[..., Instance] = Instance
+    ) -> None:
         self.now = 0.0
         self.nodes: dict[str, Node] = {}
-        self.fate = fate
+        self.fate, self.made = fate, made
         self.cut: set[frozenset[str]] = set()
         self._order = itertools.count()
         self._flying: list[tuple[float, int, str, Datagram]] = []
@@ -82,7 +84,7 @@ class Network:
     def start(self, *names: str, sequence: int = 0, **how) -> None:
         for name in names or tuple(self.nodes):
             node = self.nodes[name]
-            node.instance = Instance(node.settings, sequence)
+            node.instance = self.made(node.settings, sequence)
             self.perform(node, node.instance.start(self.now, LinkState(True, node.source), **how))
 
     def kill(self, name: str) -> None:
