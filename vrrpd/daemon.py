@@ -144,7 +144,13 @@ class Daemon:
         self.log.say(Level.INFO, "Startup complete")
         self.roster.begin_all()
         self._housekeeping()
-        self._supervisor.say("READY=1", f"STATUS={len(self.roster.instances)} virtual routers")
+        self._supervisor.say("READY=1", self._summary())
+
+    def _summary(self) -> str:
+        """What `systemctl status` shows."""
+        instances = self.roster.instances.values()
+        masters = sum(instance.state is State.MASTER for instance in instances)
+        return f"STATUS={len(instances)} virtual router{'' if len(instances) == 1 else 's'}, master of {masters}"
 
     # One event each: to the core, then to the host.
 
@@ -233,7 +239,7 @@ class Daemon:
         except Exception as error:
             self.failed_reloads += 1
             self.log.say(Level.ERROR, f"Reload refused, nothing was changed: {error}")
-        self._supervisor.say("READY=1")
+        self._supervisor.say("READY=1", self._summary())
 
     def stop(self) -> None:
         """SIGTERM: end `run` after the farewell."""

@@ -291,32 +291,6 @@ def virtual_mac(lab: Lab, case: str) -> None:
     assert mac not in first.run("ip", "link", "show")
 
 
-def told_to_systemd(lab: Lab, _: str) -> None:
-    node = lab.node("m1", 100)
-    path = lab.directory / "systemd.sock"
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
-        sock.bind(str(path))
-        sock.settimeout(10)
-        text = node.file("keepalived.conf", config(V3, node, lab))
-        daemon = node.spawn("env", f"NOTIFY_SOCKET={path}", sys.executable, "-m", "vrrpd", "-c", str(text))
-        assert sock.recv(200).startswith(b"READY=1")
-        daemon.signal(signal.SIGHUP)
-        assert sock.recv(200).startswith(b"RELOADING=1")
-        assert sock.recv(200) == b"READY=1"
-        daemon.stop()
-        assert sock.recv(200) == b"STOPPING=1"
-
-
-def light(lab: Lab, _: str) -> None:
-    node, daemon = master(lab)
-    text = Path(f"/proc/{daemon.pid}/status").read_text()
-    resident = int(re.search(r"VmRSS:\s+(\d+)", text)[1])  # type: ignore[index]
-    assert resident < 45 * 1024
-    maps = Path(f"/proc/{daemon.pid}/maps").read_text()
-    assert "pydantic" not in maps and "tree_sitter" not in maps
-    assert node.holds()
-
-
 SCENARIOS = {
     "test_a_wrong_reload_changes_nothing": wrong_reload,
     "test_a_reload_adds_and_removes_addresses_and_routers": changing_reload,
@@ -328,8 +302,6 @@ SCENARIOS = {
     "test_a_flood_is_dropped_in_the_kernel_and_real_adverts_pass": flooded,
     "test_a_frozen_backup_does_not_take_over": frozen_backup,
     "test_a_virtual_mac_stays_the_same_over_a_failover": virtual_mac,
-    "test_systemd_is_told": told_to_systemd,
-    "test_the_daemon_is_light": light,
 }
 Campaign = dict[tuple[str, Any], Future[None]]
 once = pytest.mark.parametrize("case", ["vrrpd"])
@@ -383,16 +355,6 @@ def test_a_frozen_backup_does_not_take_over(case: str, campaign: Campaign) -> No
 @pytest.mark.parametrize("case", ["vv-v3-ipv4", "kv-v3-ipv4", "vk-v3-ipv4", "vk-v3-ipv6", "kv-v3-ipv6"])
 def test_a_virtual_mac_stays_the_same_over_a_failover(case: str, campaign: Campaign) -> None:
     campaign["test_a_virtual_mac_stays_the_same_over_a_failover", case].result()
-
-
-@once
-def test_systemd_is_told(case: str, campaign: Campaign) -> None:
-    campaign["test_systemd_is_told", case].result()
-
-
-@once
-def test_the_daemon_is_light(case: str, campaign: Campaign) -> None:
-    campaign["test_the_daemon_is_light", case].result()
 
 
 def test_without_permission_the_capability_is_named(tmp_path: Path) -> None:
