@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest
 .DEFAULT_GOAL := help
-.PHONY: help demo test tools check fuzz soak bench clean
+.PHONY: help demo lab test tools check fuzz soak bench clean
 
 #? help: this list
 help:
@@ -24,6 +24,10 @@ $(VENV)/.made: requirements.lock pyproject.toml
 demo: $(VENV)/.made
 	@$(BIN)/pylb demo
 
+#? lab: three masters with a virtual address, three workers, clients, on this terminal; keys start what goes wrong
+lab: $(VENV)/.made
+	@$(BIN)/python -m bench.lab $(ARGS)
+
 #? test: install what the tests need, run them all
 test: tools $(VENV)/.made
 	@$(PYTEST) -m "not soak and not fuzz" $(ARGS)
@@ -31,7 +35,8 @@ test: tools $(VENV)/.made
 # The real programs that the tests compare with. Without root they are not installed, and what needs them is skipped
 # (in CI: fails).
 TOOLS := haproxy:haproxy nginx:nginx-light keepalived:keepalived wrk:wrk rsyslogd:rsyslog curl:curl socat:socat \
-	chromium:chromium ip:iproute2 killall:psmisc tcpdump:tcpdump openssl:openssl systemd-analyze:systemd logrotate:logrotate prometheus:prometheus /usr/lib/frr/zebra:frr
+	chromium:chromium ip:iproute2 killall:psmisc tcpdump:tcpdump openssl:openssl pgrep:procps \
+	systemd-analyze:systemd logrotate:logrotate prometheus:prometheus /usr/lib/frr/zebra:frr
 tools:
 	@missing=; for pair in $(TOOLS); do \
 		PATH="$$PATH:/usr/sbin:/sbin" command -v "$${pair%%:*}" >/dev/null || missing="$$missing $${pair##*:}"; done; \

@@ -1,5 +1,10 @@
 """The article's whole system on one machine: three masters, three workers, rancher and clients in namespaces.
 
+    make lab                               on this terminal, with keys for everything that may go wrong
+    python -m bench.lab run crash          one scenario; --help tells the rest
+
+For programs:
+
     import bench.lab
     result = bench.lab.run("crash", "pylb+vrrpd")           # one Result
     results = bench.lab.run_all(["crash"], ["pylb+vrrpd", "haproxy+keepalived"])   # by scenario, then stack

@@ -46,6 +46,10 @@ class Journal:
         """Call it with every event from now on."""
         self._listeners.append(listener)
 
+    def forget(self, listener: Callable[[Event], None]) -> None:
+        """Do not call it any more."""
+        self._listeners.remove(listener)
+
     def since(self, at: float) -> list[Event]:
         """The events from a moment on."""
         return [event for event in self.events if event.at >= at]

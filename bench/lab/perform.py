@@ -6,7 +6,7 @@ import asyncio
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bench.lab.lab import Lab, Variation
@@ -19,40 +19,68 @@ from bench.lab.topology import MASTERS, Stack
 from bench.lab.traffic import RATE, Traffic
 
 Done = Callable[[Result], None]
+Built = Callable[[str, Lab], None]
 
 
-async def perform(lab: Lab, scenario: Scenario, stack: Stack, name: str, rate: float = RATE) -> Result:
-    """One scenario in a lab, which is brought into its beginning first. LabError if that does not succeed."""
+@dataclass(frozen=True)
+class Enacted:
+    """When a scenario began and ended, seconds of the monotonic clock, and what did not go as it says."""
+
+    begin: float
+    end: float
+    broken: list[str]
+
+
+async def perform(
+    lab: Lab, scenario: Scenario, stack: Stack, name: str, rate: float = RATE, traffic: Traffic | None = None
+) -> Result:
+    """One scenario in a lab, which is brought into its beginning first. LabError if that does not succeed.
+
+    With clients of its own, or beside `traffic` that flows anyway.
+    """
     await lab.restore(beginning(stack, scenario.variation), scenario.variation)
-    takes, broken = Takes(stack), []
+    if traffic is not None:
+        enacted = await enact(lab, scenario, stack)
+        await asyncio.sleep(traffic.patience)  # whatever was sent until the end has come to its own by then
+        return result(lab, scenario, stack, name, traffic, enacted)
     async with Traffic(lab.client.host, rate) as traffic:
         lab.traffic = traffic
         await traffic.flowing()
-        begin = time.monotonic()
-        try:
-            await asyncio.sleep(CALM)
-            await scenario.steps(lab, takes)
-            await asyncio.sleep(CALM)
-        except LabError as error:
-            broken.append(str(error))
-        end = time.monotonic()
+        enacted = await enact(lab, scenario, stack)
+    return result(lab, scenario, stack, name, traffic, enacted)
+
+
+async def enact(lab: Lab, scenario: Scenario, stack: Stack) -> Enacted:
+    """Do it, with a quiet second before and after."""
+    begin, broken = time.monotonic(), []
+    try:
+        await asyncio.sleep(CALM)
+        await scenario.steps(lab, Takes(stack))
+        await asyncio.sleep(CALM)
+    except LabError as error:
+        broken.append(str(error))
+    return Enacted(begin, time.monotonic(), broken)
+
+
+def result(lab: Lab, scenario: Scenario, stack: Stack, name: str, traffic: Traffic, enacted: Enacted) -> Result:
+    """What was seen, and whether it is within the bounds."""
+    begin, end = enacted.begin, enacted.end
     events = [replace(event, at=event.at - begin) for event in lab.journal.since(begin) if event.at <= end]
     requests = sorted((r for r in traffic.requests if begin <= r.due <= end), key=lambda r: r.due)
     requests = [replace(request, due=request.due - begin) for request in requests]
-    found = measure(requests, [event.at for event in events if event.kind == "step"], rate)
-    broken += scenario.expect(takes).broken(found, rate)
+    found = measure(requests, [event.at for event in events if event.kind == "step"], traffic.rate)
     return Result(
         scenario=scenario.name,
         text=scenario.text,
         stack=name,
         programs={master: str(stack[master]) for master in MASTERS},
-        rate=rate,
+        rate=traffic.rate,
         seconds=end - begin,
         requests=requests,
         vip={m.name: spans(m.vip.intervals, begin, end) for m in lab.masters.values()},
         events=events,
         measures=found,
-        broken=broken,
+        broken=[*enacted.broken, *scenario.expect(Takes(stack)).broken(found, traffic.rate)],
     )
 
 
@@ -69,11 +97,17 @@ def spans(intervals: Sequence[tuple[float, float | None]], begin: float, end: fl
 
 
 async def perform_all(
-    scenarios: Sequence[Scenario], stacks: dict[str, Stack], done: Done, rate: float = RATE, nginx: bool = True
+    scenarios: Sequence[Scenario],
+    stacks: dict[str, Stack],
+    done: Done,
+    rate: float = RATE,
+    nginx: bool = True,
+    built: Built = lambda name, lab: None,
 ) -> list[Result]:
     """Every scenario on every stack, a lab per stack and all labs at once: they mostly wait.
 
-    The scenarios that need the same variation follow each other. LabError if a lab cannot be had.
+    The scenarios that need the same variation follow each other. `built` hears of each lab, `done` of each result.
+    LabError if a lab cannot be had.
     """
     ordered = sorted(scenarios, key=lambda one: (one.variation.begins_with is not None, str(one.variation)))
 
@@ -81,8 +115,12 @@ async def perform_all(
         results = []
         variation = ordered[0].variation
         async with Lab(beginning(stack, variation), directory, variation, nginx) as lab:
+            built(name, lab)
             for scenario in ordered:
-                results.append(await perform(lab, scenario, stack, name, rate))
+                try:
+                    results.append(await perform(lab, scenario, stack, name, rate))
+                except LabError as error:
+                    raise LabError(f"{scenario.name} on {name}: {error}") from None
                 done(results[-1])
         return results
 

@@ -72,6 +72,10 @@ class Snapshot:
     """Everything that is shown."""
 
     title: str
+    running: str
+    """Name and sentence of the scenario that runs; "" for none."""
+    verdict: str
+    """What the scenario before it came to."""
     seconds: float
     """Since the lab was there."""
     masters: list[MasterNow]
@@ -79,6 +83,14 @@ class Snapshot:
     traffic: TrafficNow
     events: list[tuple[float, str, str, str]]
     """Seconds since the lab was there, where, kind, what; oldest first."""
+
+    def pids(self) -> dict[str, int]:
+        """A process in the namespaces of each node."""
+        return {one.name: one.pid for one in (*self.masters, *self.hosts)}
+
+    def brief(self) -> str:
+        """The masters in a line."""
+        return ", ".join(f"{one.name} {one.vrrp or '-'} {one.priority}" for one in self.masters)
 
     def as_json(self) -> dict[str, Any]:
         """Plain data."""
@@ -89,6 +101,8 @@ class Snapshot:
         """The other way round."""
         return Snapshot(
             title=plain["title"],
+            running=plain["running"],
+            verdict=plain["verdict"],
             seconds=plain["seconds"],
             masters=[MasterNow(**one) for one in plain["masters"]],
             hosts=[HostNow(**one) for one in plain["hosts"]],
@@ -97,12 +111,14 @@ class Snapshot:
         )
 
 
-def take(lab: Lab, title: str) -> Snapshot:
+def take(lab: Lab, title: str, running: str = "", verdict: str = "") -> Snapshot:
     """Look at a lab."""
     hosts = [HostNow("client", lab.client.place.address, lab.client.host.pid, "clients", "running")]
     hosts += [_host(worker) for worker in (*lab.workers.values(), lab.rancher)]
     return Snapshot(
         title=title,
+        running=running,
+        verdict=verdict,
         seconds=time.monotonic() - lab.born,
         masters=[_master(master) for master in lab.masters.values()],
         hosts=hosts,

@@ -22,7 +22,7 @@ KINDS = {
 }
 BARS = " ▁▂▃▄▅▆▇█"
 FEWEST_EVENTS = 6
-OTHER_LINES = 21
+OTHER_LINES = 23
 """Lines of the terminal that are not events."""
 
 
@@ -119,6 +119,8 @@ class View:
         yield Panel(
             Group(masters(shot), "", hosts(shot)), title=f"[bold]{shot.title}", title_align="left", border_style="dim"
         )
+        if shot.running or shot.verdict:
+            yield Text(shot.running or shot.verdict, "bold yellow" if shot.running else "bold")
         yield Panel(
             traffic(shot.traffic),
             title=f"clients → 172.16.10.99, {shot.traffic.rate:.0f} requests/s, the last minute",
@@ -127,4 +129,4 @@ class View:
         )
         yield Panel(events(shot, lines), title="events", title_align="left", height=lines + 2, border_style="dim")
         if self.hint:
-            yield Text(self.hint, "dim", no_wrap=True, overflow="ellipsis")
+            yield Text.from_markup(self.hint, style="dim")
