@@ -28,6 +28,8 @@ class Takes:
     """How long the check waits for an answer before it fails."""
     slack: float = 1.0
     """What a loaded machine and the way to the first answer add."""
+    refresh: float = 2 * 2.0
+    """Between two announcements of the address: garp_master_refresh, which keepalived looks at with each advert."""
     fall: float = 3 * 2.0
     """Three failed health checks every two seconds until a server is down."""
     rise: float = 2 * 2.0
