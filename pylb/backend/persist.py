@@ -27,6 +27,7 @@ import xxhash
 
 from pylb.config import model
 from pylb.http1.grammar import NEUTRAL
+from pylb.http1.patterns import compiled
 
 if TYPE_CHECKING:
     from pylb.backend.backend import Backend
@@ -150,8 +151,8 @@ class CookiePersistence:
         self._dated = bool(self._maxidle or self._maxlife)
         # One pair of a Cookie field. What precedes it is looked at by hand: a pattern that begins with the name is
         # found sooner. A comma delimits too, as in HAProxy (and RFC 2965); quotes hide delimiters.
-        self._find = re.compile(re.escape(name) + rb'[ \t]*+=[ \t]*+([^;,"]*+(?:"[^"]*+"?[^;,"]*+)*+)').search
-        self._set_cookie = re.compile(rb"[ \t]*" + re.escape(name) + rb"[ \t]*+=[ \t]*+((?:[ \t]*+[^; \t]++)*+)")
+        self._find = compiled(re.escape(name) + rb'[ \t]*+=[ \t]*+([^;,"]*+(?:"[^"]*+"?[^;,"]*+)*+)').search
+        self._set_cookie = compiled(rb"[ \t]*" + re.escape(name) + rb"[ \t]*+=[ \t]*+((?:[ \t]*+[^; \t]++)*+)")
         self._attributes = _attributes(declared)
         self._key = backend.model.dynamic_cookie_key if declared.dynamic else None
         self._by_value: dict[bytes, tuple[Server, ...]] = {}

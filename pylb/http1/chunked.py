@@ -20,12 +20,12 @@ The RFC would also allow dropping them; but the bytes are forwarded as they come
 
 from __future__ import annotations
 
-import re
 from typing import Final
 
 from pylb.http1.errors import ProtocolError
 from pylb.http1.framing import MAX_LENGTH
 from pylb.http1.grammar import CHUNK_EXTENSIONS, FIELD_LINE, TOKEN
+from pylb.http1.patterns import compiled
 
 MAX_LINE: Final = 1024
 MAX_EXTENSIONS: Final = 16384
@@ -42,22 +42,22 @@ FORBIDDEN_TRAILERS: Final = frozenset(
 )  # fmt: skip
 
 _SIZE_LINE: Final = rb"([0-9A-Fa-f]{1,16})(" + CHUNK_EXTENSIONS + rb")\r\n"
-_match_first: Final = re.compile(_SIZE_LINE).match
-_match_next: Final = re.compile(rb"\r\n" + _SIZE_LINE).match
-_match_trailer: Final = re.compile(rb"(?:\r\n" + FIELD_LINE + rb"){0,%d}+" % MAX_TRAILER_FIELDS).fullmatch
-_match_trailer_prefix: Final = re.compile(
+_match_first: Final = compiled(_SIZE_LINE).match
+_match_next: Final = compiled(rb"\r\n" + _SIZE_LINE).match
+_match_trailer: Final = compiled(rb"(?:\r\n" + FIELD_LINE + rb"){0,%d}+" % MAX_TRAILER_FIELDS).fullmatch
+_match_trailer_prefix: Final = compiled(
     rb"(?:\r\n" + FIELD_LINE + rb"){0,%d}+(?:\r(?:\n(?:\r|" % MAX_TRAILER_FIELDS + TOKEN + rb")?+)?+)?+"
 ).fullmatch
 # What a size line that is not complete may look like: extensions are judged when the line is.
 _line_prefix: Final = rb"[0-9A-Fa-f]{1,16}(?:;[\t -~\x80-\xff]*+)?+\r?+"
-_match_first_prefix: Final = re.compile(_line_prefix).fullmatch
-_match_next_prefix: Final = re.compile(rb"\r(?:\n(?:" + _line_prefix + rb")?+)?+").fullmatch
+_match_first_prefix: Final = compiled(_line_prefix).fullmatch
+_match_next_prefix: Final = compiled(rb"\r(?:\n(?:" + _line_prefix + rb")?+)?+").fullmatch
 # Chunks of a few bytes, one after the other: taken one by one, a megabyte of them would stop everybody else for 100 ms.
 TINY: Final = 16
-_match_tiny: Final = re.compile(
+_match_tiny: Final = compiled(
     rb"(?:\r\n(?:" + b"|".join(b"[%x%X]\r\n[\\x00-\\xff]{%d}" % (n, n, n) for n in range(1, TINY)) + rb"))++"
 ).match
-_find_names: Final = re.compile(rb"\n([^:]++):").findall
+_find_names: Final = compiled(rb"\n([^:]++):").findall
 
 _FIRST, _DATA, _NEXT, _TRAILER, _DONE = range(5)
 

@@ -8,10 +8,9 @@ comes in pieces. The limit on size is one more reason why a byte cannot be there
 
 from __future__ import annotations
 
-import re
-
 from pylb.http1.errors import ProtocolError
 from pylb.http1.grammar import FIELD_LINE, TARGET_CHAR, TOKEN, VALUE_CHAR
+from pylb.http1.patterns import compiled
 
 
 class HeadPatterns:
@@ -27,17 +26,17 @@ class HeadPatterns:
         # Without a reason not even its space is asked for: many servers leave out both.
         status_line = rb"HTTP/1\.([0-9]) ([1-9][0-9]{2})(?: (" + VALUE_CHAR + rb"*+))?+"
         # No field line is empty, so these end at the first CRLF CRLF: nobody has to look for it beforehand.
-        self.match_request = re.compile(request_line + fields + rb"\r\n\r\n").match
-        self.match_response = re.compile(status_line + fields + rb"\r\n\r\n").match
+        self.match_request = compiled(request_line + fields + rb"\r\n\r\n").match
+        self.match_response = compiled(status_line + fields + rb"\r\n\r\n").match
         # Behind the fields: the CRLF of the next one and a piece of its name, or the end.
         tail = fields + rb"(?:\r(?:\n(?:\r\n?+|" + TOKEN + rb")?+)?+)?+"
         line_end = rb"(?=(\r\n))?+"
         http = (b"H", b"T", b"T", b"P", b"/")
-        self.request_prefix = re.compile(
+        self.request_prefix = compiled(
             _steps(TOKEN, b" ", TARGET_CHAR + b"++", b" ", *http, rb"([0-9])", rb"\.", rb"[0-9]" + line_end + tail)
         ).match
         reason = rb"(?: " + VALUE_CHAR + rb"*+)?+"
-        self.response_prefix = re.compile(
+        self.response_prefix = compiled(
             _steps(*http, b"1", rb"\.", b"[0-9]", b" ", b"[1-9]", b"[0-9]", b"[0-9]" + reason + line_end + tail)
         ).match
 

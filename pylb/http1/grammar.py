@@ -6,8 +6,9 @@ Repeats are possessive (`*+`): each character decides at once what it belongs to
 
 from __future__ import annotations
 
-import re
 from typing import Final
+
+from pylb.http1.patterns import compiled
 
 # token = 1*tchar                                                                              RFC 9110 5.6.2
 TCHAR: Final = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]"
@@ -45,14 +46,14 @@ AUTHORITY: Final = (
 # 1*DIGIT; 19 digits always fit into 64 bits, `int` is never asked about anything else          RFC 9110 8.6
 DIGITS: Final = rb"[0-9]{1,19}"
 
-is_token: Final = re.compile(TOKEN).fullmatch
-match_authority: Final = re.compile(AUTHORITY).fullmatch
-match_digits: Final = re.compile(DIGITS).fullmatch
+is_token: Final = compiled(TOKEN).fullmatch
+match_authority: Final = compiled(AUTHORITY).fullmatch
+match_digits: Final = compiled(DIGITS).fullmatch
 
 # Elements of a comma-separated list; a comma inside a quoted-string is none of ours            RFC 9110 5.6.1
 # A quote that never ends takes the rest with it: HAProxy reads it so too, and it keeps the time linear. So does leaving
 # the whitespace around elements to the reader: skipped here, a long run of it would be tried from each of its bytes.
-find_elements: Final = re.compile(rb'(?:[^",]++|"(?:[^"\\]|\\.)*+"|".*+)++').findall
+find_elements: Final = compiled(rb'(?:[^",]++|"(?:[^"\\]|\\.)*+"|".*+)++').findall
 
 # What a value may not hold becomes SP, as RFC 9110 5.5 offers: 80 ns, less than looking first.
 NEUTRAL: Final = bytes(32 if (c < 32 and c != 9) or c == 127 else c for c in range(256))
