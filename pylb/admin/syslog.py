@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable
 
 from pylb.admin.logsinks import DatagramSink, Sink, open_sink
 from pylb.config.model import Global, LogTarget
+from pylb.config.values import parse_sampling
 
 LEVELS = ("emerg", "alert", "crit", "err", "warning", "notice", "info", "debug")
 """Severities by number (RFC 5424 6.2.1, table 2)."""
@@ -29,7 +30,7 @@ FACILITIES = (
 
 FORMATS = {
     "rfc3164": "<{pri}>{date} {host} {tag}[{pid}]: ",
-    "rfc5424": "<{pri}>1 {iso} {host} {tag} {pid} - - ",
+    "rfc5424": "<{pri}>1 {iso} {host} {tag} {pid} - ",
     "local": "<{pri}>{date} {tag}[{pid}]: ",
     "priority": "<{pri}>",
     "short": "<{level}>",
@@ -37,7 +38,8 @@ FORMATS = {
     "iso": "{iso} ",
     "raw": "",
 }
-"""The header of each `format` (manual: `log`, "format"). {date} has seconds, {iso} microseconds."""
+"""The header of each `format` (manual: `log`, "format"). {date} has seconds, {iso} microseconds. The structured data
+follows on that of RFC 5424."""
 
 UNNAMED_HOST = {"rfc5424": "-"}
 """What stands for the host name without log-send-hostname; "localhost" in the other formats."""
@@ -50,19 +52,23 @@ MOST_GATHERED = 128
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
-Entry = tuple[int, bytes, float]
-"""Severity, message, and the time of day when it was made."""
+Entry = tuple[int, bytes, float, bytes]
+"""Severity, message, the time of day when it was made, and its structured data."""
+
+NO_DATA = b"-"
+"""RFC 5424 6.3: no structured data."""
 
 
 class Frame:
     """Puts one target's header before messages. `line` is the hot call."""
 
-    __slots__ = ("_format", "_heads", "_micros", "_room", "_second", "_values")
+    __slots__ = ("_format", "_heads", "_micros", "_room", "_second", "_structured", "_values")
 
     def __init__(self, target: LogTarget, host: str | None, tag: str, pid: int, room: int) -> None:
         """`host`: None for none; `room`: the most bytes of header and message together."""
         form = target.format or ("local" if host is None else "rfc3164")
         self._format = FORMATS[form]
+        self._structured = form == "rfc5424"
         self._micros = "{iso}" in self._format
         """Headers with microseconds are %-templates: the fraction is put in line by line."""
         self._room = room
@@ -82,14 +88,18 @@ class Frame:
             values["pid"] = str(pid)
         self._second = -1
 
-    def line(self, level: int, message: bytes, now: float) -> bytes:
-        """The bytes to send for `message` at `now` (wall clock), newline included."""
+    def line(self, level: int, message: bytes, now: float, data: bytes = NO_DATA) -> bytes:
+        """The bytes to send for `message` with its structured `data` at `now` (wall clock), newline included."""
         second = int(now)
         if second != self._second:
             self._renew(second)
         head = self._heads[level]
         if self._micros:
             head %= int((now - second) * 1000000)
+        if self._structured:
+            if len(head) + len(data) >= self._room:  # half an element is no structured data
+                data = NO_DATA
+            head = b"%b%b " % (head, data)
         line = head + message
         if len(line) > self._room:
             line = line[: self._room]
@@ -110,25 +120,45 @@ class Frame:
         self._second = second
 
 
+class Sampler:
+    """Which lines of a target are sent: `sample 1,3-4:10` (manual: `log`). Only lines that the level lets through are
+    counted, so that a sample of a rare level is one of its own lines."""
+
+    __slots__ = ("_number", "_ranges", "_size")
+
+    def __init__(self, text: str) -> None:
+        """Raises ValueError, see values.parse_sampling."""
+        self._ranges, self._size = parse_sampling(text)
+        self._number = 0
+
+    def takes(self) -> bool:
+        """Whether the next line is one of them."""
+        self._number = number = self._number % self._size + 1
+        return any(first <= number <= last for first, last in self._ranges)
+
+
 class Target:
     """One `log` line, live: level filter, frame and sink."""
 
-    __slots__ = ("_frame", "_max_level", "_sink", "dropped")
+    __slots__ = ("_frame", "_max_level", "_sampler", "_sink", "dropped")
 
     def __init__(self, target: LogTarget, sink: Sink, host: str | None, tag: str, pid: int) -> None:
         # HAProxy's `len` leaves the newline out for datagrams that have a header, and counts it elsewhere.
         with_newline = target.format == "raw" or not isinstance(sink, DatagramSink)
         self._frame = Frame(target, host, tag, pid, target.length - with_newline)
         self._max_level = LEVELS.index(target.level)
+        self._sampler = Sampler(target.sample) if target.sample else None
         self._sink = sink
         self.dropped = 0
         """Lines that could not be handed over."""
 
     def write(self, entries: Iterable[Entry]) -> None:
         """Send those that the level lets through. Never blocks, never raises OSError."""
-        most, line, send = self._max_level, self._frame.line, self._sink.send
-        for level, message, now in entries:
-            if level <= most and not send(line(level, message, now)):
+        most, line, send, sampler = self._max_level, self._frame.line, self._sink.send, self._sampler
+        for level, message, now, data in entries:
+            if level > most or (sampler is not None and not sampler.takes()):
+                continue
+            if not send(line(level, message, now, data)):
                 self.dropped += 1
 
     def set_pid(self, pid: int) -> None:
@@ -162,11 +192,11 @@ class Logger:
         """
         self._later = call_later
 
-    def __call__(self, level: int, message: bytes) -> None:
+    def __call__(self, level: int, message: bytes, data: bytes = NO_DATA) -> None:
         if message.endswith(b"\n"):
             message = message.rstrip(b"\n")
         waiting = self._waiting
-        waiting.append((level, message, self._clock()))
+        waiting.append((level, message, self._clock(), data))
         if self._later is None or len(waiting) >= MOST_GATHERED:
             self.flush()
         elif len(waiting) == 1:

@@ -234,16 +234,24 @@ class LogTarget:
     format: str = ""
     """rfc3164, rfc5424, local, priority, short, timed, raw, iso; "" for HAProxy's default: local, or rfc3164 with
     log-send-hostname"""
+    sample: str = ""
+    """`RANGES:SIZE` as written, "1,3-4:10": of every 10 lines these numbers are sent; "" for all."""
     at: Origin = field(default=NOWHERE, compare=False, repr=False)
+
+
+NAMED_FORMATS = ("httplog", "httpslog", "tcplog", "clf", "json")
+"""What `Frontend.log_format` may hold in place of a log-format string."""
 
 
 @dataclass(frozen=True, slots=True)
 class Capture:
-    """`capture request|response header NAME len N` or `capture cookie NAME len N`."""
+    """`capture request|response header NAME len N`, `capture cookie NAME len N`, or a slot for rules to fill:
+    `declare capture request|response len N`. Those of one kind are numbered from 0 in their order."""
 
     kind: Literal["request", "response", "cookie"]
-    name: str
     length: int
+    name: str = ""
+    """"" for a slot that only rules fill."""
     at: Origin = field(default=NOWHERE, compare=False, repr=False)
 
 
@@ -542,7 +550,11 @@ class Frontend(Proxy):
     default_backend: str | None = None
     default_backend_at: Origin = field(default=NOWHERE, compare=False, repr=False)
     log_format: str | None = None
-    """"httplog", "tcplog", "clf" or a log-format string; None: HAProxy's short connection line."""
+    """One of NAMED_FORMATS or a log-format string; None: HAProxy's short connection line."""
+    log_format_sd: str | None = None
+    """log-format-sd: the structured data of RFC 5424 lines, as a log-format string."""
+    error_log_format: str | None = None
+    """error-log-format: for connections that came to no request, in place of the usual lines."""
     dontlognull: bool = False
     dontlog_normal: bool = False
     logasap: bool = False

@@ -1,4 +1,4 @@
-"""Times, sizes and addresses: the three kinds of value that both configuration languages write the same way.
+"""Times, sizes, addresses and samples of log lines: values that both configuration languages write the same way.
 
 Each kind is a pair, text to value and back, with `parse(str(value)) == value`. Parsers raise ValueError with a sentence
 that quotes the word; the readers add where it stands. Times divide integers (`1500 / 1000`), never multiply by 0.001,
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from ipaddress import IPv4Address, IPv6Address
+from itertools import pairwise
 
 from pylb.config.model import Address
 
@@ -163,3 +164,29 @@ def _str_port(address: Address) -> str:
     sign = "+" if address.port_offset and address.port >= 0 else ""
     end = f"-{address.port_end}" if address.port_end is not None else ""
     return f":{sign}{address.port}{end}"
+
+
+# ---------------------------------------------------------------------------------------------------- sampled log lines
+
+_SAMPLING = re.compile(r"([^:]*):([0-9]{1,9})")
+_RANGE = re.compile(r"([0-9]{1,9})(?:-([0-9]{1,9}))?")
+
+
+def parse_sampling(text: str) -> tuple[tuple[tuple[int, int], ...], int]:
+    """The ranges (first, last) and the size of `1,3-4:10` (manual: `log`, "sample"), in order."""
+    match = _SAMPLING.fullmatch(text)
+    if match is None or not int(match[2]):
+        raise ValueError(f'"{text}" is not a sample: ranges, a colon and a size')
+    ranges = []
+    for part in match[1].split(","):
+        found = _RANGE.fullmatch(part)
+        first, last = (int(found[1]), int(found[2] or found[1])) if found is not None else (0, 0)
+        if not 1 <= first <= last:
+            raise ValueError(f'"{part}" is not a range of line numbers, which begin with 1')
+        ranges.append((first, last))
+    ranges.sort()
+    if any(last >= first for (_, last), (first, _) in pairwise(ranges)):
+        raise ValueError(f'the ranges of "{text}" overlap')
+    if ranges[-1][1] > int(match[2]):
+        raise ValueError(f'the size {match[2]} of "{text}" is less than its highest number {ranges[-1][1]}')
+    return tuple(ranges), int(match[2])

@@ -24,20 +24,27 @@ from pylb.config import model
 from pylb.http1.errors import ProtocolError
 from pylb.http1.head import Limits
 from pylb.net import proxy_protocol
+from pylb.net.accesslog import LEVEL_ERR, LEVEL_INFO, access_log
 from pylb.net.client import HttpSession
 from pylb.net.clock import Clock
 from pylb.net.outbox import Outbox
 from pylb.net.session import CLOSED, Session
+from pylb.net.stillborn import Stillborn
 from pylb.net.tcp import TcpSession
 from pylb.net.tls import TlsDetails
+from pylb.rules.samples.session import (
+    CONNECTION_ERRORS,
+    NO_CLIENT_CA,
+    NO_CLIENT_CERTIFICATE,
+    NO_HANDSHAKE,
+    NO_PROXY_HEADER,
+)
 
 if TYPE_CHECKING:
     from pylb.net.door import Door
     from pylb.net.exchange import Exchange
     from pylb.rules.frontend import Frontend
     from pylb.rules.reply import Reply
-
-LEVEL_INFO, LEVEL_ERR = 6, 3
 
 ACCEPTS = 64
 """Connections taken at a time where they are accepted by hand."""
@@ -65,6 +72,11 @@ class BadMessage:
 
 class _Refused(Exception):
     """A connection that ends before it was one; the message is for the log."""
+
+    def __init__(self, code: int, text: str) -> None:
+        """`code` is one of CONNECTION_ERRORS."""
+        super().__init__(text)
+        self.code = code
 
 
 class Greeting:
@@ -144,8 +156,8 @@ class Listener:
         keep = times.http_keep_alive if times.http_keep_alive is not None else request
         self.keep_alive_timeout = inf if keep is None else keep
         self.keeps_alive = frontend.model.connection_mode != "close"
-        self._logger = frontend.logger
-        self._logs_all = not (frontend.model.dontlog_normal or frontend.model.log_separate_errors)
+        self.log = access_log(frontend, door)
+        """One line for a finished exchange, as the frontend's options want it."""
         self._greets = bind.accept_proxy or context is not None
         """Something comes before the session's own bytes. asyncio begins to read as soon as it knows a connection, so
         these are accepted by hand and reach the loop when they can."""
@@ -281,7 +293,7 @@ class Listener:
                 session.handshake = self.loop.time() - session.accepted
                 await self.loop.connect_accepted_socket(lambda: session, greeting.sock)
         except _Refused as error:
-            self.event(session, str(error))
+            self.event(session, error)
         finally:
             greeting.abandon()
 
@@ -291,8 +303,7 @@ class Listener:
             async with asyncio.timeout(min(self.client_timeout, 10.0)):
                 peer, local = await proxy_protocol.receive(self.loop, greeting.sock)
         except (ProtocolError, TimeoutError, OSError) as error:
-            text = f"Received something which does not look like a PROXY protocol header ({error})"
-            raise _Refused(text) from error
+            raise _Refused(NO_PROXY_HEADER, f"{CONNECTION_ERRORS[NO_PROXY_HEADER]} ({error})") from error
         if peer is not None:
             session.set_addresses(peer, local)
 
@@ -305,7 +316,7 @@ class Listener:
             )
         except OSError as error:  # ssl.SSLError is one
             counters.ssl_failed_handshake += 1
-            raise _Refused(_tls_reason(error)) from error
+            raise _Refused(*_tls_reason(error)) from error
 
     def greeted(self, session: Session) -> None:
         """The loop has the connection now."""
@@ -317,35 +328,20 @@ class Listener:
 
     # ------------------------------------------------------------------------------------------------------------ logs
 
-    def log(self, exchange: Exchange) -> None:
-        """One line for a finished exchange, as the frontend's options want it."""
-        frontend = self.frontend
-        line = frontend.log_line
-        if line is None or self._logger is None:
+    def event(self, session: Session, error: _Refused) -> None:
+        """A one-line event of a connection that came to nothing, in HAProxy's form for such or in error-log-format."""
+        frontend, error_line = self.frontend, self.frontend.error_line
+        if frontend.logger is None:
             return
-        if self._logs_all and exchange.log_level is None:
-            exchange.actconn = self.door.house.connections
-            self._logger(LEVEL_INFO, line(exchange))
+        level = LEVEL_ERR if frontend.model.log_separate_errors else LEVEL_INFO
+        if error_line is not None:
+            stillborn = Stillborn(frontend, session, error, self.loop.time())
+            stillborn.actconn = self.door.house.connections
+            frontend.logger(level, error_line(cast(Any, stillborn)))
             return
-        failed = exchange.termination != b"--" and exchange.termination != b"LR"
-        failed = failed or exchange.status >= 500 or exchange.retries > 0
-        settings = frontend.model
-        if settings.dontlog_normal and not failed:
-            return
-        level = LEVEL_ERR if failed and settings.log_separate_errors else LEVEL_INFO
-        if exchange.log_level is not None:
-            if exchange.log_level < 0:
-                return
-            level = exchange.log_level
-        exchange.actconn = self.door.connections
-        self._logger(level, line(exchange))
-
-    def event(self, session: Session, text: str) -> None:
-        """A one-line event of a connection that came to nothing, in HAProxy's form for such."""
-        if self._logger is not None:
-            name = f"{self.frontend.name}/{self.bind.name or '1'}"
-            stamp = self.frontend.timestamp(session.accepted_wall)
-            self._logger(LEVEL_INFO, f"{session.src}:{session.src_port} [{stamp}] {name}: {text}".encode())
+        stamp = frontend.timestamp(session.accepted_wall)
+        name = f"{frontend.name}/{self.bind.name or '1'}"
+        frontend.logger(level, f"{session.src}:{session.src_port} [{stamp}] {name}: {error}".encode())
 
     def remember_error(self, session: Session, error: ProtocolError, data: bytes) -> None:
         """Kept for `show errors`: the last bad request of the frontend."""
@@ -368,17 +364,16 @@ def _turn_away(session: Session, reply: Reply) -> None:
         session.reset()
 
 
-NO_ISSUER = frozenset({2, 18, 19, 20, 21, 24})
-"""X509_V_ERR_… of a chain that leads to no authority of ours (OpenSSL's x509_vfy.h)."""
+NO_ISSUER = frozenset({2, 19, 24})
+"""X509_V_ERR_… that are found above the client's own certificate, in its chain (OpenSSL's x509_vfy.h)."""
 
 
-def _tls_reason(error: BaseException) -> str:
-    """In HAProxy's words; what it does not tell stands behind in parentheses."""
+def _tls_reason(error: BaseException) -> tuple[int, str]:
+    """The code, and HAProxy's words; what it does not tell stands behind in parentheses."""
     if isinstance(error, ssl.SSLCertVerificationError):
-        if error.verify_code in NO_ISSUER:
-            return "SSL client CA chain cannot be verified"
-        return "SSL client certificate not trusted"
+        code = NO_CLIENT_CA if error.verify_code in NO_ISSUER else NO_CLIENT_CERTIFICATE
+        return code, CONNECTION_ERRORS[code]
     reason = getattr(error, "reason", None)
     if reason in ("HTTP_REQUEST", "WRONG_VERSION_NUMBER"):
         reason = "plain HTTP on a TLS port"
-    return f"SSL handshake failure ({reason or error or type(error).__name__})"
+    return NO_HANDSHAKE, f"{CONNECTION_ERRORS[NO_HANDSHAKE]} ({reason or error or type(error).__name__})"

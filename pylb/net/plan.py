@@ -103,6 +103,7 @@ class Plan:
         "connect_timeout",
         "extra_head",
         "forward_for",
+        "logs_early",
         "persist",
         "queue_timeout",
         "redirects",
@@ -156,6 +157,8 @@ class Plan:
             retry_on |= ALL_RETRYABLE
         self.retry_status = frozenset(int(word) for word in retry_on if word.isdecimal())
         self.retry_on = frozenset(retry_on)
+        self.logs_early = front.logasap
+        """The log line is written when the response begins (option logasap)."""
         via = back.via or front.via
         self.via = via.encode() if via else None
         self.replays = bool(self.retry_status or self.retry_on - {"conn-failure", "none"})

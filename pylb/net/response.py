@@ -20,6 +20,7 @@ from pylb.http1.chunked import ChunkedReader
 from pylb.http1.connection import interim_may_pass, logs_connections_in, switches
 from pylb.http1.errors import ProtocolError
 from pylb.net import upstream as upstreams
+from pylb.net.accesslog import log_early
 from pylb.net.exchange import Exchange
 from pylb.net.failure import Failure
 from pylb.net.flow import PEER_FULL
@@ -100,6 +101,8 @@ class HttpExchange(RequestSide):
             step(self)
         stays = session.keep_alive and self.upload_done and not (plan.close_client or self.close_client)
         data = head.serialise(b"" if stays and self.request.version else self._connection_field())
+        if plan.logs_early:
+            log_early(self, len(data))
         if body:
             data += body
         if complete and session.keep_alive and len(data) <= WITH_OTHERS and not session.backlog:
@@ -281,7 +284,10 @@ class HttpExchange(RequestSide):
         head.remove_hop_by_hop()
         if self.plan.response_rules and not self._run_response_rules():
             return
-        self.write(head.serialise() + rest)
+        data = head.serialise()
+        if self.plan.logs_early:
+            log_early(self, len(data))
+        self.write(data + rest)
         upstream.tunnel()
         upstream.disarm()
         self.session.tunnel()

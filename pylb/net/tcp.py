@@ -17,6 +17,7 @@ from __future__ import annotations
 from math import inf
 from typing import TYPE_CHECKING, Any, cast
 
+from pylb.net.accesslog import log_early
 from pylb.net.exchange import Exchange
 from pylb.net.failure import Failure
 from pylb.net.flow import NO_PEER
@@ -72,6 +73,8 @@ class TcpExchange(Tunnel):
         """The frontend's part; False when that was the end. Raises Undecided."""
         frontend = self.frontend
         backend = frontend.only_backend
+        if frontend.captures is not None and self.captured_request is None:
+            self.captured_request = frontend.captures.blank()
         if backend is None:
             self._may_wait(frontend.inspect_delay)
             reply = frontend.judge(self)
@@ -133,6 +136,8 @@ class TcpExchange(Tunnel):
         assert upstream is not None
         self.stage = "D"
         self.responded = self.connected
+        if self.plan.logs_early:
+            log_early(self, 0)
         upstream.tunnel()
         self.session.tunnel()
         if self.payload:

@@ -1,4 +1,7 @@
-"""`capture request header`, `capture response header`, `capture cookie`: what the log remembers (manual 8.7, 8.8)."""
+"""`capture request header`, `capture response header`, `capture cookie`: what the log remembers (manual 8.7, 8.8).
+
+The slots that `declare capture` makes are empty until a rule fills them (actions/capture.py).
+"""
 
 from __future__ import annotations
 
@@ -17,6 +20,7 @@ class Captures:
         captures = tuple(captures)
         self._request = _fields(captures, "request")
         self._response = _fields(captures, "response")
+        self._lengths = {kind: tuple(c.length for c in captures if c.kind == kind) for kind in ("request", "response")}
         self._cookie = next(((c.name.encode(), c.length) for c in captures if c.kind == "cookie"), None)
 
     @classmethod
@@ -29,7 +33,7 @@ class Captures:
         """The head is complete; the last field of each name counts."""
         if self._request:
             last = x.request.last
-            x.captured_request = [_cut(last(name), length) for name, length in self._request]
+            x.captured_request = [_cut(last(name), length) if name else None for name, length in self._request]
         if self._cookie is not None:
             x.captured_request_cookie = _cookie(x.request.get_all(b"cookie"), *self._cookie)
 
@@ -38,10 +42,20 @@ class Captures:
         assert x.response is not None
         if self._response:
             last = x.response.last
-            x.captured_response = [_cut(last(name), length) for name, length in self._response]
+            x.captured_response = [_cut(last(name), length) if name else None for name, length in self._response]
         if self._cookie is not None:
             first_pairs = x.response.get_all(b"set-cookie")
             x.captured_response_cookie = _cookie(first_pairs, *self._cookie, first_only=True)
+
+    def blank(self) -> list[bytes | None]:
+        """The request's slots of an exchange in TCP mode, where rules alone fill them."""
+        return [None] * len(self._request)
+
+    def store(self, captured: list[bytes | None] | None, kind: str, number: int, value: bytes) -> None:
+        """Put a value into a slot, cut to its length; without that slot nothing happens (manual: `http-request
+        capture`, "ignored at run time")."""
+        if captured is not None and number < len(captured):
+            captured[number] = value[: self._lengths[kind][number]]
 
 
 def forget_cookie(x: Context, reply: Reply) -> None:

@@ -22,7 +22,7 @@ from pylb.rules.captures import Captures
 from pylb.rules.context import Context, Session
 from pylb.rules.errors import compile_errors
 from pylb.rules.logfields import exact_date
-from pylb.rules.logformat import compile_log, compile_text
+from pylb.rules.logformat import compile_log, compile_structured, compile_text
 from pylb.rules.reply import ALLOW, Reply, Text
 from pylb.rules.routes import Name, compile_routes
 from pylb.rules.scope import Place, Scope, World, scope_of
@@ -59,8 +59,8 @@ class Frontend:
         """What net/ keeps per backend."""
         self.stats: Any = None
         """The statistics page, set by the loader."""
-        self.logger: Callable[[int, bytes], None] | None = None
-        """log(level, line), set by the loader."""
+        self.logger: Callable[..., None] | None = None
+        """log(level, line[, structured data]), set by the loader."""
         self.state = ""
         """ "PAUSED" or "STOP" after an operator's order."""
         self.last_error: BadMessage | None = None
@@ -78,6 +78,11 @@ class Frontend:
         if declared.mode == "tcp" and wanted in HTTP_FORMATS:
             wanted = "tcplog"  # as HAProxy falls back; the check warns of it
         self.log_line = compile_log(wanted, scope, declared.at)
+        self.log_data = None if declared.log_format_sd is None else compile_structured(declared, scope)
+        """The structured data of a log line; None without log-format-sd."""
+        error_format = declared.error_log_format
+        self.error_line = None if error_format is None else compile_log(error_format, scope, declared.at)
+        """The line of a connection that came to no request; None without error-log-format."""
         self.only_backend: Any = None
         """The backend of every request, when nothing else has to be looked at."""
         self.judges = True

@@ -10,7 +10,7 @@ import re
 _FETCHES = """
 base32 base32+src bc_dst bc_dst_port bc_err bc_err_str bc_http_major bc_src bc_src_port be_server_timeout
 be_tunnel_timeout cookie cpu_calls cpu_ns_avg cpu_ns_tot cur_server_timeout cur_tunnel_timeout distcc_body distcc_param
-dst_conn dst_is_local fc_dst_is_local fc_err fc_err_str fc_fackets fc_lost fc_pp_authority fc_pp_unique_id
+dst_conn dst_is_local fc_dst_is_local fc_fackets fc_lost fc_pp_authority fc_pp_unique_id
 fc_rcvd_proxy fc_reordering fc_retrans fc_rtt fc_rttvar fc_sacked fc_src_is_local fc_unacked fcgi.docroot fcgi.index
 fe_client_timeout last_rule_file last_rule_line lat_ns_avg lat_ns_tot prio_offset
 rep_ssl_hello_type req.body req.body_len req.body_param req.hdrs_bin
@@ -20,13 +20,13 @@ res.payload_lv res.ssl_hello_type set-cookie so_id so_name src_is_local ssl_bc t
 """
 _FETCH_FAMILIES = r"(sc[0-2]?_|src_|ssl_|internal\.|51d|mqtt|fix_|fc_|bc_|deviceatlas|wurfl).*"
 _CONVERTERS = """
-aes_gcm_dec capture-req capture-res crc32c debug fix_is_valid fix_tag_value in_table json_query jwt_header_query
+aes_gcm_dec crc32c debug fix_is_valid fix_tag_value in_table json_query jwt_header_query
 jwt_payload_query jwt_verify language mqtt_field_value mqtt_is_valid param protobuf set-var-fmt ungrpc xxh3 xxh32
 xxh64 x509_v_err_str rfc7239_is_valid
 """
 _CONVERTER_FAMILIES = r"(map|table|51d|da-csv|wurfl|lua|sha3).*"
 _ACTIONS = """
-add-acl cache-store cache-use capture del-acl del-map disable-l7-retry do-resolve early-hint normalize-uri
+add-acl cache-store cache-use del-acl del-map disable-l7-retry do-resolve early-hint normalize-uri
 replace-pathq sc-inc-gpc sc-inc-gpc0 sc-inc-gpc1 sc-set-gpt0 sc-set-gpt sc-add-gpc send-spoe-group set-bandwidth-limit
 set-dst set-dst-port set-fc-mark set-fc-tos set-map set-mark set-nice set-priority-offset set-src set-src-port
 set-timeout set-tos set-var-fmt strict-mode switch-mode tarpit track-sc0 track-sc1 track-sc2 unset-var wait-for-body

@@ -189,16 +189,14 @@ def request_query(x: Context) -> bytes:
 
 def headers(captured: list[bytes | None] | None, number: int, x: Context) -> bytes:
     """`{a|b}`; nothing for a request that was never read."""
-    if x.head_received is None:
-        return b""
     if captured is None:
-        return b"{%b}" % (b"|" * (number - 1))
+        return b"" if x.head_received is None else b"{%b}" % (b"|" * (number - 1))
     return b"{%b}" % b"|".join([visible_header(value) if value else b"" for value in captured])
 
 
 def header_list(captured: list[bytes | None] | None, number: int, x: Context, quoted: bool, escape: bool) -> bytes:
     """CLF style: one word each."""
-    if x.head_received is None:
+    if captured is None and x.head_received is None:
         return b""
     values = [visible_header(value) if value else b"" for value in captured or [None] * number]
     if escape:

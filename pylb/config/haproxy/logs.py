@@ -17,7 +17,7 @@ FACILITIES = (
 LEVELS = ("emerg", "alert", "crit", "err", "warning", "notice", "info", "debug")
 FORMATS = ("rfc3164", "rfc5424", "local", "priority", "short", "timed", "raw", "iso")
 
-LOG_NOTE = "no sample; to UDP, Unix sockets, stdout, stderr and descriptors"
+LOG_NOTE = "to UDP, Unix sockets, stdout, stderr and descriptors; samples are counted by each worker"
 
 GLOBAL = "global"
 """Stands in a proxy's list of targets for those of the global section, until these are known."""
@@ -48,7 +48,7 @@ def _append(draft: Draft, line: Line, target: LogTarget | str | None) -> None:
 
 
 def read_target(line: Line) -> LogTarget:
-    """`ADDRESS [len N] [format F] FACILITY [LEVEL [MINLEVEL]]`. Raises Refusal."""
+    """`ADDRESS [len N] [format F] [sample RANGES:SIZE] FACILITY [LEVEL [MINLEVEL]]`. Raises Refusal."""
     address = line.value(_address, "an address and a facility")
     options: dict[str, object] = {}
     while line.peek() in ("len", "format", "sample"):
@@ -58,12 +58,20 @@ def read_target(line: Line) -> LogTarget:
         elif option.text == "format":
             options["format"] = line.value(choice(*FORMATS, kind="log format"))
         else:
-            raise Refusal(option.at, '"sample" on log lines is not supported by pylb', "every message is sent")
+            options["sample"] = line.value(_sample, "ranges and a size, as in 1:10")
     facility = line.value(choice(*FACILITIES, kind="log facility"), "a facility, as in local0")
     level = line.value(choice(*LEVELS, kind="log level")) if line.more else "debug"
     least = line.value(choice(*LEVELS, kind="log level")) if line.more else "emerg"
     options.setdefault("format", "")
     return LogTarget(address, facility, level, least, at=line.at, **options)  # type: ignore[arg-type]
+
+
+def _sample(word: Word) -> str:
+    try:
+        values.parse_sampling(word.text)
+    except ValueError as error:
+        raise Refusal(word.at, str(error), "as in 1:10, or 1,3-4:10") from error
+    return word.text
 
 
 def _address(word: Word) -> str:

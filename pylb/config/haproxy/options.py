@@ -59,6 +59,10 @@ def _read_httplog(draft: ProxyDraft, line: Line) -> None:
     draft.values["log_format"] = "clf" if line.take("clf") else "httplog"
 
 
+def _read_httpslog(draft: ProxyDraft, line: Line) -> None:
+    draft.values["log_format"] = "httpslog"
+
+
 def _read_tcplog(draft: ProxyDraft, line: Line) -> None:
     draft.values["log_format"] = "tcplog"
 
@@ -112,7 +116,6 @@ _UNSUPPORTED = {
     "checkcache": ("dlb", "set Cache-Control by http-response"),
     "http-buffer-request": ("dflb", "bodies stream through"),
     "http-use-proxy-header": ("dfl", "Proxy-Connection is never sent on"),
-    "httpslog": ("dfl", "write it as log-format"),
     "originalto": ("dflb", "http-request set-header X-Original-To %[dst]"),
     "transparent": ("dlb", "clients' destinations are not followed"),
     "external-check": ("dlb", _PROBES),
@@ -159,6 +162,7 @@ OPTIONS: list[Keyword[ProxyDraft]] = [
     Keyword("option http-restrict-req-hdr-names", _read_restrict, "dflb", note="preserve alone"),
     Keyword("option httpchk", read_httpchk, "dlb"),
     Keyword("option httplog", _read_httplog, "dfl"),
+    Keyword("option httpslog", _read_httpslog, "dfl"),
     Keyword("option redispatch", _read_redispatch, "dlb", negatable=True),
     Keyword("option tcp-check", read_tcp_check_option, "dlb"),
     Keyword("option tcplog", _read_tcplog, "dfl"),

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 
 from pylb.config.haproxy.bind import read_bind
+from pylb.config.haproxy.captures import CAPTURES
 from pylb.config.haproxy.checking import (
     read_comment,
     read_connect,
@@ -26,6 +27,7 @@ from pylb.config.haproxy.routing import ROUTING
 from pylb.config.haproxy.scalars import choice, constant, integer, put, text
 from pylb.config.haproxy.server import read_default_server, read_server, read_source
 from pylb.config.haproxy.statistics import STATISTICS
+from pylb.config.model import NAMED_FORMATS
 from pylb.config.words import Word
 
 P = Callable[[ProxyDraft, Line], None]
@@ -89,7 +91,17 @@ def _read_id(draft: ProxyDraft, line: Line) -> None:
 
 
 def _read_log_format(draft: ProxyDraft, line: Line) -> None:
-    draft.values["log_format"] = line.next("a format").text
+    form = line.next("a format").text
+    if form in NAMED_FORMATS:  # here the word is the text of every line: a flag that changes nothing keeps it from
+        form += "%{-X}o"  # being a name
+    draft.values["log_format"] = form
+
+
+def _format(field: str) -> P:
+    def read(draft: ProxyDraft, line: Line) -> None:
+        draft.values[field] = line.next("a format").text
+
+    return read
 
 
 RETRY_CONDITIONS = (
@@ -138,6 +150,8 @@ _PLAIN: list[Keyword[ProxyDraft]] = [
     Keyword("load-server-state-from-file", _read_load_state, "dlb"),
     Keyword("log", read_proxy_log, "dflb", negatable=True, note=LOG_NOTE),
     Keyword("log-format", _read_log_format, "dfl"),
+    Keyword("log-format-sd", _format("log_format_sd"), "dfl"),
+    Keyword("error-log-format", _format("error_log_format"), "dfl"),
     Keyword("log-tag", put("log_tag", text), "dflb"),
     Keyword("maxconn", put("maxconn", integer(0)), "dfl"),
     Keyword("mode", _read_mode, "dflb"),
@@ -168,21 +182,18 @@ _REST: list[Keyword[ProxyDraft]] = [
     *_ignored("max-keep-alive-queue", "dlb", "every request is balanced"),
     *_ignored("max-session-srv-conns", "dfl", "connections to servers are pooled by server"),
     *_unsupported("compression", "dflb", "bodies are passed on as they are"),
-    *_unsupported("declare capture", "fl", "capture request header takes captures"),
     *_unsupported("dispatch", "lb", "write a server line"),
     *_unsupported(
         "email-alert from, email-alert level, email-alert mailers, email-alert myhostname, email-alert to",
         "dflb",
         "state changes are logged",
     ),
-    *_unsupported("error-log-format", "dfl", "failures are written as log-format says"),
     *_unsupported("external-check command, external-check path", "dlb", "write tcp-check or httpchk"),
     *_unsupported("filter", "flb", "there are no filters"),
     *_unsupported("http-check set-var, http-check unset-var, http-check set-var-fmt", "dlb", _NO_VARIABLES),
     *_unsupported("tcp-check set-var, tcp-check unset-var, tcp-check set-var-fmt", "dlb", _NO_VARIABLES),
     *_unsupported("tcp-check send-lf, tcp-check send-binary-lf", "dlb", "tcp-check send takes a plain text"),
     *_unsupported("http-send-name-header", "dlb", "http-request set-header X-Server %s"),
-    *_unsupported("log-format-sd", "dfl", "structured data is not sent"),
     *_unsupported("rate-limit sessions", "dfl", "maxconn limits connections"),
     *_unsupported("server-state-file-name", "dlb", "load-server-state-from-file global"),
     *_unsupported("transparent", "dlb", "clients' destinations are not followed"),
@@ -193,7 +204,7 @@ _REST: list[Keyword[ProxyDraft]] = [
 ]
 
 PROXY_KEYWORDS: Table[ProxyDraft] = Table(
-    [*_PLAIN, *OPTIONS, *TIMEOUTS, *STATISTICS, *ROUTING, *PERSISTENCE, *REPLIES, *_REST]
+    [*_PLAIN, *OPTIONS, *TIMEOUTS, *STATISTICS, *ROUTING, *CAPTURES, *PERSISTENCE, *REPLIES, *_REST]
 )
 
 _CAPABILITY = {

@@ -11,10 +11,11 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from pylb.config.expression import parse_acl, parse_condition, parse_rule
+from pylb.config.haproxy.captures import slotted
 from pylb.config.haproxy.keywords import Keyword, Line, Refusal
 from pylb.config.haproxy.proxy import ProxyDraft
-from pylb.config.haproxy.scalars import choice, duration, integer, text
-from pylb.config.model import Acl, Capture, Condition, Rule, UseBackend
+from pylb.config.haproxy.scalars import duration, text
+from pylb.config.model import Acl, Condition, Rule, UseBackend
 from pylb.config.words import Word
 
 P = Callable[[ProxyDraft, Line], None]
@@ -61,7 +62,7 @@ def _rules(rule_set: str) -> P:
             line.next("an action")
         rule = parse_rule(line.rest(), line.at, line.report)
         if rule is not None:
-            draft.add_rule(rule_set, rule)
+            draft.add_rule(rule_set, slotted(draft, rule) if rule.action == "capture" else rule)
 
     return read
 
@@ -79,6 +80,8 @@ def _read_tcp_request(draft: ProxyDraft, line: Line) -> None:
         line.next("an action")
     rule = parse_rule(line.rest(), line.at, line.report)
     if rule is not None:
+        if rule.action == "capture":
+            rule = slotted(draft, rule)
         draft.add_rule("tcp_request", replace(rule, action=f"{phase} {rule.action}"))
 
 
@@ -124,27 +127,6 @@ def _conditions(attribute: str) -> P:
         getattr(draft, attribute).append(_condition(line, line.keyword))
 
     return read
-
-
-def _capture_header(kind: str) -> P:
-    def read(draft: ProxyDraft, line: Line) -> None:
-        line.value(choice("header", kind=f'word behind "capture {kind}":'))
-        _capture(draft, line, kind)
-
-    return read
-
-
-def _capture(draft: ProxyDraft, line: Line, kind: str) -> None:
-    name = line.value(text, "a name")
-    line.value(choice("len", kind="word"))
-    draft.captures.append(Capture(kind, name, line.value(integer(1)), line.at))  # type: ignore[arg-type]
-
-
-def _read_capture_cookie(draft: ProxyDraft, line: Line) -> None:
-    for before in [capture for capture in draft.captures if capture.kind == "cookie"]:
-        line.report.warning(line.at, f'this captured cookie replaces "{before.name}"', "one cookie can be captured")
-        draft.captures.remove(before)
-    _capture(draft, line, "cookie")
 
 
 _GONE = {
@@ -195,9 +177,6 @@ ROUTING: list[Keyword[ProxyDraft]] = [
     Keyword("force-persist", _conditions("force_persist"), "lb"),
     Keyword("ignore-persist", _conditions("ignore_persist"), "lb"),
     Keyword("monitor fail", _conditions("monitor_fail"), "fl"),
-    Keyword("capture cookie", _read_capture_cookie, "fl"),
-    Keyword("capture request", _capture_header("request"), "fl"),
-    Keyword("capture response", _capture_header("response"), "fl"),
     Keyword("reqadd", _add_header("http_request"), "dflb", "removed", "write http-request add-header"),
     Keyword("rspadd", _add_header("http_response"), "dflb", "removed", "write http-response add-header"),
     *(Keyword(name, None, "dflb", "removed", f"write {successor}") for name, successor in _GONE.items()),

@@ -190,6 +190,7 @@ def _show_hash_type(hash_type: HashType) -> str:
 def _show_log_target(target: LogTarget) -> str:
     options = ["len", str(target.length)] if target.length != 1024 else []
     options += ["format", target.format] if target.format else []
+    options += ["sample", target.sample] if target.sample else []
     levels = (target.level, target.min_level)
     shown = levels if levels[1] != "emerg" else levels[:1] if levels[0] != "debug" else ()
     return join_words([target.address, *options, target.facility, *shown])

@@ -17,6 +17,7 @@ from pylb.config.toml import schema
 from pylb.config.toml.document import Node, parse
 from pylb.config.toml.forms import Field, Named, Reading, Table
 from pylb.config.toml.shape import judge
+from pylb.config.toml.slots import with_slots
 from pylb.config.words import Report
 
 
@@ -78,7 +79,7 @@ class _Proxies:
         node = _merged(self._defaults, node, schema.MERGED)
         listen = kind == "listen"
         if kind != "backend":
-            self.frontends.append(self._frontend(name, node, listen))
+            self.frontends.append(with_slots(self._frontend(name, node, listen), self._reading.report))
         if kind != "frontend":
             self.backends.append(self._backend(name, node, listen))
 

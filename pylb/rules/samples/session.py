@@ -82,3 +82,27 @@ def _srv_id(x: Context) -> Value:
 @fetch("prio_class", Kind.INT, Needs.STREAM)
 def _prio_class(x: Context) -> Value:
     return x.priority_class
+
+
+# ------------------------------------------------------------------------------------------------ what went wrong
+
+NO_PROXY_HEADER, NO_CLIENT_CA, NO_CLIENT_CERTIFICATE, NO_HANDSHAKE = 15, 30, 31, 34
+CONNECTION_ERRORS = {
+    0: "Success",
+    NO_PROXY_HEADER: "Received something which does not look like a PROXY protocol header",
+    NO_CLIENT_CA: "SSL client CA chain cannot be verified",
+    NO_CLIENT_CERTIFICATE: "SSL client certificate not trusted",
+    NO_HANDSHAKE: "SSL handshake failure",
+}
+"""The numbers and names of HAProxy 2.6 for what pylb tells apart (manual: fc_err, fc_err_str)."""
+
+
+@fetch("fc_err", Kind.INT)
+def _fc_err(x: Context) -> Value:
+    # Only what error-log-format is written from has one: a connection that failed has no exchange.
+    return getattr(x, "connection_error", 0)
+
+
+@fetch("fc_err_str", Kind.STR)
+def _fc_err_str(x: Context) -> Value:
+    return CONNECTION_ERRORS[getattr(x, "connection_error", 0)].encode()

@@ -60,11 +60,6 @@ def _verified(x: Context) -> Value:
     return 0 if x.session.tls else None
 
 
-@fetch("fc_err", Kind.INT)
-def _fc_err(_x: Context) -> Value:
-    return 0  # as above: a connection that failed has no exchange
-
-
 def _certificate(x: Context) -> Any:
     tls = x.session.tls
     return None if tls is None else tls.client_cert

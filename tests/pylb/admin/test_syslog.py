@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pylb.admin.logsinks import DatagramSink, StreamSink, TargetError, open_sink
-from pylb.admin.syslog import FORMATS, Frame, make_logger
+from pylb.admin.syslog import FORMATS, Frame, Sampler, make_logger
 from pylb.config.model import Global, LogTarget
 
 WHEN = datetime(2026, 11, 3, 7, 8, 9, 654321).timestamp()
@@ -359,4 +359,40 @@ def test_many_gathered_lines_do_not_wait_and_the_end_loses_none(tmp_path):
         logger(INFO, b"%d" % number)
     logger.close()
     assert [sock.recv(1024).decode().split(": ")[1].strip() for _ in range(8)] == [str(n) for n in range(8)]
+    sock.close()
+
+
+# ------------------------------------------------------------------------------------------ structured data and samples
+
+
+def test_structured_data_stands_in_rfc5424_lines_alone():
+    data = b'[x@1 a="b"]'
+    assert frame("rfc5424").line(INFO, b"hello", wall(), data).endswith(b' lb1 pylb 77 - [x@1 a="b"] hello\n')
+    assert frame("local").line(INFO, b"hello", wall(), data).endswith(b" pylb[77]: hello\n")
+
+
+def test_structured_data_is_whole_or_not_there():
+    head = len(b"<134>1 2026-11-03T07:08:09.654321+00:00 lb1 pylb 77 - ")
+    data = b'[x@1 a="b"]'
+    fits = frame("rfc5424", room=head + len(data) + 1).line(INFO, b"hello", wall(), data)
+    assert fits.endswith(b'[x@1 a="b"] \n')
+    short = frame("rfc5424", room=head + len(data)).line(INFO, b"hello", wall(), data)
+    assert short.endswith(b" - - hello\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "taken"), [("1:1", "111111"), ("1:3", "100100"), ("2-3:3", "011011"), ("4,1:5", "100101")]
+)
+def test_samples_count_from_one(text, taken):
+    sampler = Sampler(text)
+    assert "".join("01"[sampler.takes()] for _ in range(6)) == taken
+
+
+def test_a_sample_counts_only_what_its_level_lets_through(tmp_path):
+    sock, path = receiver(tmp_path)
+    logger = make_logger([LogTarget(path, "local0", "err", format="raw", sample="2:2")], Global())
+    for number, level in enumerate((ERR, INFO, INFO, ERR, ERR, INFO, ERR)):
+        logger(level, b"%d" % number)
+    assert [sock.recv(99) for _ in range(2)] == [b"3\n", b"6\n"]
+    logger.close()
     sock.close()

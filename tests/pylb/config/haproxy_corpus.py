@@ -283,6 +283,28 @@ LINES: dict[str, str] = {
 + capture request header Host len 64
 + capture response header Server len 10
 + capture cookie SRV len 32
++ declare capture request len 3
++ declare capture response len 3
+- declare capture cookie len 3
+- declare capture request len 0
+- declare capture request size 3
++ http-request capture path len 3\n http-request capture path id 0
+- http-request capture path len 0
++ log 127.0.0.1 sample 1:4 local0
++ log 127.0.0.1 len 200 format raw sample 4,1-2:5 local0 err
+- log 127.0.0.1 sample 3-1:4 local0
+- log 127.0.0.1 sample 0:4 local0
+- log 127.0.0.1 sample 5:4 local0
+- log 127.0.0.1 sample 1-3,2:4 local0
+- log 127.0.0.1 sample 1,,2:4 local0
+- log 127.0.0.1 sample 1-2 local0
+- log 127.0.0.1 sample 1:0 local0
+- log 127.0.0.1 sample 1-:4 local0
+- log 127.0.0.1 local0 sample 1:4
++ log-format-sd "[x@1 a=%ci]"
++ error-log-format "%ci:%cp %[fc_err] %[fc_err_str]"
++ option httpslog
+- no option httpslog
 - capture request header Host
 - capture nosuch
 - capture cookie SRV size 3
@@ -411,6 +433,7 @@ LINES: dict[str, str] = {
 + option tcp-check
 + balance source
 + tcp-request content reject if { src 10.0.0.1 }
++ tcp-request content capture req.len len 4
 """,
     "userlist": r"""
 + group g users a\n user a password $6$x

@@ -94,6 +94,7 @@ BY_TYPE: dict[Any, st.SearchStrategy[Any]] = {
         function=st.sampled_from(["sdbm", "djb2", "crc32", "wt6"]),
         modifier=st.none() | st.just("avalanche"),
     ),
+    m.Capture: st.builds(m.Capture, st.sampled_from(["request", "response", "cookie"]), st.integers(1, 255), words),
     m.Rule: rules,
     m.UseBackend: st.builds(m.UseBackend, backend=words, condition=st.none() | conditions),
 }
@@ -108,6 +109,7 @@ BY_FIELD: dict[tuple[Any, str], st.SearchStrategy[Any]] = {
     (m.LogTarget, "facility"): st.sampled_from(["local0", "daemon"]),
     (m.LogTarget, "format"): st.sampled_from(["", "local", "rfc3164", "raw"]),
     (m.LogTarget, "length"): st.integers(80, 65535),
+    (m.LogTarget, "sample"): st.sampled_from(["", "1:4", "1,3-4:10"]),
     (m.LogTarget, "level"): st.sampled_from(["debug", "info", "emerg"]),
     (m.LogTarget, "min_level"): st.sampled_from(["emerg", "err"]),
     (m.Backend, "retry_on"): st.lists(st.sampled_from(["conn-failure", "503"]), max_size=2).map(tuple),

@@ -214,7 +214,7 @@ def test_every_setting_of_a_frontend_arrives():
     assert (f.description, f.id, f.maxconn, f.backlog, f.log_format) == ("one two", 5, 10, 20, "clf")
     assert f.dontlog_normal and f.logasap and f.log_separate_errors and f.disabled
     assert (f.log_tag, f.monitor_uri, len(f.monitor_fail)) == ("web", "/ok", 1)
-    assert f.captures == (Capture("request", "Host", 20), Capture("cookie", "SID", 9))
+    assert f.captures == (Capture("request", 20, "Host"), Capture("cookie", 9, "SID"))
     assert (f.unique_id_format, f.unique_id_header, f.default_backend) == ("%[uuid]", "X-Id", "b")
 
 
@@ -486,3 +486,33 @@ def test_servers_are_verified_as_their_line_or_the_global_section_says():
     assert [s.tls.verify for s in read(text).backends[0].servers] == ["none", "required", "none"]
     (error,) = errors(text.replace("ssl-server-verify none", "daemon"))
     assert 'server "a" is to be verified and no "ca-file" says by whom' in error
+
+
+def test_slots_of_one_direction_are_numbered_together():
+    config = read("""
+    frontend f
+        mode http
+        declare capture response len 7
+        http-request capture path len 12
+        capture request header Host len 20
+        http-request capture src len 5 if { path / }
+        http-response capture res.hdr(a) id 0
+        tcp-request content capture req.ver len 3
+    """)
+    (f,) = config.frontends
+    assert f.captures == (
+        Capture("response", 7), Capture("request", 12), Capture("request", 20, "Host"), Capture("request", 5),
+        Capture("request", 3),
+    )  # fmt: skip
+    assert [rule.args for rule in f.http_request] == [("path", "id", "0"), ("src", "id", "2")]
+    assert f.tcp_request[0].args == ("req.ver", "id", "3")
+
+
+def test_a_word_that_names_a_format_is_a_text_in_log_format():
+    config = read("""
+    frontend f
+        log-format json
+    frontend g
+        option httpslog
+    """)
+    assert [f.log_format for f in config.frontends] == ["json%{-X}o", "httpslog"]

@@ -369,3 +369,17 @@ def test_every_line_of_the_corpus_of_haproxy_files_reads_back_as_it_was_written(
         assert read(write(config), env={}) == config, line
         read_back += 1
     assert read_back > 150
+
+
+def test_capture_rules_with_a_length_make_slots_behind_those_of_the_key():
+    config = read("""
+        [frontend.web]
+        mode = "http"
+        capture = [{ kind = "request", name = "Host", len = 9 }, { kind = "response", len = 4 }]
+        http-request = ["capture path len 12", "capture src id 0", "capture src len 5 if TRUE"]
+    """)
+    (web,) = config.frontends
+    assert [(c.kind, c.name, c.length) for c in web.captures] == [
+        ("request", "Host", 9), ("response", "", 4), ("request", "", 12), ("request", "", 5),
+    ]  # fmt: skip
+    assert [rule.args for rule in web.http_request] == [("path", "id", "1"), ("src", "id", "0"), ("src", "id", "2")]

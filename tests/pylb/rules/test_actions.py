@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rules_world import REQUEST, exchange, findings, request_head, response_head, run_rule, scope
 
-from pylb.config.model import Config, ErrorFile, Frontend, Timeouts, UserList
+from pylb.config.model import Backend, Capture, Config, ErrorFile, Frontend, Timeouts, UserList
+from pylb.rules.captures import Captures
 from pylb.rules.errors import compile_errors
 from pylb.rules.reply import ALLOW
 from pylb.rules.scope import Place
@@ -403,3 +404,33 @@ def test_live_proxies_are_looked_up_while_requests_run():
 def test_wrong_words_are_explained(rule, place, message):
     reported = findings(rule, scope(place))
     assert len(reported) == 1 and message in reported[0], reported
+
+
+# ------------------------------------------------------------------------------------------------------------ captures
+
+
+def _with_slots(*lengths):
+    declared = Frontend("fe", mode="http", captures=tuple(Capture("request", length) for length in lengths))
+    x = exchange()
+    x.frontend.captures = Captures(declared.captures)
+    x.frontend.captures.request(x)
+    return x, scope(proxy=declared)
+
+
+def test_capture_fills_a_slot_and_cuts_to_its_length():
+    x, where = _with_slots(3, 20)
+    run_rule("capture path id 0", x, where)
+    run_rule("capture req.hdr(nothing) id 1", x, where)
+    assert x.captured_request == [b"/a/", None]
+    run_rule("set-header X-A %[path,capture-req(1),length]", x, where)
+    assert x.captured_request == [b"/a/", b"/a/b.html"]
+    run_rule("set-header X-A %[path,capture-req(7)]", x, where)  # no such slot: as it is
+    assert x.request.get(b"x-a") == b"/a/b.html"
+
+
+def test_capture_into_a_slot_that_is_not_there():
+    _, where = _with_slots(3)
+    assert "no request capture slot 1" in findings("capture path id 1", where)[0]
+    assert "declare capture request len N" in findings("capture path len 9", scope())[0]
+    backends = scope(proxy=Backend("b", mode="http"))
+    assert findings("capture path id 1", backends) == [], "whichever frontend leads here may have it"

@@ -218,7 +218,7 @@ def test_allow_ends_request_rules_for_who_runs_them():
 
 def test_captures_take_the_last_field_cut_to_length():
     captures = Captures.of(
-        (Capture("request", "X-A", 3), Capture("request", "X-B", 9), Capture("response", "Server", 2))
+        (Capture("request", 3, "X-A"), Capture("request", 9, "X-B"), Capture("response", 2, "Server"))
     )
     assert captures is not None and Captures.of(()) is None
     x = exchange(b"GET / HTTP/1.1\r\nHost: h\r\nX-A: first\r\nX-A: second\r\n\r\n")
@@ -245,7 +245,7 @@ def test_cookies_are_logged_when_the_rules_let_them_through(reply, kept):
 
 
 def test_a_captured_cookie_is_found_by_the_beginning_of_its_name():
-    captures = Captures((Capture("cookie", "ASPSESSION", 16),))
+    captures = Captures((Capture("cookie", 16, "ASPSESSION"),))
     x = exchange(
         b"GET / HTTP/1.1\r\nHost: h\r\nCookie: a=1; ASPSESSIONXYZ=12345678\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nSet-Cookie: b=2; ASPSESSION=9\r\nSet-Cookie: ASPSESSIONQ=9; path=/\r\n\r\n",

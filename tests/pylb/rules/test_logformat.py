@@ -17,8 +17,8 @@ from pylb.rules.logformat import compile_log, compile_text
 from pylb.rules.scope import Place
 
 CAPTURES = (
-    Capture("request", "User-Agent", 20), Capture("request", "X-Foo", 20), Capture("request", "X-No", 10),
-    Capture("response", "X-Resp", 30), Capture("response", "Server", 2), Capture("cookie", "SID", 20),
+    Capture("request", 20, "User-Agent"), Capture("request", 20, "X-Foo"), Capture("request", 10, "X-No"),
+    Capture("response", 30, "X-Resp"), Capture("response", 2, "Server"), Capture("cookie", 20, "SID"),
 )  # fmt: skip
 REQUEST = (
     b'GET /a/b?x=1&y="2" HTTP/1.1\r\nHost: www.example.com\r\nUser-Agent: cu"r]l\\7\r\nX-Foo: \xe9 b{}|\r\n'
@@ -128,7 +128,7 @@ def test_lines_are_haproxys(format, expected):
 def bad_request() -> Any:
     """What is left of an exchange whose request was no HTTP."""
     return logged(
-        (Capture("request", "User-Agent", 20),), backend=None, server=None, status=400, bytes_read=0, termination=b"PR",
+        (Capture("request", 20, "User-Agent"),), backend=None, server=None, status=400, bytes_read=0, termination=b"PR",
         head_received=None, dequeued=None, connected=None, responded=None, captured_request=None,
         request_line=b"GARBAGE",
     )  # fmt: skip
