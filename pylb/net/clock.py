@@ -55,7 +55,8 @@ class Clock:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._buckets: dict[float, set[Timed]] = {}
+        self._buckets: dict[float, dict[Timed, None]] = {}
+        """In the order in which they came, so that the same input always does the same."""
         self._order: list[float] = []
         self._timer: asyncio.TimerHandle | None = None
         self._due = inf
@@ -67,18 +68,18 @@ class Clock:
         bucket = int(timed.deadline / GRAIN) * GRAIN + GRAIN
         members = self._buckets.get(bucket)
         if members is None:
-            members = self._buckets[bucket] = set()
+            members = self._buckets[bucket] = {}
             heapq.heappush(self._order, bucket)
             if bucket < self._due:
                 self._schedule(bucket)
-        members.add(timed)
+        members[timed] = None
         timed.bucket = bucket
 
     def forget(self, timed: Timed) -> None:
         """Take `timed` out of its bucket."""
         members = self._buckets.get(timed.bucket)
         if members is not None:
-            members.discard(timed)
+            members.pop(timed, None)
         timed.bucket = inf
 
     def fire(self, now: float) -> None:
