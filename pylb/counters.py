@@ -158,9 +158,8 @@ class ProxyCounters:
             return
         heads, dequeued, connected, responded, started, ended = zip(*self._times, strict=True)
         self._times.clear()
-        self.responses.add(map(sub, responded, connected))
-        if self.parent is not None:
-            self.parent.responses.add(map(sub, responded, connected))
+        together = () if self.parent is None else (self.parent.responses,)
+        self.responses.add(map(sub, responded, connected), *together)
         for name, before, after in (
             ("qtime", heads, dequeued),
             ("ctime", dequeued, connected),

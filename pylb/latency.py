@@ -8,6 +8,7 @@ two windows, so that a percentile tells of now and not of the whole day.
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Iterable
 from functools import partial
 from itertools import accumulate
@@ -32,11 +33,12 @@ class Latencies:
         self._before = [0] * BUCKETS
         self._since = 0.0
 
-    def add(self, seconds: Iterable[float]) -> None:
-        """Count many times at once."""
-        now = self._now
-        for bucket in map(_bucket_of, seconds):
-            now[bucket] += 1
+    def add(self, seconds: Iterable[float], *others: Latencies) -> None:
+        """Count many times at once, here and for `others`."""
+        found = Counter(map(_bucket_of, seconds)).items()
+        for now in (self._now, *[other._now for other in others]):
+            for bucket, count in found:
+                now[bucket] += count
 
     def turn(self, now: float) -> None:
         """Begin a new window where one has passed; called once a second, `now` in seconds of a monotonic clock."""
