@@ -96,6 +96,13 @@ class Persistence:
             return cls(backend, cookie)
         return None
 
+    @property
+    def needed(self) -> Persistence | CookiePersistence:
+        """What to ask about each exchange: the cookie itself where no rule has a say. To be read when all is loaded."""
+        if self.cookie is None or self.force or self.ignore or self.use_server:
+            return self
+        return self.cookie
+
     def request(self, x: Any) -> None:
         """Set `x.persist_server` where rules or the cookie name a server that can be reached."""
         if self.force and any(test(x) for test in self.force):
@@ -195,33 +202,33 @@ class CookiePersistence:
         if head.repeats(_COOKIE, end):
             self._read_several(x, head)
             return
-        field = head.block[start + len(_COOKIE) : end].strip(b" \t")
-        if self._name in field:
-            edited = self._read(x, field)
-            if edited is not field:
-                head.put(start, end, _COOKIE_LINE + edited if edited else b"")
+        edited = self._read(x, head.block, start + len(_COOKIE), end)
+        if edited is not None:
+            head.put(start, end, _COOKIE_LINE + edited if edited else b"")
 
     def _read_several(self, x: Any, head: Any) -> None:
         """Clients send one Cookie field (RFC 6265 5.4); from HTTP/2 there may come more, which an edit joins."""
         fields = head.get_all(b"cookie")
-        edited = [self._read(x, field) for field in fields]
-        if edited != fields:
-            together = b"; ".join(filter(None, edited))
+        edited = [self._read(x, field, 0, len(field)) for field in fields]
+        if any(field is not None for field in edited):
+            seen = [before if after is None else after for before, after in zip(fields, edited, strict=True)]
+            together = b"; ".join(filter(None, seen))
             if together:
                 head.set(b"Cookie", together)
             else:
                 head.remove(b"cookie")
 
-    def _read(self, x: Any, field: bytes) -> bytes:
-        """Interpret every occurrence in one Cookie field; the field as the server shall see it."""
+    def _read(self, x: Any, text: bytes, first: int, last: int) -> bytes | None:
+        """Interpret every occurrence in the value of a Cookie field, text[first:last]; the value that the server shall
+        see, or None for the same one."""
+        found = self._find(text, first, last)
         kept = []
-        position = 0
-        found = self._find(field)
+        position = first
         while found is not None:
             start, end = found.span()
-            before = field[:start].rstrip(b" \t")
+            before = text[first:start].rstrip(b" \t")
             if before and before[-1] not in _DELIMITERS:
-                found = self._find(field, start + 1)  # the end of a longer name
+                found = self._find(text, start + 1, last)  # the end of a longer name
                 continue
             value = found[1].rstrip(b" \t")
             server = self._only.get(value)
@@ -231,16 +238,17 @@ class CookiePersistence:
             else:
                 self._interpret(x, value)
             if self._prefixes and b"~" in value:
-                kept.append(field[position : found.start(1)])
+                kept.append(text[position : found.start(1)])
                 position = found.start(1) + value.index(b"~") + 1
             elif self._hides:
-                kept.append(field[position : max(position, len(before) - 1)])  # the delimiter before it goes too
+                if before:  # the delimiter in front goes too
+                    kept.append(text[position : first + len(before) - 1])
                 position = end
-            found = self._find(field, end)
-        if not kept:
-            return field
-        kept.append(field[position:])
-        edited = b"".join(kept)
+            found = self._find(text, end, last)
+        if position == first:
+            return None
+        kept.append(text[position:last])
+        edited = b"".join(kept).strip(b" \t")
         return edited if self._prefixes else edited.lstrip(b" \t;,")
 
     def _interpret(self, x: Any, value: bytes) -> None:

@@ -27,8 +27,9 @@ if TYPE_CHECKING:
 _NEVER_BY_NAME = frozenset((b"host", b"content-length", b"transfer-encoding", b"connection"))
 _REQUEST_HOP_BY_HOP = (b"connection", b"keep-alive", b"proxy-connection", b"te", b"upgrade", b"http2-settings")
 _RESPONSE_HOP_BY_HOP = (b"connection", b"keep-alive", b"proxy-connection", b"upgrade")
-NAMES_NO_FIELD = frozenset((b"", b"close", b"keep-alive"))
-"""Nearly every Connection: the heads then need one edit, or none, instead of what follows (3 µs)."""
+USUAL_LINES = {b"": b"", b"close": b"\r\nConnection: close", b"keep-alive": b"\r\nConnection: keep-alive"}
+"""Nearly every Connection, with its line as it is nearly always written: the heads then need one cut, or none, instead
+of what follows (3 µs)."""
 _NOT_PASSED_ON = frozenset((b"h2c", b"h2"))
 
 # A TRACE answer shows the request to whoever sent it, scripts included: no credentials (RFC 9110 9.3.8).
@@ -53,6 +54,8 @@ def keeps_open(connection: bytes, version: int) -> bool:
     """Whether a message with this Connection value and minor version leaves its connection open (RFC 9112 9.3)."""
     if not connection:
         return version > 0
+    if connection == b"keep-alive":
+        return True
     tokens = connection_tokens(connection)
     return b"close" not in tokens and (version > 0 or b"keep-alive" in tokens)
 

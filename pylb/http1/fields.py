@@ -150,6 +150,16 @@ class Head:
         self.block = self.block[:start] + line + self.block[end:]
         self._lower = None
 
+    def cut_line(self, line: bytes) -> bool:
+        """Take out the one line that stands there exactly so, letter by letter; False when there is none. A quarter of
+        what `remove` costs, which looks for any spelling and for more of them."""
+        before, found, after = self.block.partition(line)
+        if not found or (after and after[0] != 13):  # 13 CR: else a longer value begins like this one
+            return False
+        self.block = before + after
+        self._lower = None
+        return True
+
     def append(self, lines: bytes) -> None:
         """Add whole lines at the end."""
         self.block += lines

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from pylb.http1.connection import NAMES_NO_FIELD, clean_request, connection_tokens, keeps_open, offered_protocols
+from pylb.http1.connection import USUAL_LINES, clean_request, connection_tokens, keeps_open, offered_protocols
 from pylb.http1.errors import ProtocolError
 from pylb.http1.fields import Head
 from pylb.http1.grammar import TARGET_CHAR, is_token
@@ -150,9 +150,10 @@ class RequestHead(Head):
 
     def remove_hop_by_hop(self, keep_upgrade: bool = False) -> None:
         """Remove what is meant for this hop only (connection.py); to be called before rules add fields of our own."""
-        if self.hop_by_hop or not self.version or self.connection not in NAMES_NO_FIELD:
+        line = USUAL_LINES.get(self.connection)
+        if self.hop_by_hop or not self.version or line is None:
             clean_request(self, keep_upgrade)
-        elif self.connection:
+        elif line and not self.cut_line(line):
             self._cut(b"connection")
 
     def serialise(self, extra: bytes = b"") -> bytes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pylb.http1.connection import NAMES_NO_FIELD, clean_response, connection_tokens, keeps_open, offered_protocols
+from pylb.http1.connection import USUAL_LINES, clean_response, connection_tokens, keeps_open, offered_protocols
 from pylb.http1.fields import Head
 from pylb.http1.grammar import NEUTRAL
 
@@ -60,9 +60,10 @@ class ResponseHead(Head):
 
     def remove_hop_by_hop(self) -> None:
         """Remove what is meant for this hop only (connection.py); to be called before rules add fields of our own."""
-        if self.hop_by_hop or self.connection not in NAMES_NO_FIELD:
+        line = USUAL_LINES.get(self.connection)
+        if self.hop_by_hop or line is None:
             clean_response(self)
-        elif self.connection:
+        elif line and not self.cut_line(line):
             self._cut(b"connection")
 
     def serialise(self, extra: bytes = b"") -> bytes:

@@ -125,7 +125,7 @@ class Plan:
         front, back = frontend.model, backend.model
         times = back.timeouts
         self.backend = backend
-        self.persist: Any = backend.persist
+        self.persist: Any = None if backend.persist is None else backend.persist.needed
         self.stats: Page | None = backend.stats
         self.backend_rules = backend.http_request
         self.response_rules = backend.http_response + frontend.http_response

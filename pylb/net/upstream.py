@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, cast
 from pylb.http1 import framing
 from pylb.http1.chunked import ChunkedReader
 from pylb.http1.errors import ProtocolError
-from pylb.http1.head import Limits, parse_response
+from pylb.http1.head import Limits, parse_response, whole_response
 from pylb.net.clock import Clock
 from pylb.net.flow import HIGH_WATER, LOW_WATER, Flow
 
@@ -246,21 +246,24 @@ class Upstream(Flow, asyncio.Protocol):
         exchange = cast("HttpExchange | None", self.exchange)
         start = 0
         while exchange is not None:
-            end = data.find(END, max(start, self._searched))
-            if end < 0:
-                self._wait_for_head(data[start:] if start else data)
-                return
-            self._searched = 0
             try:
-                head = parse_response(data, start, end, self.limits)
+                head = None if self._searched else whole_response(data, start, self.limits)
+                if head is None:
+                    end = data.find(END, max(start, self._searched))
+                    if end < 0:
+                        self._wait_for_head(data[start:] if start else data)
+                        return
+                    self._searched = 0
+                    head = parse_response(data, start, end, self.limits)
+                start += head.size
                 if head.status >= 200 or head.status == 101:
-                    self._final_head(exchange, head, data, end + 4)
+                    self._final_head(exchange, head, data, start)
                     return
             except ProtocolError as error:
                 exchange.bad_response(error)
                 return
             exchange.interim(head)
-            exchange, start = cast("HttpExchange | None", self.exchange), end + 4
+            exchange = cast("HttpExchange | None", self.exchange)
 
     def _wait_for_head(self, data: bytes) -> None:
         if len(data) > self.limits.bufsize:

@@ -74,6 +74,8 @@ class Frontend:
         self._monitor = _compile_monitor(declared, scope)
         self.captures = Captures.of(declared.captures)
         mode = "HTTP" if declared.mode == "http" else "TCP"
+        self.plus = b"+" if declared.logasap else b""
+        """What the log writes before sizes and times that were not final (manual: `option logasap`)."""
         wanted = declared.log_format or DEFAULT_FORMAT.format(mode=mode)
         if declared.mode == "tcp" and wanted in HTTP_FORMATS:
             wanted = "tcplog"  # as HAProxy falls back; the check warns of it

@@ -50,7 +50,13 @@ def zoned_date(second: int) -> bytes:
 def exact_date(wall: float) -> bytes:
     """`23/Nov/2026:16:39:39.947` in local time."""
     second = int(wall)
-    return b"%b.%03d" % (local_date(second), int((wall - second) * 1000))
+    return _exact_date(second, int((wall - second) * 1000))
+
+
+@lru_cache(maxsize=64)
+def _exact_date(second: int, millisecond: int) -> bytes:
+    """Requests that come at once share it."""
+    return b"%b.%03d" % (local_date(second), millisecond)
 
 
 def accept_wall(x: Context) -> float:
@@ -296,12 +302,12 @@ class Field:
     width: int = 4
     """Digits of flag X."""
     plain: bytes = b"%d"
-    """The form without it."""
+    """The form without it. `code` has a value for each of its conversions."""
 
     def form(self, flags: frozenset[str]) -> bytes:
         """The conversion in the template."""
         if self.kind == "number":
-            return b"%d"
+            return self.plain
         if self.kind == "hex":
             return b"%%0%dX" % self.width if "X" in flags else self.plain
         return b"%b"
@@ -345,10 +351,8 @@ def _time(code: str, http: bool = False) -> Field:
     return Field("number", code, timers=True, http=http)
 
 
-_PLUS = "(b'+' if x.frontend.model.logasap else b'')"
-
 FIELDS: dict[str, Field] = {
-    "B": Field("raw", f"{_PLUS} + b'%d' % x.bytes_read"),
+    "B": Field("number", "x.frontend.plus, x.bytes_read", plain=b"%b%d"),
     "CC": _string("(x.captured_request_cookie or b'')", http=True),
     "CS": _string("(x.captured_response_cookie or b'')", http=True),
     "H": Field("string", "$hostname", bound={"hostname": lambda scope: scope.world.hostname.encode()}),
@@ -361,7 +365,7 @@ FIELDS: dict[str, Field] = {
     "ID": Field("string", "($id(x) or b'')", bound={"id": unique_id_getter}),
     "ST": Field("number", "(x.status or $none)", bound={"none": lambda scope: -1 if scope.http else 0}),
     "T": Field("raw", "gmt_date(int(accept_wall(x)))"),
-    "Ta": Field("raw", f"{_PLUS} + b'%d' % Ta", timers=True, http=True),
+    "Ta": Field("number", "x.frontend.plus, Ta", plain=b"%b%d", timers=True, http=True),
     "Tc": _time("Tc"),
     "Td": _time("data_time(x, Ta)"),
     "Tl": Field("raw", "zoned_date(int(accept_wall(x)))"),
@@ -371,9 +375,9 @@ FIELDS: dict[str, Field] = {
     "TR": _time("TR", http=True),
     "Tr": _time("Tr", http=True),
     "Ts": Field("hex", "int(accept_wall(x))"),
-    "Tt": Field("raw", f"{_PLUS} + b'%d' % $total(x, Ta)", timers=True, bound={
+    "Tt": Field("number", "x.frontend.plus, $total(x, Ta)", plain=b"%b%d", timers=True, bound={
         "total": lambda scope: _total if scope.http else (lambda _x, total: total)}),
-    "Tu": Field("raw", f"{_PLUS} + b'%d' % (Ta + milliseconds(x.handshake))", timers=True),
+    "Tu": Field("number", "x.frontend.plus, Ta + milliseconds(x.handshake)", plain=b"%b%d", timers=True),
     "Tw": _time("Tw"),
     "U": Field("number", "x.bytes_uploaded"),
     "ac": Field("number", "x.actconn"),
@@ -397,7 +401,7 @@ FIELDS: dict[str, Field] = {
     "ms": Field("hex", "int(accept_wall(x) % 1 * 1000)", width=2, plain=b"%03d"),
     "pid": Field("hex", "$world.pid", bound={"world": lambda scope: scope.world}),
     "r": Field("request", "request_line(x)", http=True),
-    "rc": Field("raw", "(b'+%d' if x.redispatched else b'%d') % x.retries"),
+    "rc": Field("number", "b'+' if x.redispatched else b'', x.retries", plain=b"%b%d"),
     "rt": Field("hex", "request_number(x)"),
     "s": _string("(x.applet or b'<NOSRV>' if x.server is None else names[x.server.name])"),
     "sc": Field("number", "(0 if x.server is None else x.server.counters.scur)"),

@@ -87,6 +87,11 @@ class TracedPersistence(Persistence):
 
     __slots__ = ()
 
+    @property
+    def needed(self) -> Persistence:
+        """Itself: the cookie alone would not tell."""
+        return self
+
     def request(self, x: Any) -> None:
         """As inherited, told."""
         story = of(x)

@@ -43,7 +43,7 @@ def exchange(raw: bytes = REQUEST, response: bytes | None = None, **attributes: 
     )  # fmt: skip
     frontend = SimpleNamespace(
         name="fe", model=Frontend("fe", mode="http", id=2), counters=ProxyCounters(), make_unique_id=None,
-        http_after_response=(),
+        http_after_response=(), plus=b"",
     )  # fmt: skip
     values: dict[str, Any] = {
         "session": session, "frontend": frontend, "backend": None, "server": None, "request": request_head(raw),

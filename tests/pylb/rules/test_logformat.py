@@ -185,7 +185,7 @@ def test_tls_and_a_kept_connection_show():
 
 def test_early_logging_marks_sizes_and_totals():
     x = logged(ended=None, responded=10.0045)
-    x.frontend.model = Frontend("fe", mode="http", logasap=True)
+    x.frontend.plus = b"+"  # of a frontend with `option logasap`
     assert line("%B %Ta %Tt %TR", x) == "+101 +4 +4 0"
 
 
