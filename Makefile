@@ -36,7 +36,8 @@ test: tools $(VENV)/.made
 # (in CI: fails).
 TOOLS := haproxy:haproxy nginx:nginx-light keepalived:keepalived wrk:wrk rsyslogd:rsyslog curl:curl socat:socat \
 	chromium:chromium ip:iproute2 killall:psmisc tcpdump:tcpdump openssl:openssl pgrep:procps \
-	systemd-analyze:systemd logrotate:logrotate prometheus:prometheus /usr/lib/frr/zebra:frr
+	systemd-analyze:systemd logrotate:logrotate prometheus:prometheus /usr/lib/frr/zebra:frr \
+	hatop:hatop tmux:tmux
 tools:
 	@missing=; for pair in $(TOOLS); do \
 		PATH="$$PATH:/usr/sbin:/sbin" command -v "$${pair%%:*}" >/dev/null || missing="$$missing $${pair##*:}"; done; \
