@@ -149,6 +149,8 @@ class Worker(Station):
             self.server.kind.delay = delay
         await self.server.reload()
         if not delay and self._pod is not None:
+            if isinstance(self._pod.kind, SlowPod):
+                await asyncio.sleep(2 * self._pod.kind.delay)  # it still has requests to answer
             await self._pod.stop()
             self._pod = None
 

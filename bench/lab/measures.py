@@ -23,7 +23,8 @@ class Measures:
     retried: int
     """Sent again by the client on a fresh connection; they count where they ended."""
     longest_gap: float
-    """The longest stretch of requests of which none was answered within a second; 0 when all were."""
+    """The longest stretch of requests of which none was answered within a second; 0 when all were. Rancher's do not
+    count: it has a server of its own, which answers when all workers are down."""
     back_after: float | None
     """From the step before the longest gap to the first request after it that was answered; None: there was no gap."""
     p50: float
@@ -75,6 +76,7 @@ def gap_span(ordered: Sequence[Request]) -> tuple[float, float]:
     """The longest stretch between two requests (by their due times) that were both answered promptly."""
     if not ordered:
         return 0.0, 0.0
+    ordered = [request for request in ordered if request.lane != "rancher"] or ordered
     served = [request.due for request in ordered if request.ok and request.latency <= PROMPT]
     edges = [ordered[0].due, *served, ordered[-1].due]
     return max(itertools.pairwise(edges), key=lambda span: span[1] - span[0])
