@@ -106,16 +106,17 @@ async def perform_all(
 ) -> list[Result]:
     """Every scenario on every stack, a lab per stack and all labs at once: they mostly wait.
 
-    The scenarios that need the same variation follow each other. `built` hears of each lab, `done` of each result.
-    LabError if a lab cannot be had.
+    The scenarios that need the same variation follow each other. `built` hears of each lab before anything
+    runs in it, `done` of each result. LabError if a lab cannot be had.
     """
     ordered = sorted(scenarios, key=lambda one: (one.variation.begins_with is not None, str(one.variation)))
 
     async def column(name: str, stack: Stack, directory: Path) -> list[Result]:
         results = []
         variation = ordered[0].variation
-        async with Lab(beginning(stack, variation), directory, variation, nginx) as lab:
-            built(name, lab)
+        lab = Lab(beginning(stack, variation), directory, variation, nginx)
+        built(name, lab)
+        async with lab:
             for scenario in ordered:
                 try:
                     results.append(await perform(lab, scenario, stack, name, rate))
