@@ -22,6 +22,7 @@ from vrrpd.core.actions import Action, Level, State
 from vrrpd.hostwatch import HostWatch
 from vrrpd.logs import Log
 from vrrpd.packet.datagram import Datagram
+from vrrpd.punctuality import Punctuality
 from vrrpd.roster import Made, Parts, Roster
 from vrrpd.scheduler import Deadlines
 from vrrpd.status import StatusServer, describe
@@ -72,6 +73,7 @@ class Daemon:
         self.worst_lateness = 0.0
         self.reloads = self.failed_reloads = 0
         self._raised = False
+        self._punctuality = Punctuality(self.loop.time())
         self._deadlines = Deadlines()
         self._stopping = asyncio.Event()
         self._reloading: asyncio.Task[None] | None = None
@@ -264,11 +266,19 @@ class Daemon:
     def _housekeeping(self) -> None:
         self.log.tick()
         self.state.alive()
+        self._look_at_punctuality()
         if self._supervisor.watchdog:
             self._supervisor.say("WATCHDOG=1")
         if not self._stopping.is_set():
             wait = min(HOUSEKEEPING, self._supervisor.watchdog or HOUSEKEEPING)
             self.loop.call_later(wait, self._housekeeping)
+
+    def _look_at_punctuality(self) -> None:
+        counters = [instance.counters for instance in self.roster.instances.values()]
+        sent, late = sum(one.adverts_sent for one in counters), sum(one.adverts_late for one in counters)
+        news = self._punctuality.look(sent, late, self.loop.time())
+        if news is not None:
+            self.log.say(Level.WARNING, news)
 
     def _dump(self) -> None:
         """SIGUSR1, SIGUSR2: write the status document into the state directory, as keepalived dumps its data."""
@@ -298,6 +308,7 @@ class Daemon:
             "links": self.wire.floods(),
             "late_timers": self.late_timers,
             "worst_lateness": self.worst_lateness,
+            "advert_rate_limit": self._punctuality.limit,
             "announcements": self.announcer.sent,
             "reloads": self.reloads,
             "failed_reloads": self.failed_reloads,

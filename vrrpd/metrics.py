@@ -67,6 +67,7 @@ ROWS = (
     Row("vrrpd_transitions_to_master", True, "Times it became master", (), _counter("became_master")),
     Row("vrrpd_transitions_from_master", True, "Times it stood back", (), _counter("released_master")),
     Row("vrrpd_adverts_sent", True, "Adverts sent", (), _counter("adverts_sent")),
+    Row("vrrpd_adverts_late", True, "Adverts sent a tenth of their interval late", (), _counter("adverts_late")),
     Row("vrrpd_adverts_received", True, "Adverts accepted", (), _counter("adverts_received")),
     Row("vrrpd_priority_zero_sent", True, "Farewells sent", (), _counter("priority_zero_sent")),
     Row("vrrpd_priority_zero_received", True, "Farewells heard", (), _counter("priority_zero_received")),

@@ -66,6 +66,7 @@ def describe(instance: Instance, now: float) -> dict[str, Any]:
 
 COUNTERS = (
     "adverts_sent",
+    "adverts_late",
     "adverts_received",
     "priority_zero_sent",
     "priority_zero_received",

@@ -56,6 +56,9 @@ def render(document: dict[str, Any], width: int = 120) -> Group:
     if document["late_timers"]:
         worst = document["worst_lateness"]
         notes.append(Text(f"{document['late_timers']} timers fired late, the worst by {worst:.3f} s", style="yellow"))
+    if document["advert_rate_limit"] is not None:
+        text = f"more than this machine keeps on time: {document['advert_rate_limit']:,.0f} adverts a second"
+        notes.append(Text(text, style="bold yellow"))
     for link in document["links"]:
         if link["flood"]:
             notes.append(Text(f"flood of refused packets on {link['interface']}", style="bold red"))

@@ -154,15 +154,22 @@ class Ear(threading.Thread):
 
     def adverts(self, source: str, before: float = float("inf")) -> list[float]:
         """When adverts of that node were on the bridge."""
+        return [heard.at for heard in self._adverts(source) if heard.at < before]
+
+    def _adverts(self, source: str) -> list[Heard]:
         wanted = socket.inet_aton(source)
         return [
-            heard.at
+            heard
             for heard in self.heard
-            if heard.at < before
-            and heard.frame[12:14] == b"\x08\x00"
-            and heard.frame[23] == 112
-            and heard.frame[26:30] == wanted
+            if heard.frame[12:14] == b"\x08\x00" and heard.frame[23] == 112 and heard.frame[26:30] == wanted
         ]
+
+    def first_other_priority(self, source: str, usual: int, after: float, before: float) -> float | None:
+        """When that node, between two moments, first sent an advert with another priority than its usual one."""
+        return next(
+            (heard.at for heard in self._adverts(source) if after <= heard.at < before and heard.frame[36] != usual),
+            None,
+        )
 
     def intervals(self, source: str | None = None) -> list[float]:
         """Gaps between consecutive adverts of each virtual router, in seconds."""

@@ -46,7 +46,9 @@ def about(runs: int) -> dict[str, Any]:
 
 def _span(key: str) -> Callable[[dict[str, Any]], str]:
     def text(row: dict[str, Any]) -> str:
-        values = row[key]
+        values = row.get(key)
+        if not values:
+            return "-"
         return " / ".join(f"{1000 * one:.1f}" for one in (min(values), statistics.median(values), max(values)))
 
     return text
@@ -62,7 +64,7 @@ def _number(key: str, form: str) -> Callable[[dict[str, Any]], str]:
 
 TITLES = {
     "failovers": "Failovers in ms: min / median / max",
-    "resources": "One node as master of all, nothing happening",
+    "resources": "One node as master of all, nothing happening (start-up of one router: best of three)",
     "limit": "Ever more adverts, until p99 of the gaps is over 110 % of the interval",
     "flood": "Flood of forged adverts (known VRID, wrong checksum) beside real ones every 100 ms",
 }
@@ -72,6 +74,7 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         ("program", lambda row: row["program"]),
         ("first gratuitous ARP", _span("garp")),
         ("since the last advert", _span("silence")),
+        ("since the first other priority", _span("news")),
         ("client without answer", _span("gap")),
         ("ratio", lambda row: row["ratio"]),
         ("goal: median + 5 ms", lambda row: row["goal"]),

@@ -42,6 +42,7 @@ def document():
         "links": [{"interface": "eth0", "flood": True, "floods": 1, "malformed": 0}],
         "late_timers": 1,
         "worst_lateness": 0.25,
+        "advert_rate_limit": 30000.0,
         "announcements": 5,
         "reloads": 2,
         "failed_reloads": 1,
@@ -61,6 +62,7 @@ def test_the_table_says_what_matters(document):
     assert "CHECK gone IS LEFT OUT (not run: not found in PATH)" in text
     assert "1 timers fired late, the worst by 0.250 s" in text
     assert "flood of refused packets on eth0" in text
+    assert "more than this machine keeps on time: 30,000 adverts a second" in text
     assert "up 1 h 1 min" in text
 
 

@@ -14,6 +14,8 @@ class Counters:
     """Only ever grows."""
 
     adverts_sent: int = 0
+    adverts_late: int = 0
+    """Sent more than `LATE_SHARE` of the interval after their time."""
     adverts_received: int = 0
     """Accepted ones."""
     priority_zero_sent: int = 0

@@ -80,6 +80,9 @@ PROBE_PRIORITY = 1
 LATE_ANNOUNCE_EVERY = 10.0
 """Seconds between two announcements that a late advert of ours makes necessary."""
 
+LATE_SHARE = 0.1
+"""Share of the advert interval after which an advert counts as late."""
+
 REPLY_SHARE = 0.05
 """Share of the advert interval that has to pass between two answers to lower masters, however many there are."""
 
@@ -495,6 +498,8 @@ class Instance:
 
     def _advert_timer(self, now: float, late: float) -> Actions:
         actions: Actions = []
+        if late > LATE_SHARE * self.settings.advert_int:
+            self.counters.adverts_late += 1
         if late > late_limit(self.settings.advert_int):
             self.counters.late_timers += 1  # said by the daemon: a line per instance would make the next ones late
         if self.abdicating:
