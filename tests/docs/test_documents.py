@@ -27,3 +27,20 @@ def test_every_file_that_a_document_links_to_exists() -> None:
     for document in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]:
         for target in re.findall(r"\]\(([^)#:]+)\)", document.read_text()):
             assert (document.parent / target).exists(), f"{document.name} links to {target}"
+
+
+def test_every_module_on_the_two_ways_exists() -> None:
+    """The modules that docs/request.md and docs/advert.md lead through, in their text and in their pictures."""
+    for page, package in (("request", "pylb"), ("advert", "vrrpd")):
+        text = (ROOT / f"docs/{page}.md").read_text()
+        names = re.findall(r"`((?:[a-z0-9]+/)?[a-z0-9_]+\.py|[a-z0-9]+/)`", text)
+        assert len(names) > 10
+        for name in names:
+            assert (ROOT / package / name).exists(), f"{page}.md: {name}"
+        for line in re.findall(r"monospace'>([^<]+)<", (ROOT / f"docs/{page}.svg").read_text()):
+            folder = ""
+            for name in re.split(r", | → ", line):
+                folder = f"{name.split('/')[0]}/" if "/" in name else folder
+                where = ROOT / package
+                places = [where / name, where / folder / name, where / f"{name}.py", where / folder / f"{name}.py"]
+                assert any(place.exists() for place in places), f"{page}.svg: {name}"
