@@ -22,6 +22,7 @@ class Answering(Tunnel):
     """An exchange that can answer for itself."""
 
     __slots__ = ("_unframed", "close_client", "upload_done")
+    outlives_server = False
 
     session: HttpSession
     upload_done: bool

@@ -135,7 +135,8 @@ class HttpSession(Session):
             self.close()
             return False
         if self.listener.abort_on_close(self.exchange):
-            self._fail(Failure("C", cast(Exchange, self.exchange).stage, "client closed"))
+            stage = cast(Exchange, self.exchange).stage
+            self._fail(Failure("C", stage, "client closed", 400 if stage == "H" else None))  # HAProxy's status
             return False
         return self.tls is None
 
@@ -430,7 +431,8 @@ class HttpSession(Session):
             if exchange.stage == "Q":
                 exchange.fail(Failure("s", "Q", "timeout queue"))
             elif phase == TUNNEL or exchange.stage != "T":
-                self._fail(Failure("c", exchange.stage, "client timeout"))
+                waited_for_server = phase == TUNNEL and exchange.client_ended
+                self._fail(Failure("s" if waited_for_server else "c", exchange.stage, "timeout"))
             else:
                 self._tarpit_over(exchange)
 

@@ -64,4 +64,4 @@ class Failure:
     @property
     def silent(self) -> bool:
         """Nobody is left to answer."""
-        return self.side + self.stage in SILENT
+        return self.status_override is None and self.side + self.stage in SILENT

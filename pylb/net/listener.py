@@ -351,10 +351,10 @@ class Listener:
         self.frontend.last_error = BadMessage(time.time(), source, error.reason, len(data), kept, number)
 
     def abort_on_close(self, exchange: Exchange | None) -> bool:
-        """option abortonclose: a client that closes while its request waits is not served."""
+        """option abortonclose: a client that ends its side before the answer has begun is not served."""
         if exchange is None or exchange.backend is None:
             return False
-        return exchange.backend.model.abortonclose and exchange.stage in ("Q", "C")
+        return exchange.backend.model.abortonclose and exchange.stage in ("Q", "C", "H")
 
 
 def _turn_away(session: Session, reply: Reply) -> None:

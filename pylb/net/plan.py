@@ -135,8 +135,10 @@ class Plan:
         self.server_timeout = _or_inf(times.server)
         idle = min(_or_inf(front.timeouts.client), _or_inf(times.server))
         self.tunnel_limit = _or_inf(times.tunnel, front.timeouts.tunnel, idle)
-        self.server_fin = _or_inf(times.server_fin)
-        self.client_fin = _or_inf(front.timeouts.client_fin)
+        # One direction has ended: only the side that is still to send or to end is waited for.
+        lives = (times.tunnel, front.timeouts.tunnel)
+        self.server_fin = _or_inf(times.server_fin, *lives, times.server)
+        self.client_fin = _or_inf(front.timeouts.client_fin, *lives, front.timeouts.client)
         mode = max(front.connection_mode, back.connection_mode, key=_STRENGTH.__getitem__)
         # The manual has httpclose of either proxy end the client's connection, too; the real one heeds the frontend's.
         self.close_client = front.connection_mode == "close"

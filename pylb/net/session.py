@@ -246,10 +246,17 @@ class Session(Flow, asyncio.Protocol):
         self.refresh_tunnel()
 
     def refresh_tunnel(self) -> None:
-        """Bytes went through: the tunnel's deadline starts again."""
+        """Bytes went through, or one direction ended: the tunnel's deadline starts again."""
         exchange = self.exchange
         if exchange is not None:
-            self.arm(self.loop.time() + exchange.plan.tunnel_limit)
+            plan = exchange.plan
+            if exchange.client_ended:
+                limit = plan.server_fin
+            elif exchange.server_ended:
+                limit = plan.client_fin
+            else:
+                limit = plan.tunnel_limit
+            self.arm(self.loop.time() + limit)
 
     # ------------------------------------------------------------------------------------------------------- for rules
 

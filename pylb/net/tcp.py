@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from pylb.net.accesslog import log_early
 from pylb.net.exchange import Exchange
-from pylb.net.failure import Failure
+from pylb.net.failure import Failure, Side
 from pylb.net.flow import NO_PEER
 from pylb.net.session import BUSY, CLOSED, TUNNEL, WAITING, Session
 from pylb.net.tunnel import Tunnel
@@ -217,7 +217,8 @@ class TcpSession(Session):
         elif exchange.stage == "Q":
             exchange.fail(Failure("s", "Q", "timeout queue"))
         else:
-            exchange.fail(Failure("c", exchange.stage, "timeout"))
+            side: Side = "s" if self.phase == TUNNEL and exchange.client_ended else "c"
+            exchange.fail(Failure(side, exchange.stage, "timeout"))
 
     def exchange_over(self, exchange: Exchange) -> None:
         self.exchange = None

@@ -2,6 +2,7 @@
 
 Each side may end its direction while the other goes on (RFC 9293 3.6), so an end is passed on as an end and the
 exchange is over when both have come. A TLS side cannot be half closed by asyncio; there the first end is the last.
+After an upgrade the server's end is the last one too, as in HAProxy.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ class Tunnel(Exchange):
     """An exchange whose connections can become a pipe."""
 
     __slots__ = ()
+    outlives_server = True
+    """Whether the client may go on when the server has ended its direction."""
 
     def download(self, data: bytes) -> None:
         """Bytes from the server."""
@@ -37,7 +40,7 @@ class Tunnel(Exchange):
         if self.server_ended or not can_half_close or upstream is None or not upstream.transport.can_write_eof():
             self.tunnel_over()
             return False
-        self.session.arm(self.session.loop.time() + min(self.plan.client_fin, self.plan.tunnel_limit))
+        self.session.refresh_tunnel()
         return True
 
     def server_half_closed(self) -> bool:
@@ -46,10 +49,10 @@ class Tunnel(Exchange):
         session = self.session
         if session.tls is None and session.transport.can_write_eof():
             session.transport.write_eof()
-        if self.client_ended or session.tls is not None:
+        if self.client_ended or session.tls is not None or not self.outlives_server:
             self.tunnel_over()
             return False
-        session.arm(session.loop.time() + min(self.plan.server_fin, self.plan.tunnel_limit))
+        session.refresh_tunnel()
         return True
 
     def tunnel_over(self) -> None:

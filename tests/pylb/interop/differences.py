@@ -134,9 +134,11 @@ def errorfile_length_and_close(seen: Outcome) -> None:
 
 
 def reason_phrases(seen: Outcome) -> None:
-    """408 and 504 have the reason phrases of RFC 9110: Request Timeout, Gateway Timeout."""
+    """400, 408 and 504 have the reason phrases of RFC 9110: Bad Request, Request Timeout, Gateway Timeout."""
     seen["status"] = [
-        status if isinstance(status, str) else (status[0], status[1].replace("Time-out", "Timeout"))
+        status
+        if isinstance(status, str)
+        else (status[0], status[1].replace("Time-out", "Timeout").replace("Bad req", "Bad Req"))
         for status in seen["status"]
     ]
 
@@ -237,6 +239,11 @@ def gives_up_for_who_left(seen: Outcome) -> None:
     """A client whose connection is gone is not worked for any longer, whatever `option abortonclose` says; one that
     only has no more to send is."""
     seen["log"] = [line.replace("/t/t 200 bytes - - CD--", "/-1/t -1 bytes - - CH--") for line in seen["log"]]
+
+
+def gone_before_the_answer(seen: Outcome) -> None:
+    """A client that is gone before the server has answered is gone before the answer, not in the middle of it."""
+    seen["log"] = [line.replace("/-1/t -1 bytes - - CD--", "/-1/t -1 bytes - - CH--") for line in seen["log"]]
 
 
 def request_time_is_known(seen: Outcome) -> None:

@@ -539,11 +539,7 @@ def test_an_upgraded_connection_passes_bytes_both_ways(begin) -> None:
     server.sends(b"\x01pong")
     assert server.gets() == b"\x00ping" and client.gets() == b"\x01pong"
     server.ends()
-    assert client.saw_end and not client.closed
-    client.sends(b"still")
-    assert server.gets() == b"still"
-    client.ends()
-    assert client.closed and server.closed and world.termination == "----"
+    assert client.closed and not client.was_cut and server.closed and world.termination == "----"
 
 
 def test_a_client_may_end_its_direction_first(begin) -> None:
@@ -645,6 +641,24 @@ def test_tcp_passes_bytes_and_half_closes(begin) -> None:
     assert client.gets() == b"answer"
     server.ends()
     assert client.closed and server.closed and len(world.lines) == 1 and " -- " in world.line
+
+
+@pytest.mark.parametrize(("who", "letters"), [("client", " sD "), ("server", " cD ")])
+def test_tcp_half_closed_waits_for_the_other_side_only(begin, who: str, letters: str) -> None:
+    """30 s are the client's, 20 the server's; each byte that still comes starts them again."""
+    world = begin(TCP)
+    client = world.client()
+    client.sends(b"x")
+    server = world.server()
+    ending, going = (client, server) if who == "client" else (server, client)
+    ending.ends()
+    limit = 20 if who == "client" else 30
+    for _ in range(2):
+        world.passes(limit - 2)
+        going.sends(b"y")
+    assert not going.closed
+    world.passes(limit + 2)
+    assert going.closed and letters in world.line
 
 
 def test_tcp_a_client_may_end_before_the_server_is_there(begin) -> None:
