@@ -567,6 +567,9 @@ class Frontend(Proxy):
     """`cookie` in a frontend: kept for the check to explain; it has no effect."""
     unique_id_format: str | None = None
     unique_id_header: str | None = None
+    traceparent: Literal["start", "span"] | None = None
+    """Ours, HAProxy has none. W3C Trace Context: start a trace where a request brings none; span: put a span of our own
+    into those that come, too."""
 
 
 @dataclass(frozen=True, slots=True)

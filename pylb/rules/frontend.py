@@ -21,12 +21,14 @@ from pylb.rules.action import Step
 from pylb.rules.captures import Captures
 from pylb.rules.context import Context, Session
 from pylb.rules.errors import compile_errors
+from pylb.rules.jsonlog import compile_json
 from pylb.rules.logfields import exact_date
 from pylb.rules.logformat import compile_log, compile_structured, compile_text
 from pylb.rules.reply import ALLOW, Reply, Text
 from pylb.rules.routes import Name, compile_routes
 from pylb.rules.scope import Place, Scope, World, scope_of
 from pylb.rules.steps import compile_rules
+from pylb.rules.traceparent import trace_context
 from pylb.rules.unique import unique_id_getter
 
 DEFAULT_FORMAT = "Connect from %ci:%cp to %fi:%fp (%f/{mode})"
@@ -79,7 +81,8 @@ class Frontend:
         wanted = declared.log_format or DEFAULT_FORMAT.format(mode=mode)
         if declared.mode == "tcp" and wanted in HTTP_FORMATS:
             wanted = "tcplog"  # as HAProxy falls back; the check warns of it
-        self.log_line = compile_log(wanted, scope, declared.at)
+        json = declared.log_format == "json"
+        self.log_line = compile_json(declared, scope) if json else compile_log(wanted, scope, declared.at)
         self.log_data = None if declared.log_format_sd is None else compile_structured(declared, scope)
         """The structured data of a log line; None without log-format-sd."""
         error_format = declared.error_log_format
@@ -104,6 +107,8 @@ class Frontend:
         """The same when its handshakes are done."""
         self._content = content
         self.http_request, self.http_response, self.http_after_response = compile_http_rules(declared, scope)
+        if declared.traceparent is not None and declared.mode == "http":
+            self.http_request = (trace_context(declared.traceparent), *self.http_request)
 
     def _compile_unique_id(self, scope: Scope) -> None:
         declared = self.model

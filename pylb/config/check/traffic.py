@@ -153,6 +153,7 @@ _NEEDS_HTTP = {
     "captures": "capture",
     "monitor_uri": "monitor-uri",
     "stats": "stats",
+    "traceparent": "traceparent",
 }
 
 
@@ -161,13 +162,20 @@ def http_in_tcp_mode(config: Config) -> Iterator[Finding]:
     """In mode tcp there are no requests to look at."""
     for proxy in proxies(config):
         if proxy.mode == "tcp":
-            found = [word for name, word in _NEEDS_HTTP.items() if getattr(proxy, name, None)]
+            found = [word for name, word in _NEEDS_HTTP.items() if _is_set(proxy, name)]
             found += _tcp_misfits(proxy)
             if found:
                 verb = "have" if len(found) > 1 else "has"
                 yield warning(
                     proxy.at, f"{listed(found)} {verb} no effect in {named(proxy)}: its mode is tcp", "write mode http"
                 )
+
+
+def _is_set(proxy: Proxy, name: str) -> bool:
+    value = getattr(proxy, name, None)
+    if name == "captures":  # slots without a header are for tcp-request content capture, too
+        return any(capture.name for capture in value or ())
+    return bool(value)
 
 
 def _tcp_misfits(proxy: Proxy) -> Iterator[str]:

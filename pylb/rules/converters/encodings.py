@@ -8,6 +8,7 @@ import re
 from typing import Any
 from urllib.parse import quote_from_bytes
 
+from pylb.rules.converters.utf8 import decode
 from pylb.rules.kinds import Kind, Value
 from pylb.rules.registry import BadArgument, Step, converter, converter_with
 from pylb.rules.scope import Scope
@@ -96,23 +97,18 @@ def _escape_json(text: str) -> bytes:
 
 @converter_with("json", Kind.STR, Kind.STR, "str?")
 def _json(args: tuple[Any, ...], _scope: Scope) -> Step:
-    """ascii takes each byte as a character; utf8 fails on bad sequences, utf8s drops them; characters beyond 16 bits
-    have no form here and count as errors. The p variants give up the same characters silently."""
+    """ascii takes each byte as a character; utf8 fails on bad sequences, a p takes those that are merely too long, an
+    s drops the rest."""
     form = args[0] or "ascii"
     if form not in ("ascii", "utf8", "utf8s", "utf8p", "utf8ps"):
         raise BadArgument(f'"json" knows ascii, utf8, utf8s, utf8p and utf8ps, not "{form}"')
     if form == "ascii":
         return lambda text: _escape_json(text.decode("latin-1"))
-    errors = "strict" if form in ("utf8", "utf8p") else "ignore"
+    permissive, silent = "p" in form, form.endswith("s")
 
     def escape(text: bytes) -> Value:
-        try:
-            decoded = text.decode("utf-8", errors)
-        except UnicodeDecodeError:
-            return None
-        if errors == "strict" and any(ord(c) > 0xFFFF for c in decoded):
-            return None
-        return _escape_json("".join(c for c in decoded if ord(c) <= 0xFFFF))
+        decoded = decode(text, permissive, silent)
+        return None if decoded is None else _escape_json(decoded)
 
     return escape
 

@@ -147,6 +147,27 @@ frontend ids
     http-request set-header X-Uuid4 %[uuid(4)]
     default_backend app
 
+frontend json
+    bind "127.0.0.1:${FE_json}"
+    capture request header User-Agent len 60
+    log-format JSON
+    default_backend app
+
+frontend traced
+    bind "127.0.0.1:${FE_traced}"
+    acl traced req.hdr_cnt(traceparent) eq 1
+    acl traced_well req.hdr(traceparent) -m reg ^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$
+    acl traced_zero req.hdr(traceparent) -m reg ^00-(0{32}-|[0-9a-f]{32}-0{16}-)
+    acl whole var(txn.traced) -m bool
+    http-request set-var(txn.traced) bool(true) if traced traced_well !traced_zero
+    http-request set-var(txn.trace_id) req.hdr(traceparent),field(2,-) if whole
+    http-request set-var(txn.trace_id) uuid(),regsub(-,,g) unless whole
+    http-request set-var(txn.span_id) uuid(),regsub(-,,g),bytes(16,16) unless whole
+    http-request del-header tracestate unless whole
+    http-request set-header traceparent 00-%[var(txn.trace_id)]-%[var(txn.span_id)]-01 unless whole
+    log-format "%ci:%cp %[var(txn.trace_id)]"
+    default_backend app
+
 backend app
     server a "127.0.0.1:${SRV_a}"
 
@@ -157,6 +178,12 @@ backend tcp
     mode tcp
     server a "127.0.0.1:${SRV_a}"
 """
+
+JSON = (
+    '\'{"client":"%ci:%cp","agent":"%[capture.req.hdr(0),json(utf8s)]","ascii":"%[capture.req.hdr(0),json(ascii)]",'
+    '"fixed":"%[capture.req.hdr(0),json(utf8ps)]","method":%{+Q}HM,"path":"%[capture.req.uri,json(utf8s)]",'
+    '"escaped":%{+Q,+E}[capture.req.hdr(0)],"target":%{+Q,+E}HU,"status":%ST,"none":%{+Q}[var(txn.none)]}\''
+)
 
 SLOW = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nab", b"cd"
 ANSWERS = {"slow": Answer(list(SLOW), pause=0.4)}
@@ -172,7 +199,9 @@ def pair(tmp_path_factory):
     directory = tmp_path_factory.mktemp("options")
     certificate = directory / "cert.pem"
     make_certificate(certificate, "localhost")
-    with running_pair(directory, CONFIG.replace("CERTIFICATE", str(certificate)), ANSWERS) as pair:
+    with running_pair(
+        directory, CONFIG.replace("CERTIFICATE", str(certificate)).replace("JSON", JSON), ANSWERS
+    ) as pair:
         yield pair
 
 
@@ -409,3 +438,52 @@ def test_identifiers(pair):
         return {"log": [without_ports(line) for line in same], "in the log": record.get("x-unique-id") in lines[0]}
 
     judge(*pair.both(scenario))
+
+
+AGENTS = {
+    "plain": "curl/7.88",
+    "JSON's own": r'a "quoted" \ and / with	tab',
+    "beyond ASCII": "caf\xc3\xa9 \xf0\x9f\x92\xa9",
+    "no UTF-8": "caf\xe9 \xff \xc3",
+    "too long": "\xc0\xaf \xe0\x80\xaf",
+    "surrogate": "\xed\xa0\x80",
+}
+
+
+@pytest.mark.parametrize("agent", AGENTS.values(), ids=AGENTS)
+def test_json_as_users_of_haproxy_write_it(pair, agent):
+    def scenario(side):
+        _, lines = asked(side, "json", get('/a"b\\c?d=1', f"User-Agent: {agent}"))
+        return {"log": [without_ports(line) for line in lines]}
+
+    judge(*pair.both(scenario))
+
+
+GOOD = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+TRACES = {
+    "none": ((), False),
+    "good": ((GOOD,), True),
+    "upper case": ((GOOD.upper(),), False),
+    "too long": ((GOOD + "-00",), False),
+    "no trace": (("00-" + "0" * 32 + GOOD[35:],), False),
+    "no parent": ((GOOD[:36] + "0" * 16 + "-01",), False),
+    "twice": ((GOOD, GOOD), False),
+    "nonsense": (("x",), False),
+}
+
+
+@pytest.mark.parametrize("fields,kept", TRACES.values(), ids=TRACES)
+def test_a_trace_context_by_rules(pair, fields, kept):
+    """docs/logs.md: the rules with which HAProxy's users do what `traceparent = "start"` does."""
+
+    def scenario(side):
+        lines = [f"traceparent: {field}" for field in fields]
+        _, logged = asked(side, "traced", get("/", *lines, "tracestate: a=1"))
+        (record,) = side.records()
+        sent = [value for name, value in record.headers if name == "traceparent"]
+        assert len(sent) == 1 and re.fullmatch("00-[0-9a-f]{32}-[0-9a-f]{16}-01", sent[0]), sent
+        assert sent[0].split("-")[1] == logged[0].split()[1]
+        return {"kept": sent == [GOOD], "state": record.get("tracestate")}
+
+    theirs, ours = pair.both(scenario)
+    assert theirs == ours == {"kept": kept, "state": "a=1" if kept else None}
