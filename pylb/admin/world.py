@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pylb.backend.stick import StickTable
     from pylb.net.door import Door, House, RateLimits
     from pylb.net.listener import BadMessage
+    from pylb.rules.pattern_lists import PatternLists
 
 
 class FrontendView(Protocol):
@@ -140,6 +141,10 @@ class Running(World, Protocol):
     @property
     def tables(self) -> Mapping[str, StickTable]:
         """Stick tables by the name of their section."""
+
+    @property
+    def patterns(self) -> PatternLists:
+        """What ACLs and maps compare with."""
 
     def set_maxconn(self, limit: int) -> None:
         """`set maxconn global`"""

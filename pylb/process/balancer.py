@@ -87,6 +87,7 @@ class Balancer:
         """One socket per log address, however many proxies log there."""
         self.listeners_: list[Listener] = []
         self.world = World(config, hostname=socket.gethostname(), log_tag=general.log_tag, pid=self.pid, watch=tracer)
+        self.patterns = self.world.patterns
         self.backends = [self._backend(declared, report) for declared in config.backends]
         self.world.backends.update({backend.name: backend for backend in self.backends})
         self.world.services["prometheus-exporter"] = exporter(self)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 from pylb.config.expression import parse_acl_text, str_sample
@@ -18,6 +18,7 @@ from pylb.rules.compile import Compiled, compile_typed
 from pylb.rules.context import Context
 from pylb.rules.kinds import Kind, address, convertible
 from pylb.rules.matches import METHODS, Match
+from pylb.rules.pattern_lists import How, PatternList, Use
 from pylb.rules.predefined import PREDEFINED
 from pylb.rules.registry import FETCHES, BadArgument
 from pylb.rules.samples.headers import header_values
@@ -73,21 +74,21 @@ def compile_test(test: Test, scope: Scope, acl: str = "") -> Check | None:
     if test.sample.converters:
         implied = None  # a match in the name counts only when the name stands alone (manual 7.1)
     method = test.match or implied or _DEFAULT_METHOD.get(sample.kind)
-    patterns = _patterns(test, scope)
-    if method is None or patterns is None or not _usable(test, method, sample, scope):
+    lists = _lists(test, scope)
+    if method is None or lists is None or not _usable(test, method, sample, scope):
         return None
     if not sample.available:
         scope.report.warning(test.at, f'"{name}" has no value in {scope.place.named}: this test never matches')
         return never
-    if not patterns and METHODS[method].patterns:
+    if not test.files and not test.values and METHODS[method].patterns:
         scope.report.warning(test.at, f'"{str_sample(test.sample)}" has nothing to compare with: it never matches',
                              "-m found asks whether it exists")  # fmt: skip
         return never
-    patterns = _as_numbers(fetch, patterns)
+    current = _current(lists, fetch)
     if scope.world.watch is not None:
-        check = scope.world.watch.test(test, acl, sample, lambda s: _assemble(test, s, method, patterns, scope))
+        check = scope.world.watch.test(test, acl, sample, lambda s: _assemble(test, s, method, lists, current, scope))
     else:
-        check = _assemble(test, sample, method, patterns, scope)
+        check = _assemble(test, sample, method, lists, current, scope)
     return _patient(check) if check is not None and scope.waits else check
 
 
@@ -140,29 +141,60 @@ def _usable(test: Test, method: str, sample: Compiled, scope: Scope) -> bool:
     return True
 
 
-def _patterns(test: Test, scope: Scope) -> list[str] | None:
-    """Patterns of the files, then those on the line; None after reporting a file that cannot be read."""
-    patterns: list[str] = []
+def _lists(test: Test, scope: Scope) -> list[PatternList] | None:
+    """Those of the files, then that of the line; None after reporting a file that cannot be read."""
+    lists = []
     for path in test.files:
         try:
-            text = scope.world.read_file(path).decode("utf-8", "surrogateescape")
+            lists.append(scope.world.patterns.file(path, test.at, partial(_lines, scope, path)))
         except OSError as error:
             scope.report(test.at, f'pattern file "{path}" cannot be read: {error.strerror or error}')
             return None
-        lines = [line for line in text.split("\n") if not line.startswith("#")]
-        patterns += [line for line in (line.lstrip(" \t").rstrip("\r") for line in lines) if line]
-    return [*patterns, *test.values]
+    return [*lists, scope.world.patterns.words(test)]
 
 
-def _assemble(test: Test, sample: Compiled, method: str, patterns: list[str], scope: Scope) -> Check | None:
+def _lines(scope: Scope, path: str) -> list[tuple[str, str | None]]:
+    """A pattern a line; blanks before it do not count, nor do empty lines and comments."""
+    text = scope.world.read_file(path).decode("utf-8", "surrogateescape")
+    lines = [line.lstrip(" \t").rstrip("\r") for line in text.split("\n") if not line.startswith("#")]
+    return [(line, None) for line in lines if line]
+
+
+def _current(lists: list[PatternList], fetch: str) -> Callable[[], list[str]]:
+    """The patterns that a test compares with now."""
+    return lambda: _as_numbers(fetch, [entry.pattern for each in lists for entry in each.live()])
+
+
+def _assemble(
+    test: Test, sample: Compiled, method: str, lists: list[PatternList], current: Callable[[], list[str]], scope: Scope
+) -> Check | None:
+    # Methods are case-sensitive (RFC 9110 9.1), and HAProxy's -i does not change it.
+    ignore_case = test.ignore_case and sample.kind is not Kind.METH
+
+    def build() -> tuple[Match, bool]:
+        patterns = current()
+        # What has no comma is found in a field exactly if it is found in one of the field's elements.
+        whole = method == "sub" and not any("," in pattern or pattern != pattern.strip() for pattern in patterns)
+        return METHODS[method].build(patterns, ignore_case), whole
+
     try:
-        # Methods are case-sensitive (RFC 9110 9.1), and HAProxy's -i does not change it.
-        matches = METHODS[method].build(patterns, test.ignore_case and sample.kind is not Kind.METH)
+        matches, whole = build()
     except BadArgument as error:
         scope.report(test.at, str(error))
         return None
-    # What has no comma is found in a field exactly if it is found in one of the field's elements.
-    whole = method == "sub" and not any("," in pattern or pattern != pattern.strip() for pattern in patterns)
+    check, change = _shape(sample, method, matches, whole)
+    for each in lists:
+        each.uses.append(Use(build, change))
+        if (how := How(method, ignore_case)) not in each.hows:
+            each.hows.append(how)
+    return check
+
+
+Change = Callable[[tuple[Match, bool]], None]
+"""Puts another match into a test's closure."""
+
+
+def _shape(sample: Compiled, method: str, matches: Match, whole: bool) -> tuple[Check, Change]:
     special = _special(sample, method, matches, whole)
     if special is not None:
         return special
@@ -172,31 +204,43 @@ def _assemble(test: Test, sample: Compiled, method: str, patterns: list[str], sc
     return _matches(typed.get, matches, method)
 
 
-def _matches(get: Callable[[Context], Any], matches: Match, method: str) -> Check:
+def _matches(get: Callable[[Context], Any], matches: Match, method: str) -> tuple[Check, Change]:
     if method == "found":
-        return lambda x: get(x) is not None
+        return lambda x: get(x) is not None, _unchanged
 
     def check(x: Context) -> bool:
         value = get(x)
         return value is not None and matches(value)
 
-    return check
+    def change(to: tuple[Match, bool]) -> None:
+        nonlocal matches
+        matches, _ = to
+
+    return check, change
 
 
-def _any_matches(many: Callable[[Context], list[Any]], matches: Match) -> Check:
+def _unchanged(_to: tuple[Match, bool]) -> None:
+    """There are no patterns."""
+
+
+def _any_matches(many: Callable[[Context], list[Any]], matches: Match) -> tuple[Check, Change]:
     def check(x: Context) -> bool:
         for value in many(x):  # noqa: SIM110 - a generator costs twice the loop
             if value is not None and matches(value):
                 return True
         return False
 
-    return check
+    def change(to: tuple[Match, bool]) -> None:
+        nonlocal matches
+        matches, _ = to
+
+    return check, change
 
 
 # ----------------------------------------------------------------------------------- the commonest tests, made short
 
 
-def _special(sample: Compiled, method: str, matches: Match, whole: bool) -> Check | None:
+def _special(sample: Compiled, method: str, matches: Match, whole: bool) -> tuple[Check, Change] | None:
     """Closures for what most configurations ask on every request; bench/micro/rules.py has the gain of each."""
     if sample.plain is None:
         return None
@@ -206,11 +250,19 @@ def _special(sample: Compiled, method: str, matches: Match, whole: bool) -> Chec
     if name == "req.hdr" and args[0] and args[1] is None and METHODS[method].kind is Kind.STR:
         return _header_check(args[0].lower().encode("latin-1"), matches, whole)
     if name == "method" and method == "str":
-        return lambda x: matches(x.request.method)
+        return _method_check(matches)
     return None
 
 
-def _source_check(matches: Match) -> Check:
+def _method_check(matches: Match) -> tuple[Check, Change]:
+    def change(to: tuple[Match, bool]) -> None:
+        nonlocal matches
+        matches, _ = to
+
+    return lambda x: matches(x.request.method), change
+
+
+def _source_check(matches: Match) -> tuple[Check, Change]:
     """Clients come back: their verdict is remembered by the address's text."""
 
     @lru_cache(maxsize=8192)
@@ -218,10 +270,15 @@ def _source_check(matches: Match) -> Check:
         parsed = address(text)
         return parsed is not None and matches(parsed)
 
-    return lambda x: verdict(x.session.src)
+    def change(to: tuple[Match, bool]) -> None:
+        nonlocal matches
+        matches, _ = to
+        verdict.cache_clear()
+
+    return lambda x: verdict(x.session.src), change
 
 
-def _header_check(name: bytes, matches: Match, whole: bool) -> Check:
+def _header_check(name: bytes, matches: Match, whole: bool) -> tuple[Check, Change]:
     """A field that stands once and has no comma, as nearly all do, is matched without making a list."""
     single = name == b"host"  # a request has one
 
@@ -234,7 +291,11 @@ def _header_check(name: bytes, matches: Match, whole: bool) -> Check:
             return matches(value)
         return any(map(matches, header_values(head, name)))
 
-    return check
+    def change(to: tuple[Match, bool]) -> None:
+        nonlocal matches, whole
+        matches, whole = to
+
+    return check, change
 
 
 # -------------------------------------------------------------------------------------------------------- conditions

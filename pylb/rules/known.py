@@ -24,7 +24,7 @@ aes_gcm_dec crc32c debug fix_is_valid fix_tag_value in_table json_query jwt_head
 jwt_payload_query jwt_verify language mqtt_field_value mqtt_is_valid param protobuf set-var-fmt ungrpc xxh3 xxh32
 xxh64 x509_v_err_str rfc7239_is_valid
 """
-_CONVERTER_FAMILIES = r"(map|table|51d|da-csv|wurfl|lua|sha3).*"
+_CONVERTER_FAMILIES = r"(table|51d|da-csv|wurfl|lua|sha3).*"
 _ACTIONS = """
 add-acl cache-store cache-use del-acl del-map disable-l7-retry do-resolve early-hint normalize-uri
 replace-pathq sc-inc-gpc sc-inc-gpc0 sc-inc-gpc1 sc-set-gpt0 sc-set-gpt sc-add-gpc send-spoe-group set-bandwidth-limit

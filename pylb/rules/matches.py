@@ -158,7 +158,7 @@ class Networks:
         if self._has(address.version, number):
             return True
         if isinstance(address, IPv6Address):
-            inner = _embedded(number) if self._has_4 else None
+            inner = embedded(number) if self._has_4 else None
             return inner is not None and self._has(4, inner)
         return self._has_6 and self._has(6, 0xFFFF << 32 | number)
 
@@ -169,7 +169,7 @@ class Networks:
         return False
 
 
-def _embedded(number: int) -> int | None:
+def embedded(number: int) -> int | None:
     """The IPv4 address in 2002:IPV4::, ::IPV4 or ::ffff:IPV4."""
     if number >> 112 == 0x2002:
         return number >> 80 & 0xFFFFFFFF

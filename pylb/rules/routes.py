@@ -18,6 +18,7 @@ from pylb.rules.context import Context
 from pylb.rules.kinds import Kind
 from pylb.rules.logformat import compile_text
 from pylb.rules.matches import encode
+from pylb.rules.pattern_lists import Use
 from pylb.rules.reply import Text
 from pylb.rules.scope import Scope
 
@@ -100,10 +101,23 @@ def _joined(run: list[tuple[Test, str]], scope: Scope) -> list[Route]:
     if sample.kind is not Kind.STR:
         return [_alone(test, name, scope) for test, name in run]
     table: dict[bytes, tuple[int, str]] = {}
-    for number, (test, name) in enumerate(run):
-        for pattern in test.values:
-            value = encode(pattern)
-            table.setdefault(value.lower() if first.ignore_case else value, (number, name))
+    lists = [scope.world.patterns.words(test) for test, _ in run]
+
+    def build() -> dict[bytes, tuple[int, str]]:
+        made: dict[bytes, tuple[int, str]] = {}
+        for number, (patterns, (_, name)) in enumerate(zip(lists, run, strict=True)):
+            for entry in patterns.live():
+                value = encode(entry.pattern)
+                made.setdefault(value.lower() if first.ignore_case else value, (number, name))
+        return made
+
+    def change(to: dict[bytes, tuple[int, str]]) -> None:
+        table.clear()
+        table.update(to)
+
+    change(build())
+    for patterns in lists:
+        patterns.uses.append(Use(build, change))
     return [_switch(sample, table, first.ignore_case)]
 
 

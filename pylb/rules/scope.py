@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from pylb.config.model import Acl, Config, Proxy
 from pylb.config.words import Report
+from pylb.rules.pattern_lists import PatternLists
 
 if TYPE_CHECKING:
     from pylb.backend.backend import Backend
@@ -80,6 +81,8 @@ class World:
     workers: int = 1
     requests: int = 0
     """Exchanges so far, for %rt."""
+    patterns: PatternLists = field(default_factory=PatternLists)
+    """What ACLs and maps compare with."""
     watch: Watch | None = None
     """Puts functions of its own around what is compiled; None: nobody watches."""
 

@@ -98,7 +98,7 @@ def test_a_sample_that_cannot_exist_never_matches_and_warns():
         ("if { hdr_cnt(x) 3.1 }", '"3.1" is no number'),
         ("if { always_true -m ip 1.2.3.4 }", '"-m ip" cannot match boolean'),
         ("if { sc_http_req_rate(0) gt 5 }", '"sc_http_req_rate" is not supported by pylb yet'),
-        ("if { path,map(/f) x }", 'the converter "map" is not supported by pylb yet'),
+        ("if { path,table_gpc0 x }", 'the converter "table_gpc0" is not supported by pylb yet'),
         ("if { path,lowr x }", 'unknown converter "lowr" (did you mean "lower"?)'),
         ("if { src,lower,ipmask(33) x }", '"33" is no mask of 32 bits'),
         ("if { bin(00),add(1) 1 }", '"add" takes integer, but gets binary'),

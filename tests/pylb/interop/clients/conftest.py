@@ -28,6 +28,9 @@ defaults
 frontend web
     bind 127.0.0.1:{port}
     http-request use-service prometheus-exporter if {{ path /metrics }}
+    acl blocked path_beg -f {dir}/paths
+    http-request deny if blocked
+    http-request set-header X-Group %[src,map_ip({dir}/groups)]
     default_backend app
 backend app
     balance roundrobin
@@ -42,6 +45,9 @@ def balancer(tmp_path, request) -> Iterator[Program]:
     """pylb, and the real HAProxy to show that a test asks for nothing else; of their servers "dead" is down."""
     ports = {"port": free_port(), "admin": free_port(), "dead": free_port()}
     words = [sys.executable, "-m", "pylb"] if request.param == "pylb" else [require_program("haproxy"), "-db"]
+    (tmp_path / "lb").mkdir()
+    (tmp_path / "lb/paths").write_text("/private\n")
+    (tmp_path / "lb/groups").write_text("10.0.0.0/8 inside\n")
     with listening() as live, running(tmp_path / "lb", words, CONFIG, {**ports, "live": live}) as program:
         wait_for(program.socket.exists, 10, "the admin socket")
         wait_for(lambda: status(program, "dead") == "DOWN", 10, "the server to be down")

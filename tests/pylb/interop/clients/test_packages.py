@@ -89,6 +89,25 @@ def test_haproxyadmin_understands_refusals(admin):
         admin.frontend("web").enable()
 
 
+def test_haproxyadmin_changes_acls_and_maps(admin, balancer: Program):
+    paths, groups = (str(balancer.directory / name) for name in ("paths", "groups"))
+    assert [line.split()[1:] for line in admin.show_acl(paths)] == [["/private"]]
+    assert admin.add_acl(paths, "/secret")
+    assert "match=yes" in admin.get_acl(paths, "/secret/x")
+    assert admin.del_acl(paths, "/private")
+    assert [line.split()[1:] for line in admin.show_acl(paths)] == [["/secret"]]
+    assert admin.clear_acl(paths)
+    assert admin.add_map(groups, "192.168.0.0/16", "home")
+    assert 'value="home"' in admin.get_map(groups, "192.168.3.4")
+    assert admin.set_map(groups, "192.168.0.0/16", "house")
+    assert [line.split()[1:] for line in admin.show_map(groups)] == [
+        ["10.0.0.0/8", "inside"],
+        ["192.168.0.0/16", "house"],
+    ]
+    assert admin.del_map(groups, "192.168.0.0/16")
+    assert admin.clear_map(groups)
+
+
 # -------------------------------------------------------------------------------------------------------- haproxy-cli
 
 

@@ -1,0 +1,181 @@
+"""What ACLs and maps compare with, as lists that an operator can change while requests are answered.
+
+    file  ──► PatternList ──► Use: an ACL's test        build() makes one operation of all patterns; change() puts it
+    words ──► PatternList ─┘  Use: a map's converter    in the place of the old one, in the test's own closure
+
+A request goes through closures that know nothing of lists, so being changeable costs it nothing. A change is first
+built for all uses, then put in place: a pattern that one of them cannot use changes nothing.
+
+Each list has versions (management manual, `prepare acl`): entries of later ones wait until their version is committed.
+Numbers are those that `show acl` and `show map` give: in the order of the configuration, files before the words of a
+line. Entries are named by numbers that are the same in every process that carries out the same commands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any
+
+from pylb.config.model import Origin, Test
+
+MEMORY = 1 << 28
+"""Bytes of patterns that a list may grow to by commands."""
+
+
+@dataclass(slots=True)
+class Entry:
+    """A pattern; in a map with what it stands for."""
+
+    number: int
+    pattern: str
+    value: str | None
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """One place that looks at a list."""
+
+    build: Callable[[], Any]
+    """From the patterns as they are; raises registry.BadArgument."""
+    change: Callable[[Any], None]
+    """Take what build gave from now on."""
+
+
+@dataclass(frozen=True, slots=True)
+class How:
+    """How a list's patterns are compared, for `get acl`."""
+
+    method: str
+    ignore_case: bool
+    result: str = ""
+    """Of a map: str, int or ip."""
+
+
+@dataclass
+class PatternList:
+    """See the module."""
+
+    file: str = ""
+    """Empty for the words of a line."""
+    at: Origin = field(default_factory=Origin)
+    """Where it is used first."""
+    fetch: str = ""
+    """Of a line's words: what they are compared with."""
+    map: bool = False
+    number: int = -1
+    entries: list[Entry] = field(default_factory=list)
+    current: int = 0
+    """The version in force."""
+    next: int = 0
+    """The last one that was prepared."""
+    places: list[Origin] = field(default_factory=list)
+    hows: list[How] = field(default_factory=list)
+    uses: list[Use] = field(default_factory=list)
+    _numbers: count[int] = field(default_factory=lambda: count(1))
+    _size: int = 0
+
+    def live(self) -> list[Entry]:
+        """What counts now."""
+        return [entry for entry in self.entries if entry.version == self.current]
+
+    def add(self, pairs: Iterable[tuple[str, str | None]], version: int | None = None) -> None:
+        """Add patterns (with values) to a version. Raises registry.BadArgument or OverflowError and changes nothing."""
+        version = self.current if version is None else version
+        added = [Entry(next(self._numbers), pattern, value, version) for pattern, value in pairs]
+        size = sum(len(entry.pattern) + len(entry.value or "") + 100 for entry in added)
+        if self._size + size > MEMORY:
+            raise OverflowError("the list would become too big")
+        self.replace([*self.entries, *added])
+        self._size += size
+
+    def remove(self, chosen: Callable[[Entry], bool]) -> bool:
+        """Take entries out; whether there were any."""
+        kept = [entry for entry in self.entries if not chosen(entry)]
+        if len(kept) == len(self.entries):
+            return False
+        self.replace(kept)
+        self._size = sum(len(entry.pattern) + len(entry.value or "") + 100 for entry in kept)
+        return True
+
+    def set_value(self, chosen: Callable[[Entry], bool], value: str) -> bool:
+        """Give entries another value; whether there were any. Raises registry.BadArgument."""
+        found = [entry for entry in self.entries if chosen(entry)]
+        before = [entry.value for entry in found]
+        for entry in found:
+            entry.value = value
+        try:
+            self.replace(self.entries)
+        except Exception:
+            for entry, old in zip(found, before, strict=True):
+                entry.value = old
+            raise
+        return bool(found)
+
+    def commit(self, version: int) -> None:
+        """Put a version in force and forget those before. Raises registry.BadArgument."""
+        current, self.current = self.current, version
+        try:
+            self.replace([entry for entry in self.entries if entry.version >= version])
+        except Exception:
+            self.current = current
+            raise
+
+    def replace(self, entries: list[Entry]) -> None:
+        """Build for all uses, then change all."""
+        before, self.entries = self.entries, entries
+        try:
+            built = [(use, use.build()) for use in self.uses]
+        except Exception:
+            self.entries = before
+            raise
+        for use, made in built:
+            use.change(made)
+
+
+class PatternLists:
+    """All lists of a process."""
+
+    def __init__(self) -> None:
+        self._files: dict[str, PatternList] = {}
+        self._words: dict[Any, PatternList] = {}
+
+    def file(self, path: str, at: Origin, read: Callable[[], Iterable[tuple[str, str | None]]]) -> PatternList:
+        """The list of a file, which all that name it share; `read` gives its entries the first time."""
+        found = self._files.get(path)
+        if found is None:
+            found = PatternList(path, at)
+            found.add(read())
+            self._files[path] = found
+        if at not in found.places:
+            found.places.append(at)
+        return found
+
+    def words(self, test: Test) -> PatternList:
+        """The list of the patterns that stand in a test itself."""
+        key = test.at if test.at.line else id(test)
+        found = self._words.get(key)
+        if found is None:
+            found = PatternList(at=test.at, fetch=test.sample.fetch.name)
+            found.add((value, None) for value in test.values)
+            self._words[key] = found
+        return found
+
+    def all(self) -> Sequence[PatternList]:
+        """In the order of their numbers."""
+        lists = sorted(
+            (*self._files.values(), *self._words.values()),
+            key=lambda each: (each.at.line == 0, each.at.file, each.at.line, each.map, each.at.column, not each.file),
+        )
+        for number, each in enumerate(lists):
+            each.number = number
+        return lists
+
+    def find(self, word: str, map: bool) -> PatternList | None:
+        """By "#number" or file name, among ACLs or maps."""
+        lists = [each for each in self.all() if each.map == map]
+        if word.startswith("#"):
+            return next((each for each in lists if str(each.number) == word[1:]), None)
+        return next((each for each in lists if each.file and each.file == word), None)
