@@ -46,6 +46,8 @@ if TYPE_CHECKING:
 
 DEFAULT_MAXCONN = 4000
 """Connections of the process without `maxconn`; HAProxy derives its own from the descriptor limit."""
+SPARE_DESCRIPTORS = 100
+"""For listeners, checks, logs and the admin socket, as in HAProxy's own calculation."""
 
 WARNING = 4
 
@@ -304,6 +306,18 @@ class Balancer:
         """`set maxconn global`: whoever waits comes in as far as there is room now."""
         self.maxconn = self.house.maxconn = limit
         self.house.next()
+
+    def fit(self, descriptors: int) -> str | None:
+        """Let in no more clients than there are descriptors for, two each: without one, accepting would turn clients
+        away in place of letting them wait. What to say about it when that is less than maxconn."""
+        room = max(1, (descriptors - SPARE_DESCRIPTORS) // 2)
+        if room >= self.maxconn:
+            return None
+        self.house.maxconn = room
+        return (
+            f"only {descriptors} file descriptors for maxconn {self.maxconn}: {room} clients are let in at a time, "
+            "others wait (raise ulimit -n or lower maxconn)"
+        )
 
     def _look_at_work(self, now: float) -> None:
         (then, before), used = self._worked, time.process_time()

@@ -101,8 +101,8 @@ def _become(config: Config, options: Options, balancer: Balancer) -> tuple[list[
         privileges.write_pidfile(pidfile)
     have = privileges.raise_file_limit(balancer.maxconn)
     remarks = privileges.drop(config.globals)
-    if have < 2 * balancer.maxconn:
-        remarks.append(f"only {have} file descriptors for maxconn {balancer.maxconn}: raise ulimit -n or lower maxconn")
+    if (remark := balancer.fit(have)) is not None:
+        remarks.append(remark)
     return remarks, ready
 
 

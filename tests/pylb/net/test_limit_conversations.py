@@ -517,6 +517,21 @@ def test_the_whole_process_has_a_limit_as_well(begin) -> None:
     assert second.gets().endswith(b"hi")
 
 
+def test_clients_wait_for_descriptors(begin) -> None:
+    world = begin(config())
+    assert world.balancer.fit(100_000) is None
+    assert "only 105 file descriptors for maxconn" in world.balancer.fit(105)
+    clients = [world.client() for _ in range(3)]
+    for client in clients:
+        client.sends(GET)
+    for server in (world.server(), world.server()):
+        server.sends(OK)
+    assert [bool(client.gets()) for client in clients] == [True, True, False] and not clients[2].closed
+    clients[0].ends()
+    world.server().sends(OK)
+    assert clients[2].gets().endswith(b"hi")
+
+
 # ------------------------------------------------------------------------------------------------------------ tunnels
 
 
