@@ -10,9 +10,13 @@ from doc_sessions import Block, blocks, pattern, play, steps
 from support import require_program, skip_or_fail
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
-PAGES = {"request.md": ("curl",), "advert.md": ("ip",)}
+PAGES = {
+    "request.md": ("curl",),
+    "advert.md": ("ip",),
+    "walkthrough.md": ("curl", "haproxy", "nginx", "socat", "openssl", "ip", "tc"),
+}
 """Pages with sessions, and the programs that these need."""
-TRANSLATED: dict[str, str] = {}
+TRANSLATED = {"walkthrough.md": "walkthrough.vi.md"}
 
 
 @pytest.mark.netns
