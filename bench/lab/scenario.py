@@ -53,7 +53,7 @@ class Takes:
     @property
     def restart(self) -> float:
         """From the moment when a reloading balancer lets its ports go until it answers again."""
-        return 4.0 if "pylb" in {programs.balancer for programs in self.stack.values()} else 0.0
+        return 6.0 if "pylb" in {programs.balancer for programs in self.stack.values()} else 0.0
 
 
 MOVED = frozenset({"refused", "reset", "closed", "timeout", "unreachable"})
