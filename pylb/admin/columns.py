@@ -57,15 +57,21 @@ class Column:
 _BACKEND_GAUGES = frozenset({"act", "bck", "rate", "rate_max"})
 
 
+GAUGE, MAX, LIMIT, COUNTER = "MGP u32", "MMP u32", "CLP u32", "MCP u64"
+RATE, AVERAGE, SETTING, RESULT = "MRP u32", "MaP u32", "CGS u32", "MOP str"
+
+
 def milliseconds(name: str, kind: str, metric: str, help: str) -> Column:
     """A time: milliseconds in the table, seconds as a metric."""
     return Column(name, kind, "SB", get.millis(name), metric, help, scale=0.001)
 
 
-C = Column
-GAUGE, MAX, LIMIT, COUNTER = "MGP u32", "MMP u32", "CLP u32", "MCP u64"
-RATE, AVERAGE, SETTING, RESULT = "MRP u32", "MaP u32", "CGS u32", "MOP str"
+def absent(name: str, metric: str, help: str) -> Column:
+    """A counter of a feature that pylb does not have: empty in the table, 0 as a metric, for dashboards that add it."""
+    return Column(name, COUNTER, metric=metric, help=help, metric_rows="FB")
 
+
+C = Column
 # fmt: off
 COLUMNS: tuple[Column, ...] = (
     C("pxname", "KNS str", "FSB", get.pxname),
@@ -118,7 +124,10 @@ COLUMNS: tuple[Column, ...] = (
     C("req_tot", COUNTER, "FSB", get.req_tot, "http_requests_total", "HTTP requests", metric_rows="FB"),
     C("cli_abrt", COUNTER, "SB", get.count("cli_abrt"), "client_aborts_total", "Transfers the client broke off"),
     C("srv_abrt", COUNTER, "SB", get.count("srv_abrt"), "server_aborts_total", "Transfers the server broke off"),
-    C("comp_in", COUNTER), C("comp_out", COUNTER), C("comp_byp", COUNTER), C("comp_rsp", COUNTER),
+    absent("comp_in", "http_comp_bytes_in_total", "Nothing is compressed"),
+    absent("comp_out", "http_comp_bytes_out_total", "Nothing is compressed"),
+    absent("comp_byp", "http_comp_bytes_bypassed_total", "Nothing is compressed"),
+    absent("comp_rsp", "http_comp_responses_total", "Nothing is compressed"),
     C("lastsess", "MAP s32", "SB", get.lastsess, "last_session_seconds", "Seconds since the last session; -1: none"),
     C("last_chk", RESULT, "S", get.last_chk),
     C("last_agt", RESULT, "S", get.last_agt),
@@ -150,7 +159,8 @@ COLUMNS: tuple[Column, ...] = (
     C("wrew", COUNTER, "FSB", get.count("wrew"), "failed_header_rewriting_total", "Header changes that failed"),
     C("connect", COUNTER, "SB", get.count("connect"), "connection_attempts_total", "Connects begun"),
     C("reuse", COUNTER, "SB", get.count("reuse"), "connection_reuses_total", "Requests over an open connection"),
-    C("cache_lookups", COUNTER), C("cache_hits", COUNTER),
+    absent("cache_lookups", "http_cache_lookups_total", "Nothing is cached"),
+    absent("cache_hits", "http_cache_hits_total", "Nothing is cached"),
     C("srv_icur", GAUGE, "S", get.idle_connections, "idle_connections_current", "Idle connections to the server"),
     C("src_ilim", LIMIT, "S", get.idle_limit, "idle_connections_limit", "Limit of idle connections"),
     milliseconds("qtime_max", MAX, "max_queue_time_seconds", "Longest time in the queue"),
@@ -158,7 +168,11 @@ COLUMNS: tuple[Column, ...] = (
     milliseconds("rtime_max", MAX, "max_response_time_seconds", "Longest time to the response's head"),
     milliseconds("ttime_max", MAX, "max_total_time_seconds", "Longest total time"),
     C("eint", COUNTER, "FSB", get.count("eint"), "internal_errors_total", "Faults of the proxy itself"),
-    C("idle_conn_cur", GAUGE), C("safe_conn_cur", GAUGE), C("used_conn_cur", GAUGE), C("need_conn_est", GAUGE),
+    C("idle_conn_cur", GAUGE, "", None, "unsafe_idle_connections_current", "Always 0: all may be shared",
+      metric_rows="S"),
+    C("safe_conn_cur", GAUGE, "", None, "safe_idle_connections_current", "Idle connections to share", metric_rows="S"),
+    C("used_conn_cur", GAUGE, "", None, "used_connections_current", "Connections in use", metric_rows="S"),
+    C("need_conn_est", GAUGE),
     C("uweight", AVERAGE, "SB", get.uweight, "uweight", "Weight as set"),
     C("agg_server_status", GAUGE, "", None, "agg_server_status", "Servers by state", metric_rows="B"),
     C("agg_server_check_status", GAUGE, "", None, "agg_server_check_status", "As agg_server_status", metric_rows="B"),

@@ -171,19 +171,26 @@ class StatsPageHandler:
 
 def exporter(world: World) -> Callable[[Context], Reply]:
     """`http-request use-service prometheus-exporter`: all metrics, or, as HAProxy's exporter takes it, those of each
-    `scope=` (global, frontend, backend, server); `no-maint` leaves out servers in maintenance."""
+    `scope=` (global, frontend, backend, server, sticktable); `no-maint` leaves out servers in maintenance."""
 
     def serve(x: Context) -> Reply:
         if x.request.method not in (b"GET", b"HEAD"):
             return _reply(405, b"text/plain", b"GET or HEAD\n", ((b"allow", b"GET, HEAD"),))
-        _, _, query = x.request.target.decode("latin-1").partition("?")
-        words = parse_qs(query, keep_blank_values=True)
-        view = replace(EVERYTHING, no_maint="no-maint" in words)
-        return _reply(
-            200, prometheus.CONTENT_TYPE.encode(), prometheus.metrics(world, view, words.get("scope", ())), ()
-        )
+        words = _words(x.request.target.decode("latin-1").partition("?")[2])
+        try:
+            scopes = prometheus.asked_scopes(words)
+        except ValueError as error:
+            return _reply(400, b"text/plain", f"{error}\n".encode(), ())
+        view = replace(EVERYTHING, no_maint=any(word == "no-maint" for word, _ in words))
+        return _reply(200, prometheus.CONTENT_TYPE.encode(), prometheus.metrics(world, view, scopes), ())
 
     return serve
+
+
+def _words(query: str) -> list[tuple[str, str | None]]:
+    """The words of a query in their order; None for those without a value."""
+    parts = (part.partition("=") for part in query.split("&") if part)
+    return [(unquote_plus(key), unquote_plus(value) if mark else None) for key, mark, value in parts]
 
 
 def _reply(status: int, content_type: bytes, body: bytes, headers: Headers) -> Reply:

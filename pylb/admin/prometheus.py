@@ -8,7 +8,7 @@ with the first scrape, because it takes 14 MB.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Set
+from collections.abc import Callable, Iterable, Iterator, Set
 from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Any, cast
@@ -25,7 +25,10 @@ if TYPE_CHECKING:
 
 CONTENT_TYPE = "text/plain; version=0.0.4"
 
-SCOPES = frozenset(("global", "frontend", "backend", "server"))
+SCOPES = frozenset(("global", "frontend", "backend", "listener", "server", "sticktable"))
+"""HAProxy's. Listeners have metrics of their own only where HAProxy counts sockets apart (option socket-stats)."""
+_UNLIKE_COUNTERS = (b"haproxy_process_failed_resolutions",)
+"""Counters whose name in HAProxy does not end as a counter's should, and as prometheus_client makes it end."""
 KINDS = {"F": "frontend", "B": "backend", "S": "server"}
 SERVER_STATES = ("DOWN", "UP", "MAINT", "DRAIN", "NOLB")
 RESULTS = (
@@ -38,14 +41,30 @@ Sample = tuple[dict[str, str], float]
 NAN = float("nan")
 
 
-def metrics(world: World, view: View = EVERYTHING, scopes: Iterable[str] = ()) -> bytes:
-    """The exposition, text format 0.0.4. `scopes`: of SCOPES; none or "*": all."""
+def asked_scopes(query: Iterable[tuple[str, str | None]]) -> Set[str]:
+    """The scopes that a query's `scope=` words choose, in their order: an empty one drops those before it, "*" is all
+    of them, none at all too. Raises ValueError for a word that is no scope."""
+    chosen: Set[str] = SCOPES
+    first = True
+    for key, value in query:
+        if key != "scope":
+            continue
+        if value is None or (value not in ("", "*") and value not in SCOPES):
+            raise ValueError(f"unknown scope {value!r}: one of {', '.join(sorted(SCOPES))}")
+        before = frozenset() if first else chosen
+        chosen = frozenset() if value == "" else SCOPES if value == "*" else before | {value}
+        first = False
+    return chosen
+
+
+def metrics(world: World, view: View = EVERYTHING, scopes: Iterable[str] = SCOPES) -> bytes:
+    """The exposition, text format 0.0.4. `scopes`: of SCOPES."""
     from prometheus_client import generate_latest
 
-    given = frozenset(scopes)
-    return generate_latest(
-        cast("Any", _Collection(world, view, SCOPES if not given or "*" in given else SCOPES & given))
-    )
+    text = generate_latest(cast("Any", _Collection(world, view, frozenset(scopes))))
+    for name in _UNLIKE_COUNTERS:
+        text = text.replace(name + b"_total", name)
+    return text
 
 
 class _Collection:
@@ -67,6 +86,13 @@ class _Collection:
                 samples = [sample for row in chosen for column in columns for sample in _samples(column, row)]
                 if samples:
                     yield _metric(f"haproxy_{word}_{columns[0].metric}", columns[0].help, samples)
+
+        if "sticktable" in self._scopes and self._world.tables:
+            tables = [({"name": t.name, "type": t.model.type}, t) for t in self._world.tables.values()]
+            sizes = [(labels, float(table.model.size)) for labels, table in tables]
+            yield _metric("haproxy_sticktable_size", "Most entries of a stick table", sizes)
+            used = [(labels, float(len(table))) for labels, table in tables]
+            yield _metric("haproxy_sticktable_used", "Entries in a stick table", used)
 
     def _process(self) -> Iterator[Metric]:
         for field in FIELDS:
@@ -105,11 +131,30 @@ def _samples(column: Column, row: Row) -> Iterator[Sample]:
         for state, flag in by_state(row).items():
             yield labels | {"state": state}, flag
         return
-    if not row.http and column.label is not None:
-        return  # a TCP proxy has no responses to class
+    if not row.http and column.metric.startswith(("http_", "intercepted")):
+        return  # a TCP proxy has neither requests nor responses
+    if column.name.startswith("check_") and row.server is not None and BY_NAME["check_status"].value(row) is None:
+        return  # a server without checks
     value = column.value(row)
+    if value is None and column.get in _ZERO_WHEN_EMPTY:
+        value = 0
+    if column.get is None:
+        value = _METRIC_ONLY.get(column.name, _nothing)(row)
     extra = dict([column.label]) if column.label else {}
     yield labels | extra, NAN if value is None else float(value) * column.scale
+
+
+def _nothing(row: Row) -> int:
+    return 0
+
+
+_METRIC_ONLY: dict[str, Callable[[Row], int]] = {
+    "safe_conn_cur": lambda row: 0 if row.server is None else len(row.server.idle),
+    "used_conn_cur": lambda row: row.counters.scur,
+}
+"""Columns that the table leaves empty."""
+_ZERO_WHEN_EMPTY = (BY_NAME["check_code"].get,)
+"""A check that has no status code to tell."""
 
 
 # -------------------------------------------------------------------------------------- metrics with a label per state

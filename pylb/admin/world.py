@@ -125,6 +125,10 @@ class World(Protocol):
     def startup_logs(self) -> Sequence[str]:
         """What was said at the start, a line each."""
 
+    @property
+    def tables(self) -> Mapping[str, StickTable]:
+        """Stick tables by the name of their section."""
+
     def now(self) -> float:
         """The loop's clock."""
 
@@ -137,10 +141,6 @@ class Running(World, Protocol):
     @property
     def doors(self) -> Mapping[str, Door]:
         """The connections of each frontend that was not disabled in the configuration."""
-
-    @property
-    def tables(self) -> Mapping[str, StickTable]:
-        """Stick tables by the name of their section."""
 
     @property
     def patterns(self) -> PatternLists:

@@ -76,6 +76,7 @@ bind = "127.0.0.1:{status}"
 http-request = "use-service prometheus-exporter if {{ path /metrics }}"
 [frontend.web]
 bind = "127.0.0.1:{web}"
+stick-table = {{ type = "ip", size = 100 }}
 default-backend = "workers"
 [frontend.worker]
 bind = "127.0.0.1:{worker}"

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pylb.backend import backend, operate, state
 from pylb.backend.health import CheckResult, Status
 from pylb.backend.server import Server
+from pylb.backend.stick import StickTable
 from pylb.config import model
 from pylb.config.model import (
     Address,
@@ -68,6 +69,7 @@ class DemoWorld:
     tasks: int = 3
     idle_percent: int = 97
     startup_logs: tuple[str, ...] = ()
+    tables: dict[str, StickTable] = field(default_factory=dict)
     actconn: int = 137
     cum_conn: int = 1_204_332
     cum_req: int = 9_884_201

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 from dataclasses import replace
+from ipaddress import IPv4Address
 
 import pytest
 from demo_world import NOW, DemoFrontend, demo_world
@@ -17,6 +18,8 @@ from pylb.admin.rows import rows_of, sections
 from pylb.admin.stats import EVERYTHING, View
 from pylb.admin.units import big, bytes_text, duration
 from pylb.backend.backend import Backend as LiveBackend
+from pylb.backend.stick import StickTable
+from pylb.config import model
 from pylb.config.model import Address, Backend, Bind, Config, Frontend, Global, Origin, Server, StatsSocket
 from pylb.counters import ProxyCounters
 
@@ -206,7 +209,40 @@ def test_scopes_choose_families():
     names = families(scopes=["frontend"])
     assert names
     assert {name.split("_")[1] for name in names} == {"frontend"}
-    assert families(scopes=["sticktable"]) == {}
+    assert families(scopes=["sticktable"]) == families(scopes=["listener"]) == {}
+
+
+def test_stick_tables_are_counted():
+    world = demo_world()
+    table = StickTable("seen", model.StickTable("ip", size=1000, store=("gpc0",)))
+    table.track(IPv4Address("10.0.0.1"), 0.0)
+    world.tables["seen"] = table
+    found = families(world, scopes=["sticktable"])
+    (size,), (used,) = found["haproxy_sticktable_size"], found["haproxy_sticktable_used"]
+    assert (size.labels, size.value, used.value) == ({"name": "seen", "type": "ip"}, 1000, 1)
+
+
+@pytest.mark.parametrize(
+    ("query", "scopes"),
+    [
+        ([], prometheus.SCOPES),
+        ([("no-maint", None)], prometheus.SCOPES),
+        ([("scope", "server")], {"server"}),
+        ([("scope", "server"), ("x", "1"), ("scope", "global")], {"server", "global"}),
+        ([("scope", "server"), ("scope", "")], set()),
+        ([("scope", ""), ("scope", "server")], {"server"}),
+        ([("scope", "server"), ("scope", "*")], prometheus.SCOPES),
+        ([("scope", "*"), ("scope", "server")], prometheus.SCOPES),
+    ],
+)
+def test_words_of_a_query_choose_scopes(query, scopes):
+    assert prometheus.asked_scopes(query) == scopes
+
+
+@pytest.mark.parametrize("value", [None, "none", "Global", "server;no-maint"])
+def test_unknown_scopes_are_refused(value):
+    with pytest.raises(ValueError, match="unknown scope"):
+        prometheus.asked_scopes([("scope", value)])
 
 
 # ----------------------------------------------------------------------------------------------- counters and figures

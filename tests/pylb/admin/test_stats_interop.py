@@ -33,33 +33,8 @@ LACKING = {
     "agg_server_status", "agg_server_check_status", "agg_check_status",
 }  # fmt: skip
 
-# HAProxy's own inside (pools, pipes, run queue, peers, …), compression, cache, DNS, and limits that pylb does not have.
-METRICS_WE_LACK = {
-    "haproxy_process_" + name
-    for name in (
-        "pool_failures", "max_sockets", "hard_max_connections", "max_ssl_connections", "max_pipes", "pipes_used",
-        "pipes_free", "current_frontend_ssl_key_rate",
-        "max_frontend_ssl_key_rate", "frontend_ssl_reuse", "current_backend_ssl_key_rate", "max_backend_ssl_key_rate",
-        "ssl_cache_lookups", "ssl_cache_misses", "http_comp_bytes_in", "http_comp_bytes_out", "limit_http_comp",
-        "current_zlib_memory", "max_zlib_memory", "current_tasks", "current_run_queue", "idle_time_percent", "jobs",
-        "unstoppable_jobs", "active_peers", "connected_peers", "busy_polling_enabled", "failed_resolutions",
-        "spliced_bytes_out", "recv_logs", "max_memory_bytes", "pool_allocated_bytes",
-        "pool_used_bytes",
-    )
-} | {
-    f"haproxy_{kind}_{name}"
-    for kind in ("frontend", "backend")
-    for name in (
-        "http_comp_bytes_in", "http_comp_bytes_out", "http_comp_bytes_bypassed", "http_comp_responses",
-        "http_cache_lookups", "http_cache_hits",
-    )
-} | {
-    f"haproxy_server_{name}"
-    for name in (
-        "unsafe_idle_connections_current", "safe_idle_connections_current", "used_connections_current",
-        "need_connections_current",
-    )
-}  # fmt: skip
+# pylb does not estimate how many connections a server will need.
+METRICS_WE_LACK = {"haproxy_server_need_connections_current"}
 
 
 class Real:
