@@ -6,8 +6,9 @@ Taken from the manual's 7.3 and 4.2. A name moves out of here by being registere
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
-_FETCHES = """
+FETCHES = """
 base32 base32+src bc_dst bc_dst_port bc_err bc_err_str bc_http_major bc_src bc_src_port be_server_timeout
 be_tunnel_timeout cookie cpu_calls cpu_ns_avg cpu_ns_tot cur_server_timeout cur_tunnel_timeout distcc_body distcc_param
 dst_conn dst_is_local fc_dst_is_local fc_fackets fc_lost fc_pp_authority fc_pp_unique_id
@@ -18,33 +19,49 @@ res.body
 res.body_len res.body_size res.cache_hit res.cache_name res.comp res.comp_algo res.hdrs_bin res.len res.payload
 res.payload_lv res.ssl_hello_type set-cookie so_id so_name src_is_local ssl_bc table_avl table_cnt url32 url32+src
 """
-_FETCH_FAMILIES = r"(sc[0-2]?_|src_|ssl_|internal\.|51d|mqtt|fix_|fc_|bc_|deviceatlas|wurfl).*"
-_CONVERTERS = """
+FETCH_FAMILIES = {
+    r"sc[0-2]?_.*": "counters of the table that a rule tracks",
+    r"src_.*": "the same by the client's address",
+    r"ssl_.*": "other facts of TLS connections and certificates",
+    r"(fc|bc)_.*": "facts of the TCP connections",
+    r"internal\..*": "HAProxy's own structures",
+    r"(51d|mqtt|fix_|deviceatlas|wurfl).*": "device databases and other protocols",
+}
+"""Patterns of names, and what they are."""
+CONVERTERS = """
 aes_gcm_dec crc32c debug fix_is_valid fix_tag_value in_table json_query jwt_header_query
 jwt_payload_query jwt_verify language mqtt_field_value mqtt_is_valid param protobuf set-var-fmt ungrpc xxh3 xxh32
 xxh64 x509_v_err_str rfc7239_is_valid
 """
-_CONVERTER_FAMILIES = r"(table|51d|da-csv|wurfl|lua|sha3).*"
-_ACTIONS = """
+CONVERTER_FAMILIES = {
+    r"table.*": "look-ups in stick tables",
+    r"lua\..*": "Lua",
+    r"(51d|da-csv|wurfl|sha3).*": "device databases, options of some builds",
+}
+ACTIONS = """
 add-acl cache-store cache-use del-acl del-map disable-l7-retry do-resolve early-hint normalize-uri
-replace-pathq sc-inc-gpc sc-inc-gpc0 sc-inc-gpc1 sc-set-gpt0 sc-set-gpt sc-add-gpc send-spoe-group set-bandwidth-limit
+sc-inc-gpc sc-inc-gpc0 sc-inc-gpc1 sc-set-gpt0 sc-set-gpt sc-add-gpc send-spoe-group set-bandwidth-limit
 set-dst set-dst-port set-fc-mark set-fc-tos set-map set-mark set-nice set-priority-offset set-src set-src-port
-set-timeout set-tos set-var-fmt strict-mode switch-mode tarpit track-sc0 track-sc1 track-sc2 unset-var wait-for-body
+set-timeout set-tos strict-mode switch-mode track-sc0 track-sc1 track-sc2 wait-for-body
 wait-for-handshake expect-netscaler-cip expect-proxy attach-srv lua.
 """
 
 
+def _in_family(name: str, families: Iterable[str]) -> bool:
+    return any(re.fullmatch(pattern, name) for pattern in families)
+
+
 def is_known_fetch(name: str) -> bool:
     """A fetch of HAProxy's that is missing here."""
-    return name in _FETCHES.split() or re.fullmatch(_FETCH_FAMILIES, name) is not None
+    return name in FETCHES.split() or _in_family(name, FETCH_FAMILIES)
 
 
 def is_known_converter(name: str) -> bool:
     """A converter of HAProxy's that is missing here."""
-    return name in _CONVERTERS.split() or re.fullmatch(_CONVERTER_FAMILIES, name) is not None
+    return name in CONVERTERS.split() or _in_family(name, CONVERTER_FAMILIES)
 
 
 def is_known_action(name: str) -> bool:
     """An action of HAProxy's that is missing here."""
     base = name.partition("(")[0]
-    return base in _ACTIONS.split() or base.startswith(("lua.", "sc-", "track-sc"))
+    return base in ACTIONS.split() or base.startswith(("lua.", "sc-", "track-sc"))

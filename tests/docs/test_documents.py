@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import re
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
+
+import pytest
+from support import require_program
 
 from pylb.admin.control import listing as commands
 from pylb.config.haproxy.listing import markdown
+from pylb.rules import known
+from pylb.rules import listing as samples
+from pylb.rules.action import ACTIONS
+from pylb.rules.registry import CONVERTERS, FETCHES
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -15,6 +24,37 @@ def test_the_keyword_table_is_the_readers_own() -> None:
     assert (ROOT / "docs/keywords.md").read_text() == markdown(), (
         "make it anew: python -m pylb.config.haproxy.listing > docs/keywords.md"
     )
+
+
+def test_the_table_of_samples_is_the_rule_engine_s_own() -> None:
+    assert (ROOT / "docs/samples.md").read_text() == samples.markdown(), (
+        "make it anew: python -m pylb.rules.listing > docs/samples.md"
+    )
+    for names, registry in (
+        (known.FETCHES, FETCHES),
+        (known.CONVERTERS, CONVERTERS),
+        (known.ACTIONS, ACTIONS),
+    ):
+        assert not set(names.split()) & registry.keys(), "it is there by now"
+
+
+@pytest.mark.interop
+@pytest.mark.parametrize(
+    "what, heading, there, is_known",
+    [
+        ("smp", r"\[.*\] ([^(:]+)", FETCHES, known.is_known_fetch),
+        ("cnv", r"([^(: ]+)[(:]", CONVERTERS, known.is_known_converter),
+    ],
+)
+def test_haproxy_has_nothing_that_the_table_of_samples_leaves_out(
+    what: str, heading: str, there: dict[str, object], is_known: Callable[[str], bool]
+) -> None:
+    program = require_program("haproxy")
+    command = [program, f"-dK{what}", "-q", "-c", "-f", "/dev/null"]
+    listed = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    names = set(re.findall(rf"(?m)^{heading}", listed))
+    assert len(names) > 100
+    assert {name for name in names if name not in there and not is_known(name)} == set()
 
 
 def test_the_table_of_commands_is_the_socket_s_own() -> None:

@@ -70,6 +70,7 @@ def markdown() -> str:
         "# HAProxy's keywords in pylb",
         "",
         "Made from the tables that the reader works with: `python -m pylb.config.haproxy.listing > docs/keywords.md`.",
+        "What rules and conditions are written with (samples, converters, actions) is in [samples.md](samples.md).",
         "",
         "- **supported**: means what HAProxy 2.6's manual says; *differing* where the note tells otherwise",
         "- **ignored**: accepted with a warning, because it changes nothing here",
