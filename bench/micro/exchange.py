@@ -7,6 +7,7 @@ functions per exchange, which do not depend on the machine at all.
 
 from __future__ import annotations
 
+import gc
 import re
 import sys
 import time
@@ -22,6 +23,7 @@ from pylb.net.clock import Clock
 from pylb.net.door import Door
 from pylb.net.listener import Listener
 from pylb.process.balancer import Balancer
+from pylb.process.worker import GC_THRESHOLDS
 
 CONFIG = Path(__file__).parents[1] / "http" / "haproxy.cfg"
 ROUNDS, EXCHANGES, CLIENTS = 25, 2048, 64
@@ -218,6 +220,9 @@ def counted() -> Iterator[dict[str, int]]:
 def main() -> None:
     """A row per scenario."""
     bench = Bench()
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*GC_THRESHOLDS)
     for scenario in [word for word in sys.argv[1:] if word in SCENARIOS] or SCENARIOS:
         bench.run(scenario, EXCHANGES)
         took = []

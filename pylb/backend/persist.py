@@ -37,6 +37,7 @@ Test = Callable[[Any], bool]
 
 _DAY = 86400
 _DELIMITERS = b";,"
+_SET_COOKIE = b"\r\nset-cookie:"
 _COOKIE, _COOKIE_LINE, _SET_COOKIE_LINE = b"\r\ncookie:", b"\r\nCookie: ", b"\r\nSet-Cookie: "
 _PRIVATE = b"\r\nCache-control: private"
 _STATES = (b"I", b"D", b"V", b"E", b"O", b"U")
@@ -295,7 +296,7 @@ class CookiePersistence:
 
     def response(self, x: Any) -> None:
         """Rewrite the server's cookie, insert ours."""
-        if x.response.has(b"set-cookie"):
+        if x.response.place(_SET_COOKIE) is not None:
             self._edit_set_cookies(x)
         if self._inserts:
             self._insert(x)

@@ -42,6 +42,8 @@ MAX_LENGTH: Final = 2**63 - 1
 LONGEST_NUMBER: Final = 19
 """Digits of MAX_LENGTH."""
 
+_NO_BODY_FOLLOWS: Final = frozenset((b"HEAD", b"CONNECT"))
+"""Methods whose 200 ends with its head, whatever it says."""
 _NO_CONTENT_IN_1_0: Final = frozenset((b"GET", b"HEAD", b"DELETE"))
 
 
@@ -80,10 +82,11 @@ def request_framing(head: RequestHead) -> Framing:
 
     Raises ProtocolError: 400, 413 (body in an HTTP/1.0 GET, HEAD or DELETE, as HAProxy), 501.
     """
-    if head.length_field is None and head.coding_field is None:
+    value = head.length_field
+    if value is None and head.coding_field is None:
         return NO_BODY
     if head.coding_field is not None:
-        if head.length_field is not None:
+        if value is not None:
             raise ProtocolError(400, "both Transfer-Encoding and Content-Length")
         if not head.version:
             raise ProtocolError(400, "Transfer-Encoding in HTTP/1.0")
@@ -91,14 +94,16 @@ def request_framing(head: RequestHead) -> Framing:
             raise ProtocolError(400, "CONNECT with content")
         _check_request_coding(head)
         return IN_CHUNKS
-    length = _content_length(head, 400)
+    assert value is not None
+    known = _known_length(value) if len(value) <= LONGEST_NUMBER else None
+    length = _content_length(head, 400) if known is None else known.length
     if length:
         if not head.version and head.method in _NO_CONTENT_IN_1_0:
             # Old servers never look for a body there and would take it for the next request.
             raise ProtocolError(413, "content in an HTTP/1.0 request without content")
         if head.method == b"CONNECT":  # RFC 9110 9.3.6: what follows is the tunnel
             raise ProtocolError(400, "CONNECT with content")
-        return Framing(LENGTH, length)
+        return known or Framing(LENGTH, length)
     return EMPTY
 
 
@@ -108,8 +113,8 @@ def response_framing(head: ResponseHead, request_method: bytes, status: int) -> 
 
     Raises ProtocolError (502).
     """
-    if status == 200 and head.coding_field is None and head.length_field is not None and request_method == b"GET":
-        value = head.length_field  # by far the most common
+    value = head.length_field
+    if status == 200 and head.coding_field is None and value is not None and request_method not in _NO_BODY_FOLLOWS:
         known = _known_length(value) if len(value) <= LONGEST_NUMBER else None
         return known or Framing(LENGTH, _content_length(head, 502))
     if request_method == b"CONNECT" and 200 <= status < 300:  # RFC 9110 9.3.6: to be ignored, even malformed ones

@@ -281,13 +281,16 @@ def _source_check(matches: Match) -> tuple[Check, Change]:
 def _header_check(name: bytes, matches: Match, whole: bool) -> tuple[Check, Change]:
     """A field that stands once and has no comma, as nearly all do, is matched without making a list."""
     single = name == b"host"  # a request has one
+    needle = b"\r\n%b:" % name
 
     def check(x: Context) -> bool:
         head = x.request
-        value = head.get(name)
-        if value is None:
+        place = head.place(needle)
+        if place is None:
             return False
-        if (whole or b"," not in value) and (single or head.count(name) == 1):
+        start, end = place
+        value = head.block[start + len(needle) : end].strip(b" \t")
+        if (whole or 44 not in value) and (single or not head.repeats(needle, end)):  # 44 ","
             return matches(value)
         return any(map(matches, header_values(head, name)))
 
