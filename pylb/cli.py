@@ -267,12 +267,24 @@ def examine(files: Sequence[str], compiled: bool = True) -> tuple[Config | None,
     try:
         config, findings = load(files, os.environ)
     except ConfigError as error:
-        return None, list(error.findings)
+        return None, in_order([*error.findings, *_aftermath(error)])
     findings = [*findings, *check(config, _look())]
     if compiled or _worst(findings):
         findings += _new(_compile(config), findings)
     findings = in_order(findings)
     return (None if _worst(findings) else config), findings
+
+
+def _aftermath(error: ConfigError) -> list[Finding]:
+    """What else is wrong with what could be read."""
+    from pylb.config.check import check
+    from pylb.config.check.aftermath import independent, texts
+
+    if error.config is None:
+        return []
+    found = check(error.config, _look())
+    found += _new(_compile(error.config), found)
+    return independent(found, _worst(error.findings), texts(error.findings))
 
 
 def _compile(config: Config) -> Sequence[Finding]:

@@ -44,13 +44,13 @@ def read_haproxy(
     config = reader.build()
     order = {name: number for number, (name, _) in enumerate(sources)}
     report.findings.sort(key=lambda f: (order.get(f.at.file, -1), f.at.line, f.at.column))
-    report.raise_errors()
+    report.raise_errors(config)
     return config, report.findings
 
 
 def _load_toml(file: Path, environment: Mapping[str, str], report: Report) -> tuple[Config, list[Finding]]:
     config = toml.read(_text(file, report), str(file), environment, report)
-    report.raise_errors()
+    report.raise_errors(config)
     return config, report.findings
 
 

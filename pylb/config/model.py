@@ -705,6 +705,8 @@ class Finding:
 class ConfigError(Exception):
     """A configuration that cannot be used; `findings` holds all that is wrong with it, not only the first."""
 
-    def __init__(self, findings: tuple[Finding, ...]) -> None:
+    def __init__(self, findings: tuple[Finding, ...], config: Config | None = None) -> None:
         super().__init__("\n".join(map(str, findings)))
         self.findings = findings
+        self.config = config
+        """What could be read of it, without the lines in error."""

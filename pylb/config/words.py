@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 
-from pylb.config.model import NOWHERE, ConfigError, Finding, Origin
+from pylb.config.model import NOWHERE, Config, ConfigError, Finding, Origin
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +49,10 @@ class Report:
         """The findings that are errors."""
         return [finding for finding in self.findings if finding.severity == "error"]
 
-    def raise_errors(self) -> None:
-        """Raise ConfigError with all findings when one of them is an error."""
+    def raise_errors(self, config: Config | None = None) -> None:
+        """Raise ConfigError with all findings, and what could be read, when one of them is an error."""
         if self.errors:
-            raise ConfigError(tuple(self.findings))
+            raise ConfigError(tuple(self.findings), config)
 
 
 def nearest(word: str, candidates: Iterable[str]) -> str | None:

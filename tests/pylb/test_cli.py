@@ -74,7 +74,8 @@ def test_errors_are_status_1_and_all_told(file, capfd):
     assert out == ""
     assert 'haproxy.cfg:2:2: error: unknown keyword in a defaults section: "moed" (did you mean "mode"?)' in err
     assert "haproxy.cfg:4:7: error:" in err
-    assert err.endswith("haproxy.cfg: invalid, 2 errors\n")
+    assert 'haproxy.cfg:5:2: error: unknown backend "b"' in err and 'haproxy.cfg:5:19: error: unknown ACL "a"' in err
+    assert err.endswith("haproxy.cfg: invalid, 4 errors\n")
 
 
 def test_what_the_rules_compiler_refuses_is_told_with_the_rest_and_once(file, capfd):
