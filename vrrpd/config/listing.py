@@ -130,7 +130,7 @@ def keywords() -> Iterator[Entry]:
         yield from _entries(block, table)
     options: dict[str, Iterable[str]] = {
         "address": words.ADDRESS,
-        "route": {**words.ROUTE, **words.NEXTHOP, **dict.fromkeys(("nexthop", "or", "to", "inet", "inet6"))},
+        "route": {**words.ROUTE, **words.NEXTHOP, **dict.fromkeys(("nexthop", "or", "to", "lock", "inet", "inet6"))},
         "rule": words.RULE,
     }
     for block, names in options.items():

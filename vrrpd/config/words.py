@@ -7,13 +7,13 @@ None; it does not stop the reading of the rest.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from ipaddress import IPv4Address, ip_address, ip_network
+from ipaddress import ip_address, ip_network
 
+from vrrpd.config import iproute, values_of
 from vrrpd.config.errors import Report, did_you_mean
 from vrrpd.config.keepalived_text import Word
 from vrrpd.config.model import Address, Network, Nexthop, Route, Rule, VirtualAddress
 
-_SCOPES = ("global", "site", "link", "host", "nowhere")
 _KINDS = ("unicast", "blackhole", "unreachable", "prohibit", "throw", "local")
 Values = dict[str, object]
 Setter = Callable[["_Words", Values, Word], None]
@@ -72,59 +72,23 @@ def _flag(name: str, value: object = True) -> Setter:
     return setter
 
 
-def _number(text: str) -> int:
-    return int(text, 0)
-
-
-def _scope(text: str) -> str | int:
-    if text in _SCOPES:
-        return text
-    return _number(text)
-
-
-def _name_or_number(text: str) -> str | int:
-    return int(text) if text.isdigit() else text
-
-
-def _lifetime(text: str) -> str | int:
-    return text if text == "forever" else _number(text)
-
-
-def _milliseconds(text: str) -> int:
-    if text.endswith("ms"):
-        return int(text[:-2])
-    return round(float(text[:-1]) * 1000) if text.endswith("s") else int(text)
-
-
-def _bit(text: str) -> int:
-    if text not in ("0", "1"):
-        raise ValueError(text)
-    return int(text)
-
-
-def _preference(text: str) -> str:
-    if text not in ("low", "medium", "high"):
-        raise ValueError(text)
-    return text
-
-
-def _broadcast(text: str) -> IPv4Address | str:
-    return text if text in ("+", "-") else IPv4Address(text)
-
-
 def network(text: str) -> Network:
     """A network or a single address; "default" is every IPv4 address."""
     return ip_network("0.0.0.0/0" if text in ("default", "any", "all") else text, strict=False)
 
 
+_TABLE = _set("table", values_of.named("rt_tables"), "a routing table, by number or by a name in rt_tables")
+_PROTOCOL = _set("protocol", values_of.named("rt_protos"), "a routing protocol, by number or by a name in rt_protos")
+_REALMS = _set("realms", values_of.realms, "a realm, or FROM/TO")
+
 ADDRESS: Mapping[str, Setter] = {
-    "brd": _set("broadcast", _broadcast, "an IPv4 address, + or -"),
-    "broadcast": _set("broadcast", _broadcast, "an IPv4 address, + or -"),
+    "brd": _set("broadcast", values_of.broadcast, "an IPv4 address, + or -"),
+    "broadcast": _set("broadcast", values_of.broadcast, "an IPv4 address, + or -"),
     "dev": _set("interface", str, "an interface"),
-    "scope": _set("scope", _scope, "a scope (global, site, link, host, nowhere)"),
+    "scope": _set("scope", values_of.scope, "a scope (global, site, link, host, nowhere)"),
     "label": _set("label", str, "a label"),
     "peer": _set("peer", lambda text: ip_address(text.split("/")[0]), "an address"),
-    "preferred_lft": _set("preferred_lifetime", _lifetime, "a number of seconds or forever"),
+    "preferred_lft": _set("preferred_lifetime", values_of.lifetime, "a number of seconds or forever"),
     "track_group": _set("track_group", str, "a track_group"),
     "use_vmac": _flag("use_vmac"),
     "no_track": _flag("track", False),
@@ -135,47 +99,77 @@ ADDRESS: Mapping[str, Setter] = {
     "autojoin": _flag("autojoin"),
 }
 
+
+def _metric(name: str, read: Callable[[str], object], what: str) -> Setter:
+    """[lock] VALUE."""
+    plain = _set(name, read, what)
+
+    def setter(words: _Words, values: Values, keyword: Word) -> None:
+        if words.peek() == "lock":
+            words.take()
+            locked = values.setdefault("lock", ())
+            assert isinstance(locked, tuple)
+            values["lock"] = (*locked, name)
+        plain(words, values, keyword)
+
+    return setter
+
+
+def _features(words: _Words, values: Values, keyword: Word) -> None:
+    word = words.value(keyword)
+    if word is None:
+        return
+    if word.text != "ecn":
+        words.fail(word, f'"{word.text}" is not a feature', "the kernel knows ecn")
+    values["ecn"] = True
+
+
+_PLAIN_METRICS = ["mtu", "advmss", "hoplimit", "window", "ssthresh", "cwnd", "initcwnd", "initrwnd", "reordering"]
+
 ROUTE: Mapping[str, Setter] = {
     "via": _set("via", ip_address, "an address"),
     "gw": _set("via", ip_address, "an address"),
     "src": _set("source", ip_address, "an address"),
     "dev": _set("interface", str, "an interface"),
     "oif": _set("interface", str, "an interface"),
-    "table": _set("table", _name_or_number, "a table"),
-    "scope": _set("scope", _scope, "a scope (global, site, link, host, nowhere)"),
-    "proto": _set("protocol", _name_or_number, "a protocol"),
-    "protocol": _set("protocol", _name_or_number, "a protocol"),
-    "metric": _set("metric", _number, "a number"),
-    "priority": _set("metric", _number, "a number"),
-    "preference": _set("metric", _number, "a number"),
-    "tos": _set("tos", _number, "a number"),
-    "dsfield": _set("tos", _number, "a number"),
+    "table": _TABLE,
+    "scope": _set("scope", values_of.scope, "a scope (global, site, link, host, nowhere)"),
+    "proto": _PROTOCOL,
+    "protocol": _PROTOCOL,
+    "metric": _set("metric", values_of.number, "a number"),
+    "priority": _set("metric", values_of.number, "a number"),
+    "preference": _set("metric", values_of.number, "a number"),
+    "tos": _set("tos", values_of.number, "a number"),
+    "dsfield": _set("tos", values_of.number, "a number"),
+    **{name: _metric(name, values_of.number, "a number") for name in _PLAIN_METRICS},
     **{
-        name: _set(name, _number, "a number")
-        for name in ("mtu", "advmss", "hoplimit", "window", "ssthresh", "cwnd", "initcwnd", "initrwnd", "reordering")
+        name: _metric(name, values_of.milliseconds, "a time, such as 200 or 200ms")
+        for name in ("rtt", "rttvar", "rto_min")
     },
-    **{name: _set(name, _milliseconds, "a time, such as 200 or 200ms") for name in ("rtt", "rttvar", "rto_min")},
-    "quickack": _set("quickack", _bit, "0 or 1"),
-    "congctl": _set("congctl", str, "a name"),
-    "pref": _set("preference", _preference, "low, medium or high"),
+    "quickack": _set("quickack", values_of.bit, "0 or 1"),
+    "fastopen_no_cookie": _set("fastopen_no_cookie", values_of.bit, "0 or 1"),
+    "congctl": _metric("congctl", str, "a name"),
+    "features": _features,
+    "realms": _REALMS,
+    "realm": _REALMS,
+    "expires": _set("expires", values_of.number, "a number of seconds"),
+    "pref": _set("preference", values_of.preference, "low, medium or high"),
     "onlink": _flag("onlink"),
     "append": _flag("append"),
+    "add": _flag("add"),
     "no_track": _flag("track", False),
     "track_group": _set("track_group", str, "a track_group"),
 }
 
 ELSEWHERE = "vrrpd does not set it; a notify_master program with ip(8) can"
-NOT_HERE = frozenset(
-    ("encap", "vrf", "lock", "as", "realms", "ttl-propagate", "features", "expires", "fastopen_no_cookie", "l3mdev")
-    + ("uidrange", "ip_proto", "ipproto", "sport", "dport", "tun_id", "suppress_prefixlength", "suppress_ifgroup")
-)
+NOT_HERE = frozenset(("encap", "vrf", "as", "ttl-propagate"))
 """Words of `ip route` and `ip rule` that keepalived takes too."""
 
 NEXTHOP: Mapping[str, Setter] = {
     "via": ROUTE["via"],
     "gw": ROUTE["via"],
     "dev": ROUTE["dev"],
-    "weight": _set("weight", _number, "a number"),
+    "weight": _set("weight", values_of.number, "a number"),
     "onlink": _flag("onlink"),
 }
 
@@ -195,24 +189,37 @@ def _mark(words: _Words, values: Values, keyword: Word) -> None:
 
 def _goto(words: _Words, values: Values, keyword: Word) -> None:
     values["action"] = "goto"
-    _set("goto", _number, "a preference")(words, values, keyword)
+    _set("goto", values_of.number, "a preference")(words, values, keyword)
 
 
 RULE: Mapping[str, Setter] = {
     "from": _set("source", network, "a network"),
     "to": _set("to", network, "a network"),
-    "table": _set("table", _name_or_number, "a table"),
-    "lookup": _set("table", _name_or_number, "a table"),
-    "preference": _set("preference", _number, "a number"),
-    "priority": _set("preference", _number, "a number"),
-    "order": _set("preference", _number, "a number"),
+    "table": _TABLE,
+    "lookup": _TABLE,
+    "preference": _set("preference", values_of.number, "a number"),
+    "priority": _set("preference", values_of.number, "a number"),
+    "order": _set("preference", values_of.number, "a number"),
     "iif": _set("iif", str, "an interface"),
     "dev": _set("iif", str, "an interface"),
     "oif": _set("oif", str, "an interface"),
     "fwmark": _mark,
-    "tos": _set("tos", _number, "a number"),
-    "dsfield": _set("tos", _number, "a number"),
+    "tos": _set("tos", values_of.number, "a number"),
+    "dsfield": _set("tos", values_of.number, "a number"),
     "goto": _goto,
+    "realms": _REALMS,
+    "realm": _REALMS,
+    "uidrange": _set("uid_range", values_of.span(0xFFFFFFFE), "a range of users, such as 1000-1999"),
+    "ip_proto": _set("ip_protocol", values_of.ip_protocol, "an IP protocol, by number or by name"),
+    "ipproto": _set("ip_protocol", values_of.ip_protocol, "an IP protocol, by number or by name"),
+    "sport": _set("source_ports", values_of.span(0xFFFF), "a port, or a range such as 10-20"),
+    "dport": _set("destination_ports", values_of.span(0xFFFF), "a port, or a range such as 10-20"),
+    "l3mdev": _flag("l3mdev"),
+    "tun_id": _set("tunnel_id", values_of.number, "a number"),
+    "suppress_prefixlength": _set("suppress_prefix_length", values_of.number, "a number of bits"),
+    "suppress_ifgroup": _set("suppress_group", values_of.number, "the number of a group"),
+    "protocol": _PROTOCOL,
+    "proto": _PROTOCOL,
     "blackhole": _flag("action", "blackhole"),
     "unreachable": _flag("action", "unreachable"),
     "prohibit": _flag("action", "prohibit"),
@@ -302,10 +309,19 @@ def rule(words: list[Word], report: Report) -> Rule | None:
     line = _Words(words, report)
     values: Values = {"at": words[0].at}
     _options(line, values, RULE, "an option of a rule that vrrpd knows")
-    if "table" not in values and "action" not in values:
+    decides = ("table", "action", "l3mdev", "realms")
+    if not any(what in values for what in decides):
         line.fail(words[0], "the rule says nothing to do", "write a table")
+    if "l3mdev" in values and "table" in values:
+        line.fail(words[0], "l3mdev chooses the table, so the rule cannot name one", "leave one of them out")
     if line.failed:
         return None
+    protocol = values.get("protocol", "keepalived")
+    assert isinstance(protocol, str | int)
+    if values.get("track", True) and iproute.number("rt_protos", protocol) != 18:
+        text = 'a rule of another protocol than "keepalived" cannot be watched; the protocol is not used'
+        report.warn(words[0].at, "rule-protocol", f"{text}, write no_track to use it")
+        del values["protocol"]
     for end in ("source", "to"):
         if getattr(values.get(end), "version", 4) == 6:
             values["family"] = 6

@@ -19,7 +19,8 @@ from vrrpd.core.actions import Action, Level
 from vrrpd.system.announcer import Announcer
 from vrrpd.system.host import Host
 from vrrpd.system.notify import Notifier
-from vrrpd.system.rtnl import Encoded, encode_address, encode_route, encode_rule
+from vrrpd.system.routing import encode_route, encode_rule
+from vrrpd.system.rtnl import Encoded, encode_address
 from vrrpd.system.sockets import Framed, Sender
 from vrrpd.system.statefile import Leftover, LeftRoute, StateFile
 from vrrpd.system.statics import ALREADY_SO, describe

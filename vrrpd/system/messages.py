@@ -41,6 +41,10 @@ from pyroute2.netlink.rtnl.rtmsg import rtmsg  # noqa: E402
 
 __all__ = ["NLMSG_DONE", "NLMSG_ERROR", "decoded", "fibmsg", "ifaddrmsg", "ifinfmsg", "rtmsg", "split"]
 
+# The kernel's number 17, which this pyroute2 does not name yet; its position in the table is its number.
+if len(rtmsg.metrics.nla_map) == 17:
+    rtmsg.metrics.nla_map += (("RTAX_FASTOPEN_NO_COOKIE", "uint32"),)
+
 # RTM_NEWx, RTM_DELx and RTM_GETx are three consecutive numbers, four apart by subject.
 _CLASS_OF = {16: ifinfmsg, 20: ifaddrmsg, 24: rtmsg, 32: fibmsg}
 

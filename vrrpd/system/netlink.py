@@ -36,10 +36,11 @@ from vrrpd.system.rtnl import (
     RTMGRP_IPV6_RULE,
     RTMGRP_LINK,
     RTPROT_KEEPALIVED,
-    TABLES,
     Encoded,
     encode,
 )
+
+TABLE_MAIN = 254
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +150,7 @@ class RouteSocket:
             message = encode(rtmsg(), RTM_GETROUTE, NLM_F_DUMP, family=family)
             for route in self._messages(message):
                 index = route.get_attr("RTA_OIF")
-                if route["dst_len"] or route["type"] != 1 or not index or route["table"] != TABLES["main"]:
+                if route["dst_len"] or route["type"] != 1 or not index or route["table"] != TABLE_MAIN:
                     continue
                 candidate = (route.get_attr("RTA_PRIORITY") or 0, index)
                 best[family] = min(best.get(family, candidate), candidate)

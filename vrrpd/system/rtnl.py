@@ -1,4 +1,4 @@
-"""rtnetlink messages ready to be sent: addresses, routes, rules, macvlan interfaces.
+"""rtnetlink messages ready to be sent: addresses and macvlan interfaces here, routes and rules in routing.py.
 
 pyroute2 knows the attributes; the result is bytes, encoded once when the configuration is loaded. Only the
 sequence number is written anew each time a message is sent, so that a takeover encodes nothing.
@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import ipaddress
 import socket
-from collections.abc import Callable
 from typing import Any
 
-from vrrpd.config.model import Nexthop, Route, Rule, VirtualAddress
-from vrrpd.system.messages import fibmsg, ifaddrmsg, ifinfmsg, rtmsg
+from vrrpd.config.model import VirtualAddress
+from vrrpd.system.messages import ifaddrmsg, ifinfmsg
 
 NLM_F_REQUEST, NLM_F_ACK, NLM_F_DUMP = 0x1, 0x4, 0x300
 NLM_F_REPLACE, NLM_F_EXCL, NLM_F_CREATE, NLM_F_APPEND = 0x100, 0x200, 0x400, 0x800
@@ -26,20 +25,11 @@ RTMGRP_IPV4_RULE, RTMGRP_IPV6_RULE = 0x80, 0x40000
 IFF_UP, IFF_RUNNING, IFF_LOWER_UP = 0x1, 0x40, 0x10000
 IFA_F_NODAD, IFA_F_HOMEADDRESS, IFA_F_MANAGETEMPADDR = 0x02, 0x10, 0x100
 IFA_F_NOPREFIXROUTE, IFA_F_MCAUTOJOIN = 0x200, 0x400
-RTNH_F_ONLINK, FIB_RULE_INVERT = 0x4, 0x2
 RTPROT_KEEPALIVED = 18
 MACVLAN_MODE_PRIVATE = 1
 FOREVER = 0xFFFFFFFF
 
 SCOPES = {"global": 0, "universe": 0, "site": 200, "link": 253, "host": 254, "nowhere": 255}
-ROUTE_TYPES = {"unicast": 1, "local": 2, "blackhole": 6, "unreachable": 7, "prohibit": 8, "throw": 9}
-RULE_ACTIONS = {"lookup": 1, "goto": 2, "nop": 3, "blackhole": 6, "unreachable": 7, "prohibit": 8}
-PROTOCOLS = {"kernel": 2, "boot": 3, "static": 4, "ra": 9, "keepalived": RTPROT_KEEPALIVED}
-ROUTER_PREFERENCES = {"medium": 0, "high": 1, "low": 3}
-TABLES = {"default": 253, "main": 254, "local": 255}
-
-IndexOf = Callable[[str], int]
-"""Gives an interface's index; OSError(ENODEV) when there is none of that name."""
 
 Encoded = bytearray
 """One netlink message ready to be sent; its sequence number (offset 8) is filled in at that moment."""
@@ -113,113 +103,6 @@ def _address_flags(address: VirtualAddress) -> int:
     return flags
 
 
-def encode_route(add: bool, route: Route, index_of: IndexOf) -> Encoded:
-    """RTM_NEWROUTE or RTM_DELROUTE with protocol "keepalived" (18), so that `ip route` shows who owns it.
-
-    OSError(ENODEV) when an interface named in it does not exist.
-    """
-    number = table_number(route.table if route.table is not None else "main")
-    metrics = _metrics(route)
-    return encode(
-        rtmsg(),
-        RTM_NEWROUTE if add else RTM_DELROUTE,
-        (NLM_F_CREATE | (NLM_F_APPEND if route.append else NLM_F_REPLACE)) if add else 0,
-        family=socket.AF_INET6 if route.to.version == 6 else socket.AF_INET,
-        dst_len=route.to.prefixlen,
-        table=number if number < 256 else 0,
-        proto=_protocol_number(route.protocol),
-        scope=_route_scope(route) if add else scope_number("nowhere"),
-        type=ROUTE_TYPES[route.kind],
-        tos=route.tos or 0,
-        flags=RTNH_F_ONLINK if route.onlink else 0,
-        attrs=[
-            ("RTA_DST", str(route.to.network_address) if route.to.prefixlen else None),
-            ("RTA_GATEWAY", str(route.via) if route.via else None),
-            ("RTA_OIF", index_of(route.interface) if route.interface else None),
-            ("RTA_PREFSRC", str(route.source) if route.source else None),
-            ("RTA_PRIORITY", route.metric),
-            ("RTA_TABLE", number),
-            ("RTA_METRICS", {"attrs": metrics} if metrics else None),
-            ("RTA_PREF", ROUTER_PREFERENCES[route.preference] if route.preference else None),
-            ("RTA_MULTIPATH", [_nexthop(hop, index_of) for hop in route.nexthops] or None),
-        ],
-    )
-
-
-def _metrics(route: Route) -> list[tuple[str, int | str]]:
-    """The kernel counts rtt in eighths and rttvar in quarters of a millisecond."""
-    values = (
-        ("RTAX_MTU", route.mtu),
-        ("RTAX_ADVMSS", route.advmss),
-        ("RTAX_HOPLIMIT", route.hoplimit),
-        ("RTAX_WINDOW", route.window),
-        ("RTAX_RTT", None if route.rtt is None else route.rtt * 8),
-        ("RTAX_RTTVAR", None if route.rttvar is None else route.rttvar * 4),
-        ("RTAX_RTO_MIN", route.rto_min),
-        ("RTAX_SSTHRESH", route.ssthresh),
-        ("RTAX_CWND", route.cwnd),
-        ("RTAX_INITCWND", route.initcwnd),
-        ("RTAX_INITRWND", route.initrwnd),
-        ("RTAX_REORDERING", route.reordering),
-        ("RTAX_QUICKACK", route.quickack),
-        ("RTAX_CC_ALGO", route.congctl),
-    )
-    return [(name, value) for name, value in values if value is not None]
-
-
-def _route_scope(route: Route) -> int:
-    if route.scope is not None:
-        return scope_number(route.scope)
-    if route.kind == "local":
-        return scope_number("host")
-    direct = route.via is None and not route.nexthops and route.kind == "unicast" and route.to.version == 4
-    return scope_number("link" if direct else "global")
-
-
-def _nexthop(hop: Nexthop, index_of: IndexOf) -> dict[str, Any]:
-    return {
-        "hops": hop.weight - 1,
-        "oif": index_of(hop.interface) if hop.interface else 0,
-        "flags": RTNH_F_ONLINK if hop.onlink else 0,
-        "attrs": [("RTA_GATEWAY", str(hop.via))] if hop.via else [],
-    }
-
-
-def _protocol_number(protocol: str | int | None) -> int:
-    if protocol is None:
-        return RTPROT_KEEPALIVED
-    return PROTOCOLS[protocol] if isinstance(protocol, str) and protocol in PROTOCOLS else int(protocol)
-
-
-def encode_rule(add: bool, rule: Rule) -> Encoded:
-    """RTM_NEWRULE or RTM_DELRULE, marked as keepalived's."""
-    number = table_number(rule.table if rule.table is not None else "main") if rule.action == "lookup" else 0
-    return encode(
-        fibmsg(),
-        RTM_NEWRULE if add else RTM_DELRULE,
-        NLM_F_CREATE | NLM_F_EXCL if add else 0,
-        family=socket.AF_INET6 if rule.family == 6 else socket.AF_INET,
-        src_len=rule.source.prefixlen if rule.source else 0,
-        dst_len=rule.to.prefixlen if rule.to else 0,
-        tos=rule.tos or 0,
-        table=number if number < 256 else 0,
-        action=RULE_ACTIONS[rule.action],
-        flags=FIB_RULE_INVERT if rule.invert else 0,
-        attrs=[
-            ("FRA_SRC", str(rule.source.network_address) if rule.source else None),
-            ("FRA_DST", str(rule.to.network_address) if rule.to else None),
-            ("FRA_TABLE", number or None),
-            ("FRA_PRIORITY", rule.preference),
-            ("FRA_GOTO", rule.goto),
-            ("FRA_FWMARK", rule.fwmark),
-            ("FRA_FWMASK", rule.fwmask),
-            ("FRA_IIFNAME", rule.iif),
-            ("FRA_OIFNAME", rule.oif),
-            ("FRA_PROTOCOL", RTPROT_KEEPALIVED),
-        ],
-    )
-
-
 def encode_macvlan(name: str, parent: int, mac: str) -> Encoded:
     """RTM_NEWLINK for a macvlan in private mode, it carries a virtual router's MAC address."""
     info = {
@@ -249,8 +132,3 @@ def encode_link_removal(index: int) -> Encoded:
 def scope_number(scope: str | int) -> int:
     """The number of an address scope name, or of a number written out; ValueError when it is neither."""
     return SCOPES[scope] if isinstance(scope, str) and scope in SCOPES else int(scope)
-
-
-def table_number(table: int | str) -> int:
-    """The number of a routing table; names as in iproute2's default rt_tables."""
-    return TABLES[table] if isinstance(table, str) and table in TABLES else int(table)

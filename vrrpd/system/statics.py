@@ -13,7 +13,8 @@ from collections.abc import Callable
 from vrrpd.config.model import Config, Route, Rule, VirtualAddress
 from vrrpd.core.actions import Level
 from vrrpd.system.host import Changes, Host
-from vrrpd.system.rtnl import Encoded, encode_address, encode_route, encode_rule
+from vrrpd.system.routing import encode_route, encode_rule
+from vrrpd.system.rtnl import Encoded, encode_address
 
 Static = VirtualAddress | Route | Rule
 Say = Callable[[Level, str], None]

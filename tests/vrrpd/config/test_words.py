@@ -74,13 +74,52 @@ def test_metrics_of_a_route_are_read():
         (route, "10.0.0.0/8 quickack 2", 21, '"2" is not 0 or 1', ""),
         (route, "10.0.0.0/8 pref best", 17, '"best" is not low, medium or high', ""),
         (rule, "from 10.0.0.0/8 tabel 5", 17, '"tabel" is not an option', '"table"'),
-        (rule, "uidrange 1-2 table 5", 1, '"uidrange" is not supported', "notify_master"),
+        (rule, "uidrange 2-1 table 5", 10, '"2-1" is not a range of users', ""),
+        (rule, "sport 1-65536 table 5", 7, '"1-65536" is not a port', ""),
+        (rule, "ip_proto nosuch table 5", 10, '"nosuch" is not an IP protocol', ""),
+        (rule, "from 10.0.0.0/8 table nosuch", 23, '"nosuch" is not a routing table', ""),
+        (rule, "from 10.0.0.0/8 l3mdev table 5", 1, "l3mdev chooses the table", "leave one of them out"),
+        (route, "10.0.0.0/8 via 10.0.0.1 realms 1/70000", 32, '"1/70000" is not a realm', ""),
+        (route, "10.0.0.0/8 protocol nosuch", 21, '"nosuch" is not a routing protocol', ""),
+        (route, "10.0.0.0/8 features ecm", 21, '"ecm" is not a feature', "ecn"),
     ],
 )
 def test_an_option_that_is_not_known_is_one_mistake_with_its_values(parse, text, column, says, hint):
     first, *rest = mistakes(parse, text)
     assert first[0] == column and says in first[1] and hint in first[2]
     assert all("nothing to do" in text for _, text, _ in rest)
+
+
+def test_every_option_of_a_rule_is_read():
+    report = Report()
+    read = rule(
+        words(
+            "from 10.0.0.0/8 table main realms 30/20 uidrange 10-19 ipproto udp sport 10-20 dport 53 tun_id 7"
+            " suppress_prefixlength 0 suppress_ifgroup 3 protocol bird no_track"
+        ),
+        report,
+    )
+    assert not report.errors and not report.findings
+    assert (read.realms, read.uid_range, read.ip_protocol, read.table) == ("30/20", "10-19", "udp", "main")
+    assert (read.source_ports, read.destination_ports, read.tunnel_id) == ("10-20", "53-53", 7)
+    assert (read.suppress_prefix_length, read.suppress_group, read.protocol) == (0, 3, "bird")
+    assert rule(words("from 10.0.0.0/8 l3mdev"), report).l3mdev
+
+
+def test_a_rule_that_is_watched_has_keepaliveds_protocol():
+    report = Report()
+    assert rule(words("from 10.0.0.0/8 table 9 protocol bird"), report).protocol is None
+    assert [finding.code for finding in report.findings] == ["rule-protocol"]
+
+
+def test_locks_features_and_realms_of_a_route_are_read():
+    report = Report()
+    read = route(
+        words("10.0.0.0/8 mtu lock 1400 ssthresh 5 congctl lock reno features ecn realms 0x10/20 expires 9 add"), report
+    )
+    assert not report.errors
+    assert (read.lock, read.mtu, read.ssthresh, read.congctl) == (("mtu", "congctl"), 1400, 5, "reno")
+    assert (read.ecn, read.realms, read.expires, read.add) == (True, "0x10/20", 9, True)
 
 
 def test_rules_without_a_preference_get_one_each(written):

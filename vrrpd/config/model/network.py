@@ -113,8 +113,20 @@ class Route(Strict):
     """Congestion control, by name."""
     preference: Literal["low", "medium", "high"] | None = None
     """IPv6: preference among equal routes. [preference | pref]"""
+    realms: str | None = None
+    """Realms for accounting and shaping, "FROM/TO" or "TO"."""
+    expires: int | None = None
+    """IPv6: seconds after which the kernel takes it away by itself."""
+    ecn: bool = False
+    """Explicit congestion notification towards it, though the host does not ask for it. [| features ecn]"""
+    fastopen_no_cookie: Literal[0, 1] | None = None
+    """1: TCP fast open without a cookie."""
+    lock: tuple[str, ...] = ()
+    """Metrics that TCP may not adjust, by their names here. [| NAME lock VALUE]"""
     onlink: bool = False
     append: bool = False
+    add: bool = False
+    """Leave a route to the same network alone, whoever made it, instead of replacing it."""
     nexthops: tuple[Nexthop, ...] = ()
     track: bool = True
     """[track = false | no_track]"""
@@ -141,6 +153,26 @@ class Rule(Strict):
     fwmark: int | None = None
     fwmask: int | None = None
     tos: int | None = None
+    realms: str | None = None
+    """Realms that the rule sets, "FROM/TO" or "TO"."""
+    uid_range: str | None = None
+    """Users whose packets it is for, "FIRST-LAST". [uid_range | uidrange]"""
+    ip_protocol: str | int | None = None
+    """tcp, udp, … or a number. [ip_protocol | ip_proto, ipproto]"""
+    source_ports: str | None = None
+    """"FIRST-LAST" or one port. [source_ports | sport]"""
+    destination_ports: str | None = None
+    """[destination_ports | dport]"""
+    l3mdev: bool = False
+    """The table of the VRF that the packet belongs to."""
+    tunnel_id: int | None = None
+    """[tunnel_id | tun_id]"""
+    suppress_prefix_length: int | None = None
+    """Take no route with that many bits or fewer. [suppress_prefix_length | suppress_prefixlength]"""
+    suppress_group: int | None = None
+    """Take no route over an interface of that group. [suppress_group | suppress_ifgroup]"""
+    protocol: str | int | None = None
+    """Who made it; None: "keepalived" (18)."""
     invert: bool = False
     """[| not]"""
     track: bool = True
