@@ -11,7 +11,7 @@ import pytest
 from support import require_program, skip_or_fail
 
 sys.path.insert(0, str(Path(__file__).parent))
-from lab_runs import ONLY_OURS, UNSHARED, Run, Runs, stacks
+from lab_runs import AS_USER, ONLY_OURS, Run, Runs, stacks
 
 
 @pytest.fixture(scope="session")
@@ -19,7 +19,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runs]:
     """To start labs with. Skips where there are no namespaces."""
     for program in ("ip", "tc", "nsenter", "setpriv", "curl", "pgrep"):
         require_program(program)
-    if subprocess.run([*UNSHARED, "true"], check=False, capture_output=True).returncode:
+    if subprocess.run([*AS_USER, "unshare", "-Urnm", "true"], check=False, capture_output=True).returncode:
         skip_or_fail("user namespaces are not allowed here")
     made = Runs(tmp_path_factory.mktemp("labs"))
     yield made
@@ -34,7 +34,7 @@ def early(runs: Runs, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run
     user = ["router-stops", "--rate", "50", "--no-nginx", "--json", str(found / "user")]
     return {
         "quick": runs.start("run", *quick, "--stack", *stacks()),
-        "user": runs.start("run", *user, "--name", "user", "--stack", ONLY_OURS, before=tuple(UNSHARED)),
+        "user": runs.start("run", *user, "--name", "user", "--stack", ONLY_OURS, before=AS_USER),
         "up": runs.start("up", "--name", "first", "--rate", "20"),
     }
 

@@ -12,7 +12,8 @@ from pathlib import Path
 from support import require_program
 
 ROOT = Path(__file__).parents[2]
-UNSHARED = ["unshare", "-Urnm"]
+AS_USER = ("unshare", "-U", "--map-user=1000", "--map-group=1000")
+"""What runs behind these words is nobody special, also for a test that is run by root."""
 ONLY_OURS = "pylb+vrrpd"
 
 
