@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from pylb.backend.stick import StickTable
+    from pylb.net.certificate_store import CertificateStore
     from pylb.net.door import Door, House, RateLimits
     from pylb.net.listener import BadMessage
     from pylb.rules.pattern_lists import PatternLists
@@ -141,6 +142,10 @@ class Running(World, Protocol):
     @property
     def doors(self) -> Mapping[str, Door]:
         """The connections of each frontend that was not disabled in the configuration."""
+
+    @property
+    def certificates(self) -> CertificateStore:
+        """What the binds show to clients."""
 
     @property
     def patterns(self) -> PatternLists:

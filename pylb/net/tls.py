@@ -10,9 +10,10 @@ from __future__ import annotations
 import os
 import ssl
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -76,27 +77,46 @@ def silence_bad_names() -> None:
 
 
 class CertificateMap:
-    """The contexts of one bind by the names that their certificates cover."""
+    """The contexts of one bind by the names that their certificates cover.
 
-    def __init__(self, strict: bool) -> None:
+    Handshakes begin in `default`, whose SNI callback moves each to the context in force: so a certificate can be
+    replaced (net/certificate_store.py) although the listener has the context from the start.
+    """
+
+    def __init__(self, strict: bool, make: Callable[[Bundle, str], ssl.SSLContext]) -> None:
         self.default: ssl.SSLContext | None = None
-        self.bundles: list[Bundle] = []
+        self.make = make
+        """The context that shows a bundle here. Raises ValueError naming the file."""
         self._strict = strict
+        self._entries: dict[str, tuple[Bundle, ssl.SSLContext]] = {}
+        self._fallback: ssl.SSLContext | None = None
         self._exact: dict[str, ssl.SSLContext] = {}
         self._wildcard: dict[str, ssl.SSLContext] = {}
 
-    def add(self, bundle: Bundle, context: ssl.SSLContext) -> None:
+    def add(self, path: str, bundle: Bundle) -> None:
         """The first certificate for a name keeps it; the first of all is the default."""
+        context = self.make(bundle, path)
         if self.default is None:
             self.default = context
             context.sni_callback = self._choose
-        self.bundles.append(bundle)
-        for name in bundle.names:
-            name = name.lower()
-            if name.startswith("*."):
-                self._wildcard.setdefault(name[1:], context)
-            else:
-                self._exact.setdefault(name, context)
+        self.replace(path, bundle, context)
+
+    def replace(self, path: str, bundle: Bundle, context: ssl.SSLContext) -> None:
+        """Show another certificate in the place of the one of that file."""
+        self._entries[path] = (bundle, context)
+        self._exact, self._wildcard = {}, {}
+        self._fallback = next(context for _, context in self._entries.values())
+        for each, shown in self._entries.values():
+            for name in each.names:
+                name = name.lower()
+                if name.startswith("*."):
+                    self._wildcard.setdefault(name[1:], shown)
+                else:
+                    self._exact.setdefault(name, shown)
+
+    def files(self) -> list[tuple[str, Bundle]]:
+        """The certificates by file."""
+        return [(path, bundle) for path, (bundle, _) in self._entries.items()]
 
     def find(self, name: str) -> ssl.SSLContext | None:
         """The context for a host name, or None."""
@@ -111,10 +131,12 @@ class CertificateMap:
     def _choose(self, ssl_object: Any, name: str | None, context: ssl.SSLContext) -> int | None:
         ssl_object.sni = name
         found = self.find(name) if name is not None else None
-        if found is not None:
+        if found is None:
+            if self._strict:
+                return ssl.ALERT_DESCRIPTION_UNRECOGNIZED_NAME
+            found = self._fallback
+        if found is not None and found is not context:
             ssl_object.context = found
-        elif self._strict:
-            return ssl.ALERT_DESCRIPTION_UNRECOGNIZED_NAME
         return None
 
 
@@ -153,26 +175,32 @@ def server_side(settings: model.BindTls, general: model.Global, mode: str = "htt
 
     Raises OSError or ValueError, naming the file, for certificates that cannot be used.
     """
-    certificates = CertificateMap(settings.strict_sni)
     settings = with_defaults(settings, general.ssl_default_bind)
+    certificates = CertificateMap(settings.strict_sni, partial(_server_context, settings, general, mode))
     for path in certificate_files(settings.certificates, general.crt_base):
-        bundle = load_bundle(path)
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        _limit_versions(context, settings.min_version, settings.max_version)
-        _set_ciphers(context, settings)
-        _load(context, bundle, path)
-        _verify_clients(context, settings, general.ca_base)
-        offered = _offered(settings.alpn, mode)
-        if offered:
-            context.set_alpn_protocols(offered)
-        if not settings.tickets:
-            context.options |= ssl.OP_NO_TICKET
-            with suppress(ValueError):  # TLS 1.3 tickets have their own switch
-                context.num_tickets = 0
-        certificates.add(bundle, context)
+        certificates.add(path, load_bundle(path))
     if certificates.default is None:
         raise ValueError("bind … ssl without a certificate: add crt FILE")
     return certificates
+
+
+def _server_context(
+    settings: model.BindTls, general: model.Global, mode: str, bundle: Bundle, path: str
+) -> ssl.SSLContext:
+    """The context that shows one certificate."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    _limit_versions(context, settings.min_version, settings.max_version)
+    _set_ciphers(context, settings)
+    _load(context, bundle, path)
+    _verify_clients(context, settings, general.ca_base)
+    offered = _offered(settings.alpn, mode)
+    if offered:
+        context.set_alpn_protocols(offered)
+    if not settings.tickets:
+        context.options |= ssl.OP_NO_TICKET
+        with suppress(ValueError):  # TLS 1.3 tickets have their own switch
+            context.num_tickets = 0
+    return context
 
 
 def client_side(settings: model.ServerTls, general: model.Global, mode: str = "http") -> ssl.SSLContext:

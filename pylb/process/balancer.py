@@ -28,6 +28,7 @@ from pylb.config.words import Report
 from pylb.counters import Rate
 from pylb.http1.head import Limits
 from pylb.net import tls
+from pylb.net.certificate_store import CertificateStore
 from pylb.net.clock import Clock
 from pylb.net.door import Door, House, RateLimits
 from pylb.net.endpoint import Endpoint
@@ -90,6 +91,7 @@ class Balancer:
         self.listeners_: list[Listener] = []
         self.world = World(config, hostname=socket.gethostname(), log_tag=general.log_tag, pid=self.pid, watch=tracer)
         self.patterns = self.world.patterns
+        self.certificates = CertificateStore()
         self.backends = [self._backend(declared, report) for declared in config.backends]
         self.world.backends.update({backend.name: backend for backend in self.backends})
         self.world.services["prometheus-exporter"] = exporter(self)
@@ -221,10 +223,12 @@ class Balancer:
         if bind.tls is None:
             return None
         try:
-            return tls.server_side(bind.tls, self.config.globals, mode).default
+            certificates = tls.server_side(bind.tls, self.config.globals, mode)
         except (OSError, ValueError) as error:
             report(bind.at, f"TLS: {error}")
             return None
+        self.certificates.watch(certificates)
+        return certificates.default
 
     # ---------------------------------------------------------------------------------------------------------- running
 

@@ -98,7 +98,8 @@ def _open_unix(bind: Bind, address: Address, backlog: int) -> socket.socket:
         if address.kind == "abns":
             sock.bind("\0" + address.path)
         else:
-            _bind_path(sock, bind, Path(address.path))
+            _bind_path(sock, bind, Path(address.path), backlog)
+            return sock
         sock.listen(backlog)
     except (OSError, KeyError):
         sock.close()
@@ -106,7 +107,7 @@ def _open_unix(bind: Bind, address: Address, backlog: int) -> socket.socket:
     return sock
 
 
-def _bind_path(sock: socket.socket, bind: Bind, path: Path) -> None:
+def _bind_path(sock: socket.socket, bind: Bind, path: Path, backlog: int) -> None:
     """Under a name of its own first, then renamed over a leftover socket, so that there is always one in place and the
     permissions are right before anybody can reach it."""
     if path.exists() and not stat.S_ISSOCK(path.stat().st_mode):
@@ -121,6 +122,7 @@ def _bind_path(sock: socket.socket, bind: Bind, path: Path) -> None:
     gid = grp.getgrnam(bind.group).gr_gid if bind.group else -1 if bind.gid is None else bind.gid
     if (uid, gid) != (-1, -1):
         os.chown(temporary, uid, gid)
+    sock.listen(backlog)
     temporary.rename(path)
 
 

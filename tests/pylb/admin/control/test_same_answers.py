@@ -254,8 +254,8 @@ help get weight
 """
 
 
-MASK = r"0x[0-9a-f]+(?=: key)|(?<=exp=)\d+"
-"""Where an entry is in memory, and how long it has left."""
+MASK = r"0x[0-9a-f]+(?=: key)|(?<=exp=)\d+|\[\d\d/\w{3}/[^]]*\]"
+"""Where an entry is in memory, how long it has left, the time of day."""
 
 
 def test_orders_are_answered_as_haproxy_answers_them(pair):

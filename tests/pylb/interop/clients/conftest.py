@@ -9,7 +9,7 @@ import pytest
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[2] / "admin/control")]
 
 from admin_pair import Program, listening, running  # noqa: E402
-from server_state import status  # noqa: E402
+from server_state import answers, status  # noqa: E402
 from support import free_port, require_program, wait_for  # noqa: E402
 
 CONFIG = """
@@ -49,6 +49,6 @@ def balancer(tmp_path, request) -> Iterator[Program]:
     (tmp_path / "lb/paths").write_text("/private\n")
     (tmp_path / "lb/groups").write_text("10.0.0.0/8 inside\n")
     with listening() as live, running(tmp_path / "lb", words, CONFIG, {**ports, "live": live}) as program:
-        wait_for(program.socket.exists, 10, "the admin socket")
+        wait_for(lambda: answers(program), 10, "the admin socket")
         wait_for(lambda: status(program, "dead") == "DOWN", 10, "the server to be down")
         yield program
