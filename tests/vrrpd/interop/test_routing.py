@@ -17,7 +17,7 @@ ROUTES = (
     "192.168.100.0/24 table 6909 nexthop via 172.16.10.1 dev ens37 onlink weight 1"
     " nexthop via 172.16.10.2 dev ens37 onlink weight 2",
     "192.168.200.0/24 dev ens37 table 6909 tos 0x04 protocol bird scope link priority 12 mtu 1000 hoplimit 100"
-    " advmss 101 rtt 202 rttvar 203 reordering 104 window 105 cwnd 106 ssthresh lock 107 realms 10/0x14"
+    " advmss 101 rtt 200 rttvar 200 reordering 104 window 105 cwnd 106 ssthresh lock 107 realms 10/0x14"
     " rto_min 208 initcwnd 109 initrwnd 110 features ecn no_track",
     "10.1.0.0/16 via 172.16.10.10 mtu lock 1400 congctl lock reno quickack 1 fastopen_no_cookie 1",
     "src 172.16.10.100 10.2.0.0/16 via 172.16.10.10 realms 5",
