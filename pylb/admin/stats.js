@@ -126,6 +126,21 @@ document.addEventListener("keydown", (event) => {
   field.focus();
 });
 
+// Escape: the filter is emptied, or the details that are open are closed and their name has the focus again.
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "Escape" || dialogIsOpen()) return;
+  if (event.target === field) {
+    field.value = "";
+    filter();
+    return;
+  }
+  const open = event.target.closest?.("details[open]") ?? document.querySelector("details[open]");
+  if (!open) return;
+  open.open = false;
+  open.querySelector("summary").focus();
+});
+const dialogIsOpen = () => document.querySelector("dialog[open]") !== null;
+
 // -------------------------------------------------------------------------------------------------------------- actions
 
 document.addEventListener("change", (event) => {
@@ -162,8 +177,12 @@ function ask(question, then) {
 
 // ----------------------------------------------------------------------------------------------------------- the rhythm
 
-function say(text, tone) {
-  live.textContent = text;
+// The time is not for those who listen: a status that changes with every look would never be silent.
+function say(text, tone, time = "") {
+  if (live.dataset.said !== text) live.replaceChildren((live.dataset.said = text));
+  live.querySelector("span")?.remove();
+  live.insertAdjacentHTML("beforeend", '<span aria-hidden="true"></span>');
+  live.querySelector("span").textContent = time && `, ${time}`;
   live.className = tone;
 }
 
@@ -175,7 +194,7 @@ async function look() {
       const answer = await fetch(here, { cache: "no-store", redirect: "error" });
       if (!answer.ok) throw new Error(`the page answers ${answer.status}`);
       update(new DOMParser().parseFromString(await answer.text(), "text/html"));
-      say(`live, ${new Date().toLocaleTimeString()}`, "good");
+      say("live", "good", new Date().toLocaleTimeString());
     } catch (error) {
       say(`not updated since ${live.dataset.last ?? "the start"}: ${error.message}`, "bad");
       pause = Math.min(30000, wait * 5);

@@ -77,7 +77,11 @@ def section(world: World, proxy: Section, view: View, action: str, now: float) -
     rows = [row for row in rows_of(world, proxy, now) if view.shows(row)]
     acts = bool(action) and any(row.server is not None for row in rows)
     body = "".join(_row(row, view, acts) for row in rows)
-    table = f'<div class="scroll"><table>{_heading(acts)}<tbody>{body}</tbody></table></div>'
+    label = f"Figures of {esc(proxy.name)}"
+    table = (
+        f'<div class="scroll" role="region" tabindex="0" aria-label="{label}"><table>{_heading(acts)}'
+        f"<tbody>{body}</tbody></table></div>"
+    )
     if acts:
         table = f'<form method="post" action="{action}">{table}{_actions(proxy)}</form>'
     about = f'<p class="about">{esc(proxy.model.description)}</p>' if proxy.model.description else ""

@@ -93,6 +93,94 @@ def test_on_a_telephone_rows_become_cards_without_sideways_scrolling(chromium, u
     assert heading == '"Sessions: Cur"'
 
 
+def test_on_a_telephone_fingers_find_what_they_touch(chromium, url):
+    """WCAG 2.2, 2.5.8: nothing to touch is smaller than 24 by 24 pixels, unless it stands in a line of text."""
+    chromium.look(390, 844)
+    chromium.goto(url)
+    small = chromium.run("""
+        [...document.querySelectorAll("a, button, input, select, summary")].filter((e) => e.checkVisibility())
+          .map((e) => [e.textContent || e.name, e.getBoundingClientRect()])
+          .filter(([, box]) => box.width < 24 || box.height < 24)
+          .map(([name, box]) => `${name} ${box.width}x${box.height}`)
+    """)
+    assert small == []
+    tiles = (
+        "[...document.querySelectorAll('.process dd')].filter(e => e.scrollWidth > e.clientWidth).map(e => e.innerText)"
+    )
+    assert chromium.run(tiles) == []
+    assert visible(chromium, "#p2 .all")
+    chromium.click("#p2 .all")
+    assert chromium.run("document.querySelectorAll('#p2 input[name=s]:checked').length") == 7
+    assert chromium.run("parseFloat(getComputedStyle(document.querySelector('#filter')).fontSize)") >= 16
+
+
+def press(page, key: str, code: int = 0, text: str = "") -> None:
+    """A key, as from a keyboard."""
+    name = key if len(key) > 1 else ""
+    for kind in ("keyDown", "keyUp"):
+        also = {"text": text} if text and kind == "keyDown" else {}
+        page.call("Input.dispatchKeyEvent", type=kind, key=key, code=name, windowsVirtualKeyCode=code, **also)
+
+
+def tab_to(page, selector: str, most: int = 80) -> None:
+    """Press Tab until that element has the focus, and can be seen to have it."""
+    for _ in range(most):
+        press(page, "Tab", 9)
+        if page.run(f"document.activeElement.matches({selector!r})"):
+            assert page.run("getComputedStyle(document.activeElement).outlineStyle") == "solid"
+            return
+    raise AssertionError(f"{selector} is not reached by Tab")
+
+
+def test_a_server_is_set_to_maint_by_the_keyboard_alone(chromium, url, world):
+    web1 = world.backends[0].by_name["web1"]
+    chromium.complaints.clear()
+    chromium.look(1500, 900)
+    chromium.goto(url)
+    tab_to(chromium, '#p2 input[value="web1"]')
+    press(chromium, " ", 32, " ")
+    assert chromium.run("document.activeElement.checked")
+    tab_to(chromium, "#p2 select")
+    for letter in "Set state to M":
+        press(chromium, letter, ord(letter.upper()), letter)
+    assert chromium.run("document.activeElement.value") == "maint"
+    tab_to(chromium, "#p2 button")
+    press(chromium, "Enter", 13, "\r")
+    wait_for(lambda: visible(chromium, "dialog"))
+    assert chromium.run("document.activeElement.textContent") == "Do it"
+    press(chromium, "Enter", 13, "\r")
+    wait_for(lambda: web1.status == "MAINT")
+    assert chromium.complaints == []
+
+
+def test_escape_closes_details_and_gives_the_focus_back(chromium, url):
+    chromium.look(1500, 900)
+    chromium.goto(url)
+    tab_to(chromium, "#p2 summary")
+    press(chromium, "Enter", 13, "\r")
+    wait_for(lambda: visible(chromium, "#p2 details dl"))
+    press(chromium, "Escape", 27)
+    assert not visible(chromium, "#p2 details dl")
+    assert chromium.run("document.activeElement.matches('#p2 summary')")
+    press(chromium, "/", 191, "/")
+    for letter in "web2":
+        press(chromium, letter, ord(letter.upper()), letter)
+    shown = "[...document.querySelectorAll('tr[data-row]')].filter(r => r.checkVisibility()).length"
+    assert chromium.run(shown) == 1
+    press(chromium, "Escape", 27)
+    assert chromium.run("document.querySelector('#filter').value") == "" and chromium.run(shown) > 10
+
+
+def test_wide_tables_scroll_by_the_keyboard(chromium, url):
+    chromium.look(900, 900)
+    chromium.goto(url)
+    tab_to(chromium, "#p2 .scroll")
+    assert chromium.run("document.activeElement.getAttribute('aria-label')") == "Figures of web"
+    for _ in range(3):
+        press(chromium, "ArrowRight", 39)
+    wait_for(lambda: chromium.run("document.activeElement.scrollLeft") > 0)
+
+
 def test_a_name_opens_to_details(chromium, url):
     chromium.look(1500, 900)
     chromium.goto(url)
@@ -163,6 +251,18 @@ def test_the_page_updates_itself_and_leaves_alone_what_the_reader_does(chromium,
     assert chromium.run("document.querySelector('#p2 input[value=web1]').checked")
     assert visible(chromium, "#p2 details dl")
     assert "live" in chromium.run("document.querySelector('#live').innerText")
+
+
+def test_looks_are_not_read_out_one_by_one(chromium, quick):
+    """What changes with every look is hidden from the live region, which speaks when the page stops being live."""
+    live = "document.querySelector('#live')"
+    chromium.run(
+        f"changes = 0; new MutationObserver(() => changes++).observe({live}.firstChild, {{characterData: true}})"
+    )
+    first = chromium.run(f"{live}.textContent")
+    wait_for(lambda: chromium.run(f"{live}.textContent") != first)
+    assert chromium.run(f"{live}.firstChild.data") == "live" and chromium.run("changes") == 0
+    assert chromium.run(f"{live}.querySelector('span').getAttribute('aria-hidden')") == "true"
 
 
 def test_plots_grow_with_the_looks_and_survive_a_reload(chromium, quick, world):
