@@ -7,25 +7,74 @@ from pylb.admin.control.registry import ROWS
 
 HEAD = """# Commands of the admin socket
 
-What `stats socket` understands, with the words and the form of answers of HAProxy 2.6 (management manual, 9.3). The
-level is the least that may give a command. The kind says who carries it out where several processes serve:
+What `stats socket` understands, in the words and with the answers of HAProxy 2.6 (management manual, 9.3). Tests ask
+both programs the same and compare what they say.
 
-- own: it concerns the connection
-- read: it is answered from the sum of the processes
-- order: it changes a server, for all of them
-- change: each of them carries it out, in one order
-- gather: each of them is asked
+- level: the least that may give the command
+- runs: who carries it out where several processes serve. own: the connection's process, it concerns nothing else; read:
+  it is answered from the sum of the processes; order: it changes a server, for all of them; change: each of them
+  carries it out, in one order; gather: each of them is asked
+- differs: where the answer or what is done is not HAProxy's; empty: the same
 
-Where pylb differs:
-- A level "user" may change no ACL, map or table; HAProxy lets it.
-- What cannot be done leaves nothing behind: `set table` with a wrong data type makes no entry.
-- `show info` has all lines of HAProxy; those about its own inside (pools, pipes, peers) are 0. Name is "HAProxy",
-  because programs look for it; Version is pylb's and "Build info" tells what it is.
-- `show sess`, `show activity`, `show errors` tell what pylb has in place of HAProxy's streams, channels and threads.
+Everywhere: what cannot be done changes nothing, where HAProxy does the half of it (the lines of a payload before a
+wrong one, an entry of a table before a wrong type). Messages about words that have no meaning here say what would have.
 
-| command | level | kind | |
-| --- | --- | --- | --- |
+| command | level | runs | what it does | differs |
+| --- | --- | --- | --- | --- |
 """
+
+DIFFERS = {
+    "add acl": 'a level "user" may not; a payload is understood, a pattern a line',
+    "add map": 'a level "user" may not',
+    "clear acl": 'a level "user" may not',
+    "clear map": 'a level "user" may not',
+    "clear table": 'a level "user" may not',
+    "commit acl": 'a level "user" may not',
+    "commit map": 'a level "user" may not',
+    "del acl": 'a level "user" may not; an unknown ACL is called an ACL, not a map',
+    "del map": 'a level "user" may not',
+    "prepare acl": 'a level "user" may not',
+    "prepare map": 'a level "user" may not',
+    "set map": 'a level "user" may not',
+    "set table": 'a level "user" may not',
+    "expert-mode": "remembered and shown, but there is no command that needs it",
+    "experimental-mode": "remembered and shown, but there is no command that needs it",
+    "set rate-limit": "http-compression is kept and shown; nothing is compressed",
+    "set server": "fqdn is refused: there are no resolvers",
+    "set ssl cert": "the whole bundle as the payload; `.key`, `.ocsp`, `.issuer` and `.sctl` parts are no names of"
+    " their own; while one file's transaction is open another file is refused, where HAProxy changes the first",
+    "show acl": "files are counted once, however many ACLs use them; numbers of anonymous ACLs may be others",
+    "show activity": "processes in the place of threads; other figures",
+    "show errors": "requests only: a wrong response is an event of its server; no session and flags",
+    "show info": 'Name is "HAProxy", because programs look for it; Version is pylb\'s and "Build info" says so;'
+    " figures of HAProxy's inside (pools, pipes, peers, zlib) are there and 0",
+    "show map": "the lines of the configuration that use a map are not named; numbers may be others",
+    "show sess": "analysers, flags and buffers are 0: bytes that wait, timeouts and descriptors are told",
+    "show stat": "columns of HAProxy's inside (h1_, h2_, comp_, cache_, agg_) are not there",
+    "show servers conn": "all processes are one column",
+    "show ssl cert": "certificates of `bind` lines; those that servers are shown are not listed",
+    "show version": "pylb's own",
+}
+"""By the command's words."""
+
+NOT_SUPPORTED = {
+    "add server, del server": "servers are those of the configuration: change it and reload; no connection is lost",
+    "add, del ssl crt-list; show ssl crt-list": "`crt-list` files are not read",
+    "abort, commit, del, new, set, show ssl ca-file and crl-file": "read at the start; reload to read them again",
+    "set, show ssl ocsp-response": "no OCSP answers are stapled",
+    "set ssl tls-key, show tls-keys": "keys of tickets are OpenSSL's own; there are no key files",
+    "show ssl providers": "Python's OpenSSL is not asked",
+    "enable, disable dynamic-cookie backend; set dynamic-cookie-key backend": "dynamic cookies are as configured",
+    "get var": "there is no way to set a variable of the process, so that none has a value",
+    "show cache": "there is no cache",
+    "show events": "there are no rings",
+    "show fd, show libs, show pools, show tasks, show threads, show profiling, set profiling": "they show"
+    " HAProxy's inside; Python has its own tools (py-spy, faulthandler)",
+    "show peers": "there are no peers",
+    "show resolvers": "names are resolved once, at the start",
+    "show trace, trace": "a trace is compiled into the rules, so that nobody else pays for it: start with `--trace`",
+}
+"""Commands of HAProxy's that are answered as unknown, and why."""
 
 
 def markdown() -> str:
@@ -34,8 +83,10 @@ def markdown() -> str:
     lines = []
     for row in sorted(ROWS.values(), key=lambda row: row.words):
         usage = row.usage.replace("|", "\\|")
-        lines.append(f"| `{usage}` | {row.level.word} | {row.kind.value} | {row.help} |\n")
-    return HEAD + "".join(lines)
+        differs = DIFFERS.get(" ".join(row.words), "")
+        lines.append(f"| `{usage}` | {row.level.word} | {row.kind.value} | {row.help} | {differs} |\n")
+    missing = "".join(f"| {words} | {reason} |\n" for words, reason in NOT_SUPPORTED.items())
+    return f"{HEAD}{''.join(lines)}\n## Not supported\n\n| command | why |\n| --- | --- |\n{missing}"
 
 
 if __name__ == "__main__":

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -147,8 +149,9 @@ def running(program: str, directory):
 
 
 @pytest.mark.interop
-async def test_a_server_of_a_real_haproxy_is_disabled_and_enabled(tmp_path):
-    with running("haproxy", tmp_path) as socket:
+@pytest.mark.parametrize("program", ["pylb", "haproxy"])
+async def test_a_server_is_disabled_and_enabled(tmp_path, program):
+    with running(program, tmp_path) as socket:
         app = Console(socket, interval=60)
         async with app.run_test(size=(160, 30)) as pilot:
             await settled(pilot)
@@ -159,6 +162,12 @@ async def test_a_server_of_a_real_haproxy_is_disabled_and_enabled(tmp_path):
                 await settled(pilot)
                 await settled(pilot)
                 assert str(app.query_one(DataTable).get_cell("app/s1", "Status")) == status
+                asked = await socket.ask("show stat app 4 -1")
+                rows = {
+                    row["svname"]: row["status"]
+                    for row in csv.DictReader(io.StringIO(asked.strip().removeprefix("# ")))
+                }
+                assert rows == {"s1": status, "s2": "no check"}
 
 
 @pytest.mark.interop

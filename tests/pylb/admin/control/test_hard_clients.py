@@ -1,0 +1,139 @@
+"""Clients of the admin socket that are many, slow, silent, or say too much: the others are answered all the while."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from admin_pair import Program, listening, pylb, read_all
+
+CONFIG = """
+global
+    stats socket {dir}/admin.sock mode 600 level admin
+    stats socket {dir}/user.sock level user
+    stats timeout 1s
+    stats maxconn 12
+defaults
+    mode http
+    timeout client 10s
+    timeout server 10s
+    timeout connect 1s
+frontend web
+    bind 127.0.0.1:{port}
+    default_backend app
+backend app
+    server one 127.0.0.1:{live} weight 10
+    server two 127.0.0.1:{live} weight 10
+"""
+
+
+@pytest.fixture(scope="module")
+def balancer(tmp_path_factory) -> Iterator[Program]:
+    with listening() as live, pylb(tmp_path_factory.mktemp("hard"), CONFIG, live=live) as program:
+        yield program
+
+
+def connect(program: Program) -> socket.socket:
+    client = socket.socket(socket.AF_UNIX)
+    client.settimeout(10)
+    client.connect(str(program.socket))
+    return client
+
+
+def resident(program: Program) -> int:
+    """Bytes of memory."""
+    pages = Path(f"/proc/{program.process.pid}/statm").read_text().split()[1]
+    return int(pages) * 4096
+
+
+def test_eight_clients_at_once_each_get_their_own_answers(balancer: Program):
+    wrong: list[str] = []
+
+    def talk(number: int) -> None:
+        with connect(balancer) as client:
+            client.sendall(b"prompt\n")
+            heard = b""
+            for turn in range(20):
+                weight = number * 20 + turn + 1
+                client.sendall(
+                    b"set server app/one weight %d; show env NOBODY%d; get weight app/two\n" % (weight, weight)
+                )
+                while heard.count(b"> ") < 3 * turn + 4:
+                    heard += client.recv(65536)
+            client.sendall(b"quit\n")
+            read_all(client)
+        if heard.count(b"Variable not found") != 20 or heard.count(b"10 (initial 10)") != 20:
+            wrong.append(heard.decode())
+
+    threads = [threading.Thread(target=talk, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert wrong == []
+
+
+def test_a_client_that_does_not_read_is_closed_and_costs_no_memory(balancer: Program):
+    before = resident(balancer)
+    with connect(balancer) as client:
+        client.setblocking(False)
+        sent = 0
+        deadline = time.monotonic() + 5
+        broken = False
+        while time.monotonic() < deadline and not broken:
+            try:
+                sent += client.send(b"show stat;show info;help\n" * 100)
+            except BlockingIOError:
+                assert "app,one" in balancer.ask("show stat")
+                time.sleep(0.05)
+            except (BrokenPipeError, ConnectionResetError):
+                broken = True
+        assert broken, "it was never closed"
+        assert sent < 4 << 20
+    assert resident(balancer) - before < 20 << 20
+
+
+@pytest.mark.parametrize(
+    "said", [b"x" * 1_000_000, b"set ssl cert a <<\n" + b"abc\n" * 300_000, b"a;" * 500_000 + b"\n"]
+)
+def test_too_much_is_refused_and_costs_no_memory(balancer: Program, said: bytes):
+    before = resident(balancer)
+    with connect(balancer) as client:
+        threading.Thread(target=_send, args=(client, said)).start()
+        heard = bytearray()
+        try:
+            while block := client.recv(65536):
+                heard += block
+                if len(heard) > 1 << 20:
+                    break
+        except ConnectionResetError:
+            pass
+    assert b"too big" in heard
+    assert resident(balancer) - before < 20 << 20
+    assert "app,one" in balancer.ask("show stat")
+
+
+def _send(client: socket.socket, data: bytes) -> None:
+    with suppress(OSError):
+        client.sendall(data)
+
+
+def test_silent_clients_are_closed_and_those_who_wait_come_in(balancer: Program):
+    silent = [connect(balancer) for _ in range(12)]  # all that `stats maxconn` lets in
+    began = time.monotonic()
+    assert "app,one" in balancer.ask("show stat")
+    assert 0.3 < time.monotonic() - began < 8
+    for client in silent:
+        assert read_all(client) == b""
+        client.close()
+
+
+def test_a_user_is_refused_in_haproxy_s_words(balancer: Program):
+    assert balancer.ask("set server app/one state maint", "user.sock") == "Permission denied\n\n"
+    assert balancer.ask("show stat", "user.sock").startswith("# pxname")
+    assert "set server" not in balancer.ask("help", "user.sock")
