@@ -21,6 +21,8 @@ INTERFACE = "ens37"
 VIP = "172.16.10.99"
 VIP6 = "fe80::99"
 GLOBAL6 = "2001:db8:10::99"
+PATIENCE = 4
+"""Waits take so many times what they say before they fail: a loaded machine is no fault of a program's."""
 
 
 class Daemon(Process):
@@ -55,7 +57,7 @@ class Daemon(Process):
             return bool(found)
 
         try:
-            wait_for(look, timeout, f"{pattern!r} in the log of {self.node.name}")
+            wait_for(look, PATIENCE * timeout, f"{pattern!r} in the log of {self.node.name}")
         except AssertionError as error:
             raise AssertionError(f"{error}\n{self.text[-3000:]}") from None
         return found[0]
@@ -193,7 +195,7 @@ class Lab:
         """Wait until exactly that node has the address; how long it took in seconds."""
         start = time.monotonic()
         try:
-            wait_for(lambda: self.holders(address) == [name], timeout, f"{address} on {name} alone")
+            wait_for(lambda: self.holders(address) == [name], PATIENCE * timeout, f"{address} on {name} alone")
         except AssertionError as error:
             logs = "\n".join(f"--- {d.node.name} {d.kind}\n{d.text[-2500:]}" for d in self.daemons)
             raise AssertionError(f"{error}; it is on {self.holders(address)}\n{logs}") from None
@@ -234,7 +236,7 @@ class Client:
     def follows(self, node: Node, address: str = VIP, timeout: float = 5) -> None:
         """Wait until the cache points to that node, without asking anew."""
         mac = node.mac
-        wait_for(lambda: self.neighbour(address) == mac, timeout, f"the client to send to {node.name}")
+        wait_for(lambda: self.neighbour(address) == mac, PATIENCE * timeout, f"the client to send to {node.name}")
 
     def close(self) -> None:
         """Close the sockets."""
