@@ -11,13 +11,11 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 from pylb import __version__
-from pylb.config.model import Config, ConfigError, Finding, Origin
-
-if TYPE_CHECKING:
-    from pylb.config.check import CertificateProblem, Look
+from pylb.config.model import ConfigError, Finding, Origin
+from pylb.process.examine import examine, worst
 
 DESCRIPTION = "An HTTP load balancer that reads lb.toml and HAProxy's haproxy.cfg."
 
@@ -170,22 +168,26 @@ def _add_demo(commands: Commands) -> None:
 def serve(args: argparse.Namespace) -> int:
     """`pylb -c FILE…`"""
     config, findings = examine(args.files, compiled=False)
-    show(_worst(findings) if args.quiet else findings)
+    show(worst(findings) if args.quiet else findings)
     if config is None:
         return INVALID
     if args.debug:
         os.environ["PYTHONASYNCIODEBUG"] = "1"
-    from pylb.process import privileges, worker
+    from pylb.process import privileges, start
 
-    foreground = args.foreground or args.debug or args.trace
-    options = worker.Options(foreground, args.quiet, args.daemon, args.pidfile, args.trace)
+    options = start.Options(
+        files=args.files,
+        foreground=args.foreground or args.debug or args.trace,
+        quiet=args.quiet,
+        daemon=args.daemon,
+        pidfile=args.pidfile,
+        trace=args.trace,
+        show=show,
+    )
     try:
-        return worker.run(config, options)
-    except ConfigError as error:
-        show(error.findings)
+        return start.run(config, options)
     except (privileges.StartError, OSError) as error:
         return fail(str(error))
-    return INVALID
 
 
 def check_files(args: argparse.Namespace) -> int:
@@ -193,7 +195,7 @@ def check_files(args: argparse.Namespace) -> int:
     config, findings = examine(args.files)
     warnings = sum(finding.severity == "warning" for finding in findings)
     valid = config is not None and not (args.strict and warnings)
-    show(_worst(findings) if args.quiet and not args.strict else findings)
+    show(worst(findings) if args.quiet and not args.strict else findings)
     if not args.quiet:
         show_summary(args.files, findings, valid)
     return OK if valid else INVALID
@@ -253,78 +255,6 @@ def demo(args: argparse.Namespace) -> int:
     return run(args.port, args.stats_port, args.quiet)
 
 
-# ---------------------------------------------------------------------------------------------------------- examining
-
-
-def examine(files: Sequence[str], compiled: bool = True) -> tuple[Config | None, list[Finding]]:
-    """Read and check a configuration in every way short of starting it; None in place of one that cannot be used.
-
-    With `compiled` False a configuration that looks right is not compiled: whoever starts it does that.
-    """
-    from pylb.config.check import check, in_order
-    from pylb.config.load import load
-
-    try:
-        config, findings = load(files, os.environ)
-    except ConfigError as error:
-        return None, in_order([*error.findings, *_aftermath(error)])
-    findings = [*findings, *check(config, _look())]
-    if compiled or _worst(findings):
-        findings += _new(_compile(config), findings)
-    findings = in_order(findings)
-    return (None if _worst(findings) else config), findings
-
-
-def _aftermath(error: ConfigError) -> list[Finding]:
-    """What else is wrong with what could be read."""
-    from pylb.config.check import check
-    from pylb.config.check.aftermath import independent, texts
-
-    if error.config is None:
-        return []
-    found = check(error.config, _look())
-    found += _new(_compile(error.config), found)
-    return independent(found, _worst(error.findings), texts(error.findings))
-
-
-def _compile(config: Config) -> Sequence[Finding]:
-    from pylb.process.worker import check_start
-
-    try:
-        check_start(config)
-    except ConfigError as error:
-        return error.findings
-    return ()
-
-
-def _look() -> Look:
-    from pylb.config.check import CertificateProblem, Look
-
-    def certificates(path: str) -> list[CertificateProblem]:
-        from pylb.net.certificates import load_bundle
-        from pylb.net.tls import certificate_files
-
-        problems: list[CertificateProblem] = []
-        for file in certificate_files([path], None):
-            try:
-                problems += load_bundle(file).problems
-            except ValueError as error:
-                problems.append(CertificateProblem(True, str(error), "write a PEM file with certificate and key"))
-        return problems
-
-    return Look(lambda path: Path(path).read_bytes(), certificates)
-
-
-def _new(more: Sequence[Finding], known: Sequence[Finding]) -> list[Finding]:
-    """Without the errors at places where one is known: the check and the rules' compiler see the same mistake."""
-    places = {finding.at for finding in known if finding.severity == "error" and finding.at.line}
-    return [finding for finding in more if finding.at not in places]
-
-
-def _worst(findings: Sequence[Finding]) -> list[Finding]:
-    return [finding for finding in findings if finding.severity == "error"]
-
-
 # ------------------------------------------------------------------------------------------------------------ showing
 
 
@@ -358,7 +288,7 @@ def _place(at: Origin) -> str:
 
 def show_summary(files: Sequence[str], findings: Sequence[Finding], valid: bool) -> None:
     """The last line: what was checked, and how it came out."""
-    errors = len(_worst(findings))
+    errors = len(worst(findings))
     counts = [_count(errors, "error"), _count(len(findings) - errors, "warning")]
     text = ", ".join(["valid" if valid else "invalid", *filter(None, counts)])
     line = f"{', '.join(files)}: {text}"

@@ -18,6 +18,29 @@ Moments = tuple[float, float, float, float, float, float]
 FOLD_AT = 256
 """Requests whose times are looked at together."""
 
+# How the counters of several processes become one (process/counters.py). A new counter belongs into one of these.
+
+SUMMED = (
+    "bin", "bout", "cli_abrt", "comp_byp", "conn_tot", "connect", "cookie_invalid", "dcon", "dreq", "dresp", "dses",
+    "econ", "eint", "ereq", "eresp", "hrsp_1xx", "hrsp_2xx", "hrsp_3xx", "hrsp_4xx", "hrsp_5xx", "hrsp_other",
+    "intercepted", "lbtot", "req_tot", "reuse", "srv_abrt", "ssl_failed_handshake", "ssl_handshakes", "ssl_reused",
+    "stot", "wredis", "wretr", "wrew",
+)  # fmt: skip
+"""Totals."""
+
+GAUGES = ("scur", "qcur", "idle")
+"""What is there now; summed too, and gone with its process."""
+
+LARGEST = ("smax", "qmax", "qtime_max", "ctime_max", "rtime_max", "ttime_max", "lastsess")
+
+AVERAGED = ("qtime", "ctime", "rtime", "ttime")
+"""Averages over the last requests, weighted by how many each process has seen of them."""
+
+OF_STEWARD = ("chkdown", "chkfail", "downtime")
+"""Counted where the checks run."""
+
+RATES = ("rate", "req_rate", "conn_rate")
+
 
 class Rate:
     """Events per second, derived from a running total that is looked at once a second.
@@ -63,10 +86,10 @@ class ProxyCounters:
     __slots__ = (
         "_times", "bin", "bout", "chkdown", "chkfail", "cli_abrt", "comp_byp", "conn_rate", "conn_tot", "connect",
         "cookie_invalid", "ctime", "ctime_max", "dcon", "downtime", "dreq", "dresp", "dses", "econ", "eint", "ereq",
-        "eresp", "hrsp_1xx", "hrsp_2xx", "hrsp_3xx", "hrsp_4xx", "hrsp_5xx", "hrsp_other", "intercepted",
-        "lastsess", "lbtot", "parent", "qmax", "qtime", "qtime_max", "rate", "req_rate", "req_tot", "responses",
-        "reuse", "rtime", "rtime_max", "scur", "slim", "smax", "srv_abrt", "ssl_failed_handshake", "ssl_handshakes",
-        "ssl_reused", "stot", "ttime", "ttime_max", "wredis", "wretr", "wrew",
+        "eresp", "hrsp_1xx", "hrsp_2xx", "hrsp_3xx", "hrsp_4xx", "hrsp_5xx", "hrsp_other", "idle", "intercepted",
+        "lastsess", "lbtot", "parent", "qcur", "qmax", "qtime", "qtime_max", "rate", "req_rate", "req_tot", "responses",
+        "reuse", "row", "rtime", "rtime_max", "scur", "slim", "smax", "srv_abrt", "ssl_failed_handshake",
+        "ssl_handshakes", "ssl_reused", "stot", "ttime", "ttime_max", "wredis", "wretr", "wrew",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -75,7 +98,9 @@ class ProxyCounters:
         self.rate = Rate(lambda: self.stot)  # sessions
         self.req_rate = Rate(lambda: self.req_tot)
         self.conn_rate = Rate(lambda: self.conn_tot)
-        self.lastsess: float | None = None  # wall clock of the last session
+        self.lastsess = 0.0  # wall clock of the last session; 0: none yet
+        self.row = -1
+        """Its place in the shared counters; -1: there are none."""
         # qtime, ctime, rtime, ttime: HAProxy's averages over the last 1024 requests, kept as milliseconds (float).
         self.qtime = self.ctime = self.rtime = self.ttime = 0.0
         self._times: list[Moments] = []
@@ -109,8 +134,10 @@ class ProxyCounters:
     hrsp_4xx: int
     hrsp_5xx: int
     hrsp_other: int
+    idle: int
     intercepted: int
     lbtot: int
+    qcur: int
     qmax: int
     req_tot: int
     reuse: int
@@ -125,6 +152,12 @@ class ProxyCounters:
     wredis: int
     wretr: int
     wrew: int
+
+    def reset(self) -> None:
+        """Begin at zero."""
+        row, parent, limit, current = self.row, self.parent, self.slim, self.scur
+        self.__init__()  # type: ignore[misc]
+        self.row, self.parent, self.slim, self.scur = row, parent, limit, current
 
     def status(self, status: int) -> None:
         """Count one response by its class."""
@@ -185,6 +218,10 @@ class ProxyCounters:
         """Once a second: what the rates are made of."""
         self.fold()
         self.responses.turn(now)
+        self.sample_rates(now)
+
+    def sample_rates(self, now: float) -> None:
+        """Of `sample`, what sums over several processes need, too."""
         self.rate.sample(now)
         self.req_rate.sample(now)
         self.conn_rate.sample(now)
@@ -199,6 +236,7 @@ class ProxyCounters:
             if everything:
                 rate.restart(getattr(self, name))
         if everything:
+            self.responses = Latencies()
             for name in _TOTALS:
                 setattr(self, name, 0)
 
@@ -210,6 +248,8 @@ class ProxyCounters:
             self.smax = self.scur
 
 
-_NO_TOTALS = frozenset({"_times", "parent", "scur", "slim", "rate", "req_rate", "conn_rate", "lastsess"})
+_NO_TOTALS = frozenset(
+    {"_times", "parent", "responses", "row", "scur", "slim", "rate", "req_rate", "conn_rate", "lastsess"}
+)
 _TOTALS = tuple(name for name in ProxyCounters.__slots__ if name not in _NO_TOTALS)
 """What `clear counters all` sets to 0: all but what is going on and its limits."""

@@ -51,6 +51,13 @@ class Latencies:
         self._now = [0] * BUCKETS
         self._since = now
 
+    @classmethod
+    def of(cls, counts: list[int]) -> Latencies:
+        """A distribution with these counts by bucket."""
+        made = cls()
+        made._now = counts
+        return made
+
     @property
     def counts(self) -> list[int]:
         """Of the last one to two windows, by bucket."""

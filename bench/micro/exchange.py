@@ -23,7 +23,7 @@ from pylb.net.clock import Clock
 from pylb.net.door import Door
 from pylb.net.listener import Listener
 from pylb.process.balancer import Balancer
-from pylb.process.worker import GC_THRESHOLDS
+from pylb.process.steward import GC_THRESHOLDS
 
 CONFIG = Path(__file__).parents[1] / "http" / "haproxy.cfg"
 ROUNDS, EXCHANGES, CLIENTS = 25, 2048, 64

@@ -85,18 +85,25 @@ def perform(world: World, backend: str, names: Sequence[str], action: str) -> st
         return "NONE"
     if found is None or action not in BY_NAME or wanted.keys().isdisjoint(found.by_name):
         return "ERRP"
-    done = sum(_done(action, found.by_name[name], world.now()) for name in wanted if name in found.by_name)
+    done = sum(_done(world, action, found.by_name[name]) for name in wanted if name in found.by_name)
     if not done:
         return "NONE"
     return "DONE" if done == len(wanted) else "PART"
 
 
-def _done(action: str, server: Server, now: float) -> bool:
+def _done(world: World, action: str, server: Server) -> bool:
     try:
-        BY_NAME[action].do(server, now)
+        act(server, action, world.now())
     except operate.Refused:
         return False
+    if world.order is not None:
+        world.order(server.backend.name, server.name, action)
     return True
+
+
+def act(server: Server, action: str, now: float) -> None:
+    """Do one of the ACTIONS. Raises operate.Refused."""
+    BY_NAME[action].do(server, now)
 
 
 def _backend(world: World, word: str) -> Backend | None:

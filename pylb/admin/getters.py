@@ -116,8 +116,7 @@ def address_text(address: model.Address) -> str:
 
 
 def qcur(row: Row) -> int | None:
-    holder = row.server or row.backend
-    return len(holder.queue) if holder is not None else None
+    return row.counters.qcur if row.backend is not None else None
 
 
 def qlimit(row: Row) -> int | None:
@@ -204,18 +203,18 @@ def downtime(row: Row) -> int | None:
     backend = row.backend
     if backend is None or not backend.servers:
         return None
-    return int(backend.counters.downtime + (0 if backend.candidates else row.now - backend.last_change))
+    return int(row.counters.downtime + (0 if backend.candidates else row.now - backend.last_change))
 
 
 def lastsess(row: Row) -> int:
     last = row.counters.lastsess
-    if last is None:
+    if not last:
         return -1
     return max(0, int(row.world.started_wall + (row.now - row.world.started) - last))
 
 
 def idle_connections(row: Row) -> int | None:
-    return len(row.server.idle) if row.server else None
+    return row.counters.idle if row.server else None
 
 
 def idle_limit(row: Row) -> int | None:

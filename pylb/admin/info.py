@@ -46,7 +46,7 @@ def _max_fds(world: World) -> int:
 
 
 def _bytes_out(world: World) -> int:
-    return sum(frontend.counters.bout for frontend in world.frontends)
+    return sum(world.totals(frontend).bout for frontend in world.frontends)
 
 
 def _none(world: World) -> Value:
@@ -129,9 +129,16 @@ FIELDS: tuple[Field, ...] = (
     F("PoolUsed_bytes", "MGP u64", _none, "pool_used_bytes", "There are no memory pools"),
     F("Start_time_sec", "MDP u32", lambda w: w.started_wall, "start_time_seconds", "Start, seconds since 1970"),
     F("Tainted", "SGP str", lambda w: "0", help="Experimental features in use"),
+    F("Reloads", "MCP u32", lambda w: w.reload.count, "reloads_total", "Reloads that succeeded since the start"),
+    F("Last_reload_time_sec", "MDP u32", lambda w: w.reload.at, "last_reload_time_seconds",
+      "When the last reload was tried, seconds since 1970; 0: never"),
+    F("Last_reload_ok", "SGP u32", lambda w: int(w.reload.success), "last_reload_success",
+      "0 if the last reload failed and nothing has changed"),
+    F("Last_reload_error", "SOP str", lambda w: " | ".join(w.reload.reason.split("\n")) or None,
+      help="Why the last reload failed"),
 )
 # fmt: on
-"""HAProxy 2.6's lines in its order: the place is the number that typed output gives."""
+"""HAProxy 2.6's lines in its order, then pylb's own: the place is the number that typed output gives."""
 
 VERSION_METRIC = Field("", "", lambda w: 1, "build_info", "Always 1; the version is the label")
 

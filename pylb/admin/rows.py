@@ -109,8 +109,8 @@ def rows_of(world: World, section: Section, now: float) -> Iterator[Row]:
     """The rows of one proxy: FRONTEND, servers, BACKEND."""
     front, back = section.frontend, section.backend
     if front is not None:
-        yield Row("F", world, section, front, None, None, front.counters, now)
+        yield Row("F", world, section, front, None, None, world.totals(front), now)
     if back is not None:
         for server in back.servers:
-            yield Row("S", world, section, None, back, server, server.counters, now)
-        yield Row("B", world, section, None, back, None, back.counters, now)
+            yield Row("S", world, section, None, back, server, world.totals(server), now)
+        yield Row("B", world, section, None, back, None, world.totals(back), now)

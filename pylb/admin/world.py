@@ -6,10 +6,12 @@ The live classes of rules/ and process/ satisfy these protocols; the tests build
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from pylb.backend.backend import Backend
+from pylb.backend.server import Server
 from pylb.config import model as declared
 from pylb.counters import ProxyCounters, Rate
 
@@ -21,6 +23,19 @@ if TYPE_CHECKING:
     from pylb.net.door import Door, House, RateLimits
     from pylb.net.listener import BadMessage
     from pylb.rules.pattern_lists import PatternLists
+
+
+@dataclass(frozen=True, slots=True)
+class Reload:
+    """How the last reload went."""
+
+    at: float = 0.0
+    """Time of day, seconds since 1970; 0: there was none."""
+    success: bool = True
+    reason: str = ""
+    """Why not."""
+    count: int = 0
+    """Reloads that succeeded since the start."""
 
 
 class FrontendView(Protocol):
@@ -119,6 +134,14 @@ class World(Protocol):
         """Addresses listened on."""
 
     @property
+    def order(self) -> Callable[[str, str, str], None] | None:
+        """Has another process, which keeps the servers' true state, do an action too: backend, server, action."""
+
+    @property
+    def reload(self) -> Reload:
+        """The last one."""
+
+    @property
     def stopping(self) -> bool: ...
     @property
     def dropped_logs(self) -> int: ...
@@ -132,6 +155,20 @@ class World(Protocol):
 
     def now(self) -> float:
         """The loop's clock."""
+
+    def totals(self, live: FrontendView | Backend | Server) -> ProxyCounters:
+        """What all processes have counted of a frontend, backend or server, queue and idle connections included."""
+
+
+def own_totals(live: FrontendView | Backend | Server) -> ProxyCounters:
+    """`World.totals` where there is one process."""
+    counters = live.counters
+    if not isinstance(live, Server | Backend):
+        return counters
+    counters.qcur = live.queue.length
+    if isinstance(live, Server):
+        counters.idle = len(live.idle)
+    return counters
 
 
 class Running(World, Protocol):
@@ -150,6 +187,9 @@ class Running(World, Protocol):
     @property
     def patterns(self) -> PatternLists:
         """What ACLs and maps compare with."""
+
+    def cleared(self, everything: bool) -> None:
+        """`clear counters` has been carried out; `everything`: with totals."""
 
     def set_maxconn(self, limit: int) -> None:
         """`set maxconn global`"""

@@ -27,6 +27,7 @@ from itertools import count
 from typing import Any, Final, Literal
 
 from pylb.backend.balance import ALGORITHMS, Algorithm, Settings
+from pylb.backend.health import Event
 from pylb.backend.persist import Persistence
 from pylb.backend.queue import Queue, Ticket
 from pylb.backend.server import Log, Server, State
@@ -106,6 +107,8 @@ class Backend:
         """Servers in slow start: while there are any, call `state.warm_up(backend, now)` about once a second."""
         self.drop_idle: Callable[[Server], None] = _nothing
         """Closes a server's idle connections when it goes down; set by the network side."""
+        self.report: Callable[[Server, Event], None] | None = None
+        """Tells another process of events that count for a server's health; None: they are counted here."""
         self._keep_sessions()
         self.refresh()
         self.persist: Persistence | None = Persistence.of(self)

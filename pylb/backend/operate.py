@@ -56,6 +56,7 @@ def _set(server: Server, flag: Admin, now: float, cause: str = "") -> None:
         return
     before = server.admin
     server.admin |= flag
+    server.changed(server)
     if flag & Admin.MAINT:
         if not before & Admin.MAINT:
             _enter_maintenance(server, now, cause)
@@ -73,6 +74,7 @@ def _clear(server: Server, flags: Admin, now: float) -> None:
     if not cleared:
         return
     server.admin &= ~flags
+    server.changed(server)
     if cleared & Admin.MAINT:
         if server.admin & Admin.MAINT:
             _remain_in_maintenance(server)
@@ -193,6 +195,7 @@ def set_health(server: Server, wanted: str, now: float, cause: str = "changed fr
         raise Refused("'set server <srv> health' expects 'up', 'stopping', or 'down'.")
     if server.check is not None and server.check.enabled:
         server.check.health = 0 if wanted == "down" else server.check.top
+        server.changed(server)
     change = {"up": state.running, "stopping": state.stopping, "down": state.stopped}[wanted]
     change(server, now, f", {cause}")
 
@@ -201,6 +204,7 @@ def disable_check(server: Server) -> None:
     """`disable health B/S`: no more checks; the state stays as it is."""
     if server.check is not None:
         server.check.enabled = False
+        server.changed(server)
 
 
 def enable_check(server: Server) -> None:
@@ -208,6 +212,7 @@ def enable_check(server: Server) -> None:
     if server.check is None:
         raise Refused("Health check was not configured on this server, cannot enable.")
     server.check.enabled = True
+    server.changed(server)
 
 
 # -------------------------------------------------------------------------------------------------- weight and limits
@@ -282,6 +287,7 @@ def set_address(server: Server, host: str, port: int | None, family: str, by: st
         server.backend.drop_idle(server)
         if server.backend.persist is not None and server.backend.persist.cookie is not None:
             server.backend.persist.cookie.learn()  # a dynamic cookie follows the address
+        server.changed(server)
     return f"{', '.join(changes)} by '{by}'"
 
 
@@ -293,12 +299,14 @@ def set_agent(server: Server, wanted: str, now: float, cause: str = "changed fro
     agent.health = agent.top if wanted == "up" else 0
     change = state.running if wanted == "up" else state.stopped
     change(server, now, f", {cause}")
+    server.changed(server)
 
 
 def disable_agent(server: Server) -> None:
     """`disable agent B/S`: it is asked no more and no longer counts; the state stays as it is."""
     if server.agent is not None:
         server.agent.enabled = False
+        server.changed(server)
 
 
 def enable_agent(server: Server) -> None:
@@ -306,6 +314,7 @@ def enable_agent(server: Server) -> None:
     if server.agent is None:
         raise Refused("Agent was not configured on this server, cannot enable.")
     server.agent.enabled = True
+    server.changed(server)
 
 
 def set_agent_address(server: Server, host: str | None, port: int | None) -> None:

@@ -29,6 +29,10 @@ SCALE = 16
 """Effective weights count sixteenths, so that slow start has steps below weight 1 (as in HAProxy)."""
 
 
+def _nobody(server: Server) -> None:
+    """Nobody else has to know."""
+
+
 class State(IntEnum):
     """Operational state; numbers as in HAProxy's state file (management manual, `show servers state`)."""
 
@@ -55,8 +59,9 @@ class Server:
     """One server of a backend. Only `backend.py` and `state.py` change it."""
 
     __slots__ = (
-        "_dynamic", "_share", "address", "admin", "agent", "backend", "backup", "check", "consecutive_errors", "cookie",
-        "counters", "downtime", "eweight", "followers", "hana", "idle", "last_change", "max_idle", "maxconn",
+        "_dynamic", "_share", "address", "admin", "agent", "backend", "backup", "changed", "check",
+        "consecutive_errors", "cookie", "counters", "downtime", "eweight", "followers", "hana", "idle", "last_change",
+        "max_idle", "maxconn",
         "maxqueue", "minconn", "model", "name", "net", "observes", "queue", "ramp", "reachable", "sessions", "sid",
         "state", "tracked", "usable", "weight",
     )  # fmt: skip
@@ -65,6 +70,8 @@ class Server:
         self.model = declared
         self.backend = backend
         self.name = declared.name
+        self.changed: Callable[[Server], None] = _nobody
+        """Called with the server after anything about it has changed that other processes should know."""
         self.sid = sid
         """`id`, or the first free number: seeds consistent hashing and orders `balance first`."""
         self.address = declared.address
@@ -124,6 +131,7 @@ class Server:
         self.maxconn = max(maxconn, minconn)
         self.minconn = minconn or self.maxconn
         self._dynamic = self.minconn != self.maxconn or self._share != 100
+        self.changed(self)
 
     def set_ramp(self, ramp: int, share: int) -> None:
         """Slow start's part of the weight, in sixteenths, and of maxconn, in per cent."""
@@ -173,6 +181,7 @@ class Server:
             and not self.admin & (Admin.MAINT | Admin.DRAIN)
             and self.eweight > 0
         )
+        self.changed(self)
 
     @property
     def effective_weight(self) -> int:

@@ -32,6 +32,7 @@ def check_done(server: Server, result: CheckResult, now: float) -> None:
     if server.backend.model.log_health_checks and (counted or previous is not result.status):
         _log_check(server, health, result)
     _conclude(server, health, result.status.outcome, now)
+    server.changed(server)
 
 
 def agent_done(server: Server, result: CheckResult, now: float) -> None:
@@ -51,6 +52,7 @@ def agent_done(server: Server, result: CheckResult, now: float) -> None:
         _log_check(server, health, result, "Agent")
     if result.status in (Status.L7STS, Status.L7OK):
         _conclude(server, health, outcome, now)
+    server.changed(server)
 
 
 def _conclude(server: Server, health: Health, outcome: Outcome, now: float) -> None:
@@ -89,10 +91,18 @@ def check_reason(health: Health) -> str:
 
 
 def observe(server: Server, event: Event, now: float) -> None:
-    """Traffic met `event` at `server` (manual: `observe`). Callers skip this where `server.observes` is None."""
+    """Traffic met `event` at `server` (manual: `observe`). Callers skip this where `server.observes` is None.
+
+    A worker reports errors, and the first good event after one, to who counts them for all workers.
+    """
     good = event.layer4 if server.observes == "layer4" else event.layer7
     health = server.check
     if good is None or health is None or server.observes is None:
+        return
+    if server.backend.report is not None:
+        if not good or server.consecutive_errors:
+            server.consecutive_errors = int(not good)
+            server.backend.report(server, event)
         return
     if good:
         server.consecutive_errors = 0

@@ -630,8 +630,8 @@ class Global:
     uid: int | None = None
     gid: int | None = None
     daemon: bool = False
-    nbthread: int | None = None
-    """Worker processes; None: 1."""
+    workers: int | None = None
+    """nbthread: worker processes; None: 1, 0 (in TOML "auto"): one per CPU."""
     stats_sockets: tuple[StatsSocket, ...] = ()
     stats_timeout: float = 10.0
     stats_maxconn: int = 10

@@ -367,9 +367,13 @@ class HttpSession(Session):
                 self.close()
 
     def wind_down(self) -> None:
-        self.keep_alive = False
-        if self.phase == IDLE and self.requests and not self.backlog:
-            self.close()
+        """An answer that has not begun will say that it is the last one. Where it has, or between requests, the client
+        may just be asking again: so it may, once, until it has been idle for a moment (listener.PARTING)."""
+        exchange = self.exchange
+        if exchange is not None:
+            self.keep_alive = self.keep_alive and exchange.stage == "D"
+        elif self.phase == IDLE and self.requests and not self.backlog:
+            self.arm(min(self.deadline, self.loop.time() + self.listener.keep_alive_timeout))
 
     def client_ready(self) -> None:
         times = self.listener

@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pylb.net.listener import Listener
     from pylb.net.session import Session
+    from pylb.rules.frontend import Frontend
 
 
 WAITING_ROOM = 64
@@ -108,6 +110,10 @@ class House:
             door.next()
 
 
+def _nothing(door: Door) -> None:
+    """The sockets are another process's to care for."""
+
+
 class Door:
     """One frontend's connections."""
 
@@ -117,6 +123,9 @@ class Door:
         self.inside = 0
         self.waiting: deque[Session] = deque()
         self.listeners: list[Listener] = []
+        self.frontend: Frontend | None = None
+        self.changed: Callable[[Door], None] = _nothing
+        """Called with the door when `state` has changed: who owns the sockets makes them refuse or listen."""
         self._members: set[Session] = set()
         self._paused = False
         self.state = ""
@@ -188,17 +197,17 @@ class Door:
         self.next()
 
     def disable(self) -> None:
-        """`disable frontend`: refuse connections until `enable`."""
+        """`disable frontend`: accept nobody until `enable`."""
         self._set_state("PAUSED")
         for listener in self.listeners:
-            listener.suspend()
+            listener.pause()
 
     def enable(self) -> None:
         """`enable frontend`"""
         self._set_state("")
         self._paused = False
         for listener in self.listeners:
-            listener.wake()
+            listener.resume()
 
     def shut(self) -> None:
         """`shutdown frontend`: no more connections, ever."""
@@ -208,8 +217,9 @@ class Door:
 
     def _set_state(self, state: str) -> None:
         self.state = state
-        for listener in self.listeners:
-            listener.frontend.state = state
+        if self.frontend is not None:
+            self.frontend.state = state
+        self.changed(self)
 
     @property
     def sessions(self) -> set[Session]:

@@ -14,10 +14,8 @@ import socket
 import ssl
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from math import inf
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from pylb.config import model
@@ -45,6 +43,11 @@ if TYPE_CHECKING:
     from pylb.net.exchange import Exchange
     from pylb.rules.frontend import Frontend
     from pylb.rules.reply import Reply
+
+PARTING = 1.0
+"""Seconds that a kept-alive connection must have been idle before a process that stops softly closes it. A client in
+full swing asks within that time, and is told with the answer that it was the last: closing at once would cross with
+requests on their way, which would be lost."""
 
 ACCEPTS = 64
 """Connections taken at a time where they are accepted by hand."""
@@ -146,7 +149,7 @@ class Listener:
         self.sockets = sockets
         self.sessions = 0
         self._servers: list[asyncio.Server] = []
-        self._accepting = False
+        self._accepting = self._closed = False
         self._handshakes: set[asyncio.Task[None]] = set()
         times = frontend.model.timeouts
         request = times.http_request if times.http_request is not None else times.client
@@ -194,32 +197,22 @@ class Listener:
 
     def resume(self) -> None:
         """Accept again."""
-        if not self._accepting:
+        if not self._accepting and not self._closed:
             self._spawn(self.open())
 
-    def suspend(self) -> None:
-        """Refuse new clients but keep the address: a TCP socket that is shut down listens no more and stays bound."""
-        self.pause()
-        for sock in self.sockets:
-            if sock.family != socket.AF_UNIX:  # those cannot be woken again: clients wait in the backlog
-                with suppress(OSError):  # another process that shares the socket was first
-                    sock.shutdown(socket.SHUT_RD)
-
-    def wake(self) -> None:
-        """Accept again after `suspend`."""
-        for sock in self.sockets:
-            sock.listen(self.bind.backlog or 4096)
-        self.resume()
-
     def close(self) -> None:
-        """Stop for good; running sessions go on."""
+        """Stop for good; running sessions go on, each until it has been idle for a moment."""
+        self._closed = True
         self.keeps_alive = False
+        self.keep_alive_timeout = min(self.keep_alive_timeout, PARTING)
         self.pause()
         for sock in self.sockets:
             sock.close()
-        if self.bind.address.kind == "unix":
-            with suppress(OSError):
-                Path(self.bind.address.path).unlink()
+
+    @property
+    def greeting(self) -> bool:
+        """Somebody is shaking hands."""
+        return bool(self._handshakes)
 
     # ----------------------------------------------------------------------------------------- a session comes and goes
 

@@ -1,5 +1,11 @@
-"""The process: sockets bound, privileges dropped, one event loop run to its end.
+"""The processes: a master that keeps the sockets, a steward for each start or reload, workers that carry the traffic.
 
-build makes live objects of a Config; binding makes listening sockets; privileges and pidfile belong to the start;
-worker runs.
+    start ─► master ─► steward ─► worker, worker, …
+             signals   reads, binds, checks servers,   balancer.open
+             reload    answers operators, adds up
+
+balancer makes the live objects of a Config, and every process of a generation has the same ones. What they share:
+replicate (servers' states, from the steward), counters and books (shared memory, one writer each), relay and channel
+(questions and orders). packets and carry lead from one generation to the next; binding, privileges and forking are what
+a start is made of.
 """

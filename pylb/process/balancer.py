@@ -1,6 +1,8 @@
 """The running load balancer: every live object of one process, made of one Config.
 
-It is also what the statistics read (admin/world.World) and, through `rules_world`, what rules refer to by name.
+A steward compiles it and keeps it without listeners; a worker, forked from the steward, opens them. It is also what the
+statistics read (admin/world.World) and, as `world`, what rules refer to by name. What several processes have counted
+is added up by the `book`.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from pylb import __version__
 from pylb.admin.logsinks import Sink
 from pylb.admin.page import StatsPageHandler, exporter
 from pylb.admin.syslog import Logger, make_logger
+from pylb.admin.world import Reload, own_totals
 from pylb.backend import state
 from pylb.backend.backend import Backend, default_fullconn
 from pylb.backend.server import Server
@@ -25,7 +28,7 @@ from pylb.backend.stick import StickTable
 from pylb.config import model
 from pylb.config.expression import parse_sample
 from pylb.config.words import Report
-from pylb.counters import Rate
+from pylb.counters import ProxyCounters, Rate
 from pylb.http1.head import Limits
 from pylb.net import tls
 from pylb.net.certificate_store import CertificateStore
@@ -34,6 +37,8 @@ from pylb.net.door import Door, House, RateLimits
 from pylb.net.endpoint import Endpoint
 from pylb.net.listener import Listener
 from pylb.process import binding
+from pylb.process.books import StewardsBook, WorkersBook
+from pylb.process.carry import live_objects
 from pylb.process.resolve import resolve
 from pylb.rules.acl import compile_condition
 from pylb.rules.compile import compile_sample
@@ -74,14 +79,19 @@ class Balancer:
         """The connections of each frontend, by its name."""
         self.tables = self._tables(report)
         self.startup_logs: list[str] = []
-        self.idle_percent = 100
+        self._idle = 100
         self._worked = (0.0, 0.0)
         """When the share of idle time was last looked at: loop's clock, seconds of CPU."""
         self.version = __version__
         self.node = general.node or socket.gethostname()
         self.pid = os.getpid()
-        self.workers = 1
+        """Of the master: where signals go."""
+        self.workers = 1 if general.workers is None else general.workers or len(os.sched_getaffinity(0))
         self.stopping = False
+        self.reload = Reload()
+        self.order: Callable[[str, str, str], None] | None = None
+        """Has the steward do to a server what was done here: backend, server, action of the statistics page."""
+        self.book: StewardsBook | WorkersBook | None = None
         self.started = 0.0
         self.started_wall = time.time()
         self.loop: asyncio.AbstractEventLoop | None = None
@@ -107,10 +117,13 @@ class Balancer:
         self._contexts = {
             id(bind): self._server_side(bind, f.mode, report) for f in config.frontends for bind in f.binds
         }
-        self.conn_rate = Rate(lambda: self.house.total)
+        self.conn_rate = Rate(lambda: self.cum_conn)
         self.sess_rate = Rate(lambda: sum(f.counters.stot for f in self.frontends))
         self.ssl_rate = Rate(lambda: self.cum_ssl_conns)
         self.bytes_out_rate = Rate(lambda: sum(f.counters.bout for f in self.frontends))
+        self._sockets: dict[int, list[socket.socket]] = {}
+        self._afterwards: list[Callable[[], None]] = []
+        self._next_second = 0.0
         self._raise_errors(report)
 
     def _raise_errors(self, report: Report) -> None:
@@ -232,29 +245,69 @@ class Balancer:
 
     # ---------------------------------------------------------------------------------------------------------- running
 
-    def bind(self, report: Report) -> dict[int, list[socket.socket]]:
-        """The listening sockets of every bind, by the bind's identity."""
-        return {
-            id(bind): binding.listen(bind, report, bind.backlog or frontend.backlog)
+    def bind(self, report: Report, sockets: binding.Sockets) -> None:
+        """Have listening sockets for every bind."""
+        self._sockets = {
+            id(bind): sockets.listen(bind, report, bind.backlog or frontend.backlog)
             for frontend in self.config.frontends
             if not frontend.disabled
             for bind in frontend.binds
         }
 
-    async def open(self, sockets: dict[int, list[socket.socket]]) -> None:
-        """Listen: from here on traffic comes."""
-        loop = self.loop = asyncio.get_running_loop()
-        self.started, self.started_wall = loop.time(), time.time()
-        self.pid = self.world.pid = os.getpid()
-        for logger in self.loggers:
-            logger.set_pid(self.pid)
-        clock = Clock(loop)
-        for logger in self.loggers:
-            logger.gather(loop.call_later)
+    def begin(self, now: float, master: int, book: StewardsBook) -> None:
+        """Everything is ready to be forked; `now` is the monotonic clock, `master` the pid that takes signals."""
+        self.started, self.started_wall = now, time.time()
+        self.pid = master
+        self.book = book
         for backend in self.backends:
-            backend.last_change = self.started
+            backend.last_change = now
             for server in backend.servers:
-                server.last_change = self.started
+                server.last_change = now
+        for frontend in self.frontends:
+            frontend.counters.slim = frontend.model.maxconn or self.maxconn
+            if frontend.name in self.doors:
+                self.doors[frontend.name].frontend = frontend
+                self.doors[frontend.name].changed = self._door_changed
+
+    def _door_changed(self, door: Door) -> None:
+        """In the steward: listen before the workers do; refuse after the last of them has stopped accepting, since to
+        shut a socket down under an event loop that accepts from it is an error for that loop."""
+        assert door.frontend is not None
+        sockets = [sock for bind in door.frontend.model.binds for sock in self._sockets[id(bind)]]
+        if door.state == "":
+            binding.listen_again(sockets)
+        else:
+            self._afterwards.append(lambda: binding.refuse(sockets))
+
+    def carried_out(self) -> None:
+        """All workers have carried out an operator's command."""
+        afterwards, self._afterwards = self._afterwards, []
+        for do in afterwards:
+            do()
+
+    def attend(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Live in this process and its loop from now on."""
+        self.loop = loop
+        self.world.pid = os.getpid()
+        for logger in self.loggers:
+            logger.set_pid(self.world.pid)
+            logger.gather(loop.call_later)
+
+    def join(self, book: WorkersBook) -> None:
+        """Be a worker's: what is logged and counted for all is the steward's to do."""
+        self.book = book
+        self.world.count = book.count
+        for door in self.doors.values():
+            door.changed = _not_here
+        for backend in self.backends:
+            backend.log = _unlogged
+        self.conn_rate = self.sess_rate = self.ssl_rate = self.bytes_out_rate = Rate(lambda: 0)
+
+    async def open(self) -> None:
+        """Listen: from here on traffic comes."""
+        loop = asyncio.get_running_loop()
+        self.attend(loop)
+        clock = Clock(loop)
         for frontend in self.frontends:
             if frontend.model.disabled or self.doors[frontend.name].state == "STOP":
                 continue
@@ -262,7 +315,7 @@ class Balancer:
             frontend.counters.slim = door.maxconn
             for bind in frontend.model.binds:
                 listener = Listener(
-                    bind, frontend, door, loop, clock, self.limits, self._contexts[id(bind)], sockets[id(bind)]
+                    bind, frontend, door, loop, clock, self.limits, self._contexts[id(bind)], self._sockets[id(bind)]
                 )
                 if self.tracer is not None:
                     self.tracer.listen(listener)
@@ -272,20 +325,30 @@ class Balancer:
             if door.state:  # ordered before this worker was made
                 door.disable()
 
-    def sample(self) -> None:
-        """Once a second: rates, slow starts, numbers that rules ask for."""
-        now = self.now()
-        for rate in (self.conn_rate, self.sess_rate, self.ssl_rate, self.bytes_out_rate):
-            rate.sample(now)
+    def tick(self, now: float) -> None:
+        """Several times a second: counters; once a second: rates, slow starts."""
+        book = self.book
+        assert book is not None
+        book.tick(now)
+        book.write_process(self, now)
+        if now < self._next_second:
+            return
+        self._next_second = now + 1.0
         self._look_at_work(now)
-        for frontend in self.frontends:
-            frontend.counters.sample(now)
         for backend in self.backends:
-            backend.counters.sample(now)
-            for server in backend.servers:
-                server.counters.sample(now)
             if backend.warming:
                 state.warm_up(backend, now)
+
+    def cleared(self, everything: bool) -> None:
+        """`clear counters` has been carried out here."""
+        if self.book is not None:
+            self.book.clear(everything)
+
+    def settle(self) -> None:
+        """Write all counters now."""
+        assert self.book is not None
+        self.book.settle()
+        self.book.write_process(self, self.now())
 
     def close_listeners(self) -> None:
         """No new connections; running ones go on."""
@@ -295,6 +358,17 @@ class Balancer:
         for door in self.house.doors:
             for session in tuple(door.sessions):
                 session.wind_down()
+
+    @property
+    def empty(self) -> bool:
+        """No client is inside, waits, or shakes hands."""
+        house = self.house
+        if house.connections or any(door.waiting for door in house.doors):
+            return False
+        return not any(listener.greeting for listener in self.listeners_)
+
+    def log_stop(self) -> None:
+        """Say of each frontend that it has stopped, and how much it has done."""
         for frontend in self.frontends:
             if frontend.state != "STOP":
                 self.tell_stopped(frontend.name)
@@ -327,7 +401,7 @@ class Balancer:
         (then, before), used = self._worked, time.process_time()
         self._worked = (now, used)
         if now > then > 0:
-            self.idle_percent = max(0, min(100, round(100 - 100 * (used - before) / (now - then))))
+            self._idle = max(0, min(100, round(100 - 100 * (used - before) / (now - then))))
 
     def close(self) -> None:
         """The end of everything."""
@@ -345,56 +419,107 @@ class Balancer:
         """The loop's clock."""
         return self.loop.time() if self.loop is not None else 0.0
 
+    def totals(self, live: Any) -> ProxyCounters:
+        """What all processes have counted of a frontend, backend or server."""
+        return own_totals(live) if self.book is None else self.book.totals(live)
+
+    def figure(self, name: str, own: int) -> int:
+        """A figure of the process; of all processes where there are several."""
+        return own if self.book is None else self.book.figure(name, own)
+
+    def add_counts(self, counted: dict[str, list[int]]) -> None:
+        """The generation before has gone on counting."""
+        if not isinstance(self.book, StewardsBook):
+            return
+        for name, live in live_objects(self):
+            if name in counted:
+                self.book.add_counts(live, counted[name])
+        if "" in counted:
+            self.book.begin_process(*counted[""])
+
     @property
     def actconn(self) -> int:
         """Client connections now."""
-        return self.house.connections
+        return self.figure("connections", self.house.connections)
+
+    @property
+    def most_conn(self) -> int:
+        """Most client connections at once."""
+        return self.figure("most", self.house.most)
 
     @property
     def cum_conn(self) -> int:
         """Client connections since the start."""
-        return self.house.total
+        return self.figure("total", self.house.total)
 
     @property
     def cum_req(self) -> int:
         """Requests since the start."""
-        return sum(frontend.counters.req_tot for frontend in self.frontends)
+        return sum(self.totals(frontend).req_tot for frontend in self.frontends)
 
     @property
     def cum_ssl_conns(self) -> int:
         """TLS handshakes since the start."""
-        return sum(frontend.counters.ssl_handshakes for frontend in self.frontends)
+        return sum(self.totals(frontend).ssl_handshakes for frontend in self.frontends)
+
+    @property
+    def own_ssl_conns(self) -> int:
+        """Clients connected to this process by TLS now."""
+        return sum(session.tls is not None for door in self.house.doors for session in door.sessions)
 
     @property
     def ssl_conns(self) -> int:
         """Clients connected by TLS now."""
-        doors = self.house.doors
-        return sum(session.tls is not None for door in doors for session in door.sessions)
+        return self.figure("ssl", self.own_ssl_conns)
 
     @property
     def listeners(self) -> int:
         """Listening sockets."""
-        return sum(len(listener.sockets) for listener in self.listeners_)
+        return sum(len(sockets) for sockets in self._sockets.values())
+
+    @property
+    def own_dropped_logs(self) -> int:
+        """Log lines that this process could not send."""
+        return sum(logger.dropped for logger in self.loggers)
 
     def listening(self) -> list[socket.socket]:
         """The listening sockets themselves."""
-        return [sock for listener in self.listeners_ for sock in listener.sockets if sock.fileno() >= 0]
+        return [sock for sockets in self._sockets.values() for sock in sockets if sock.fileno() >= 0]
+
+    @property
+    def own_tasks(self) -> int:
+        """Tasks of this process's event loop."""
+        return len(asyncio.all_tasks(self.loop)) if self.loop is not None else 0
 
     @property
     def tasks(self) -> int:
-        """Tasks of the event loop."""
-        return len(asyncio.all_tasks(self.loop)) if self.loop is not None else 0
+        """Tasks of all event loops."""
+        return self.figure("tasks", self.own_tasks)
+
+    @property
+    def own_idle_percent(self) -> int:
+        """How much of the last second this process had nothing to do."""
+        return self._idle
+
+    @property
+    def idle_percent(self) -> int:
+        """The same of the workers, on the average."""
+        return self.figure("idle", self._idle) // (self.workers if self.book is not None else 1)
 
     @property
     def dropped_logs(self) -> int:
         """Log lines that could not be sent."""
-        return sum(logger.dropped for logger in self.loggers)
+        return self.figure("dropped", self.own_dropped_logs)
 
 
 def _drop_idle(server: Server) -> None:
     """The server is down or has moved: its idle connections are of no more use."""
     for connection in tuple(server.idle):
         connection.close()
+
+
+def _not_here(door: Door) -> None:
+    """The steward does it."""
 
 
 def _unlogged(level: int, text: str) -> None:

@@ -5,11 +5,13 @@ Everything is bound before privileges are dropped, and all failures are reported
 
 from __future__ import annotations
 
+import errno
 import grp
 import os
 import pwd
 import socket
 import stat
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -20,17 +22,87 @@ BACKLOG = 4096
 """Without `backlog` on the bind or the frontend; the kernel lowers it to net.core.somaxconn."""
 
 
-def listen(bind: Bind, report: Report, backlog: int | None = None) -> list[socket.socket]:
-    """The listening sockets of one bind: one, or one per port of a range. Errors go to `report`."""
-    address = bind.address
-    sockets = []
-    last = address.port_end or address.port or 0
-    for port in range(address.port or 0, last + 1):
-        try:
-            sockets.append(_open(bind, address, port, backlog or BACKLOG))
-        except (OSError, KeyError, OverflowError) as error:
-            report(bind.at, f'cannot bind "{describe(address, port)}": {_reason(error)}', _advice(error, address, port))
-    return sockets
+class Sockets:
+    """The listening sockets of a generation: those that the one before had, and new ones where there was none.
+
+    Sockets are known by their address and what else decides which connections reach them, so that a reload takes them
+    over as they are, with the connections that wait in them.
+    """
+
+    def __init__(self, inherited: dict[str, socket.socket] | None = None) -> None:
+        self._inherited = dict(inherited or {})
+        self.used: dict[str, socket.socket] = {}
+        """All that are listened on, by key."""
+        self.opened: dict[str, socket.socket] = {}
+        """Those among them that are new."""
+
+    def listen(self, bind: Bind, report: Report, backlog: int | None = None) -> list[socket.socket]:
+        """The listening sockets of one bind: one, or one per port of a range. Errors go to `report`."""
+        address = bind.address
+        sockets = []
+        last = address.port_end or address.port or 0
+        for port in range(address.port or 0, last + 1):
+            try:
+                sockets.append(self._socket(bind, address, port, backlog or BACKLOG))
+            except (OSError, KeyError, OverflowError) as error:
+                what = f'cannot bind "{describe(address, port)}": {_reason(error)}'
+                report(bind.at, what, _advice(error, address, port))
+        return sockets
+
+    def _socket(self, bind: Bind, address: Address, port: int, backlog: int) -> socket.socket:
+        name = key(bind, address, port)
+        if name in self.used:
+            raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
+        sock = self._inherited.get(name)
+        if sock is not None:
+            with suppress(OSError):
+                sock.listen(backlog)  # it may have changed
+        else:
+            sock = self.opened[name] = _open(bind, address, port, backlog)
+        self.used[name] = sock
+        return sock
+
+    def forget_unused(self) -> None:
+        """Close what the generation before listened on and this one does not."""
+        for name, sock in self._inherited.items():
+            if name not in self.used:
+                sock.close()
+        self._inherited.clear()
+
+    def close(self) -> None:
+        """Close all that are used; another process may still have them."""
+        for sock in self.used.values():
+            sock.close()
+        self.used.clear()
+
+
+def refuse(sockets: Sequence[socket.socket]) -> None:
+    """Refuse clients but keep the address: a TCP socket that is shut down listens no more and stays bound."""
+    for sock in sockets:
+        if sock.family != socket.AF_UNIX:  # those cannot be woken again: clients wait in the backlog
+            with suppress(OSError):
+                sock.shutdown(socket.SHUT_RD)
+
+
+def listen_again(sockets: Sequence[socket.socket]) -> None:
+    """Accept clients after `refuse`."""
+    for sock in sockets:
+        sock.listen(BACKLOG)
+
+
+def key(bind: Bind, address: Address, port: int) -> str:
+    """What a socket is known by. For unix sockets the path comes last, for whoever removes it."""
+    if address.kind == "inet":
+        options = f"{bind.interface or ''} {bind.v6only:d}{bind.v4v6:d}{bind.transparent:d}"
+        return f"{_family(address).name} {options} {address.host} {port}"
+    if address.kind == "unix":
+        return f"unix {bind.mode} {bind.user} {bind.group} {bind.uid} {bind.gid} {address.path}"
+    return describe(address)
+
+
+def path_of(name: str) -> str | None:
+    """The path of a unix socket, of its key; None for other sockets."""
+    return name.split(" ", 6)[6] if name.startswith("unix ") else None
 
 
 def describe(address: Address, port: int | None = None) -> str:

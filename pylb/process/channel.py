@@ -7,6 +7,7 @@
     steward ─► STATES [[…], …]          servers have changed (replicate.py)
             ─► COMMAND id, text         from an admin socket, to be carried out and answered
             ─► SETTLE id                write your counters now, then answer
+            ─► NEWS                     how the last reload went
             ─► RETIRE, STOP             softly; at once
 
 Order is kept: what the steward sends first, every worker does first. Payloads are JSON, except for commands and their
@@ -39,6 +40,7 @@ class Kind(IntEnum):
     SETTLE = 7
     RETIRE = 8
     STOP = 9
+    NEWS = 10
 
 
 Receive = Callable[[Kind, bytes], None]

@@ -58,18 +58,27 @@ class AdminSockets:
         self._sockets = [(declared, sock) for declared, opened in sockets for sock in opened]
         self._loop = asyncio.get_running_loop()
         self._connections: set[asyncio.Task[None]] = set()
-        self._accepting = False
+        self._accepting = self._closing = False
         self._turn = asyncio.Lock()
         """Commands that change something are carried out one after another, in the same order everywhere."""
         self._resume()
 
-    def close(self) -> None:
-        """No new connections; what is being answered is cut off."""
+    def close(self, grace: float = 0.0) -> None:
+        """No new connections; those that there are end with the command under way, and after `grace` seconds anyway."""
         self._pause()
+        self._closing = True
         for _, sock in self._sockets:
             sock.close()
+        if grace and self._connections:
+            self._loop.call_later(grace, self.close)
+            return
         for task in self._connections:
             task.cancel()
+
+    async def closed(self) -> None:
+        """Wait for the end of the connections, after `close`."""
+        if self._connections:
+            await asyncio.wait(self._connections)
 
     def _pause(self) -> None:
         if self._accepting:
@@ -114,7 +123,7 @@ class AdminSockets:
                         await self._hand_over(declared, sock)
                         return
                     await self._send(session, sock, session.finish(await self._answer(session, command)))
-                if not data:
+                if not data or self._closing:
                     return
 
     async def _send(self, session: Session, sock: socket.socket, data: bytes) -> None:
@@ -124,8 +133,13 @@ class AdminSockets:
 
     async def _answer(self, session: Session, command: Command) -> bytes:
         row = find(command.words)
-        if self._relay is None or row is None or row.kind in (Kind.OWN, Kind.ORDER) or session.level < row.level:
+        if self._relay is None or row is None or row.kind is Kind.OWN or session.level < row.level:
             return execute(session, self._world, command)
+        if row.kind is Kind.ORDER:
+            own = execute(session, self._world, command)
+            await asyncio.sleep(0)  # the change is on its way to the workers
+            await self._relay.settle()  # and has arrived: it holds for the operator's next request
+            return own
         if row.kind is Kind.READ:
             await self._relay.settle()
             return execute(session, self._world, command)
@@ -133,6 +147,7 @@ class AdminSockets:
             # This process first: a worker that dies is forked from it, and has what was changed since.
             own = execute(session, self._world, command) if row.kind is Kind.CHANGE else b""
             answers = await self._relay.ask_all(text_of(session, command))
+            self._world.carried_out()
         if row.kind is Kind.CHANGE:
             return own
         return row.join(answers) if row.join is not None else b"".join(answers)

@@ -73,4 +73,4 @@ def close_all_but(keep: Iterable[int]) -> None:
 
 def open_descriptors() -> set[int]:
     """All descriptors of this process; needs /proc."""
-    return {int(entry.name) for entry in Path("/proc/self/fd").iterdir()}
+    return {int(entry.name) for entry in list(Path("/proc/self/fd").iterdir()) if entry.exists() or entry.is_symlink()}

@@ -11,6 +11,7 @@ import os
 import pwd
 import resource
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from pylb.config.model import Global
@@ -20,13 +21,23 @@ class StartError(Exception):
     """The process cannot start as configured; the message says what to do."""
 
 
-def daemonize() -> Callable[[], None]:
-    """Go on in the background, in a session of its own. The function returned is to be called when the daemon serves.
+@dataclass(frozen=True, slots=True)
+class Daemon:
+    """A process in the background whose starter still waits."""
 
-    Until then the first process waits and errors still reach the terminal: whoever starts it learns by the exit status
-    whether it runs, and finds the pid file written. Afterwards standard streams are /dev/null.
+    null: int
+    """A descriptor of /dev/null: a chroot may have none."""
+    serves: Callable[[], None]
+    """Lets the starter go, with success."""
+
+
+def daemonize() -> Daemon:
+    """Go on in the background, in a session of its own, until which the first process waits for `serves`.
+
+    Errors still reach the terminal until then: whoever starts it learns by the exit status whether it runs, and finds
+    the pid file written. Afterwards standard streams are /dev/null.
     """
-    null = os.open(os.devnull, os.O_RDWR)  # a chroot may have none
+    null = os.open(os.devnull, os.O_RDWR)
     reader, writer = os.pipe()
     child = os.fork()
     if child:
@@ -38,14 +49,18 @@ def daemonize() -> Callable[[], None]:
     os.close(reader)
     os.setsid()
 
-    def ready() -> None:
-        for fd in (0, 1, 2):
-            os.dup2(null, fd)
-        os.close(null)
+    def serves() -> None:
+        silence(null)
         os.write(writer, b"!")
         os.close(writer)
 
-    return ready
+    return Daemon(null, serves)
+
+
+def silence(null: int) -> None:
+    """Standard streams lead nowhere from now on."""
+    for fd in (0, 1, 2):
+        os.dup2(null, fd)
 
 
 def write_pidfile(path: str) -> None:

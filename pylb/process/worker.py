@@ -1,171 +1,167 @@
-"""One process's life: bind, shed privileges, run the loop, stop.
+"""A worker: one event loop that carries traffic, and nothing that another process could do for it.
 
-Signals as in HAProxy's management manual: SIGUSR1 stops softly (running sessions finish, at most `hard-stop-after`),
-SIGTERM and SIGINT at once.
+It is forked from its steward with everything compiled, takes the listening sockets, and from then on hears of servers'
+states and operators' orders over its channel. Ends by an order or, when the steward has died, by a signal: SIGUSR1
+softly, SIGTERM at once.
 """
 
 from __future__ import annotations
 
 import asyncio
-import gc
+import json
 import os
 import signal
 import socket
-import sys
-from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 import uvloop
 
-from pylb.config.model import Config, ConfigError, StatsSocket
-from pylb.config.words import Report
-from pylb.net.checker import Checker
-from pylb.net.tls import silence_bad_names
-from pylb.process import binding, privileges
-from pylb.process.balancer import Balancer
-from pylb.process.control import open_sockets
-from pylb.process.supervisor import Supervisor
+from pylb.admin.world import Reload
+from pylb.backend import state
+from pylb.backend.health import Event
+from pylb.backend.server import Server
+from pylb.process import control, replicate
+from pylb.process.books import TICK, WorkersBook, entries_of
+from pylb.process.channel import Channel, Kind, number_of, numbered
 
 if TYPE_CHECKING:
-    from pylb.trace.tracer import Tracer
+    from pylb.process.balancer import Balancer
+    from pylb.process.counters import SharedCounters
 
-GC_THRESHOLDS = (50_000, 20, 50)
-"""Exchanges leave no cycles behind, so collections are rare; what exists at the start is not looked at again."""
+LOOK_AGAIN = 0.05
+"""Seconds between two looks whether all clients have gone. The first look is that late, too: what the loop has accepted
+a moment ago is not among the connections before its next turn."""
 
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """What the command line decides."""
-
-    foreground: bool = False
-    """-db: never daemonize."""
-    quiet: bool = False
-    daemon: bool = False
-    """-D"""
-    pidfile: str | None = None
-    """-p"""
-    trace: bool = False
-    """--trace"""
+WATCH_PARENT = 2.0
+"""Seconds between two looks for the master, once the steward is gone."""
 
 
-def run(config: Config, options: Options | None = None) -> int:
-    """Serve `config` until a signal ends it; the exit status. Raises ConfigError or privileges.StartError."""
-    options = options or Options()
-    report = Report()
-    balancer = Balancer(config, report, _tracer() if options.trace else None)
-    sockets = balancer.bind(report)
-    control = [(stats, binding.listen(stats.bind, report)) for stats in config.globals.stats_sockets]
-    report.raise_errors()
-    supervisor = Supervisor()
-    remarks, ready = _become(config, options, balancer)
-    for remark in remarks:
-        if not options.quiet:
-            sys.stderr.write(f"pylb: warning: {remark}\n")
-    silence_bad_names()
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*GC_THRESHOLDS)
-    try:
-        uvloop.run(_serve(balancer, sockets, control, ready, supervisor))
-    finally:
-        pidfile = options.pidfile or config.globals.pidfile
-        if pidfile is not None and config.globals.chroot is None:
-            with suppress(OSError):
-                Path(pidfile).unlink()
-    return 0
+class Worker:
+    """See the module. `main` is run in a process of its own."""
 
+    def __init__(
+        self,
+        balancer: Balancer,
+        shared: SharedCounters,
+        slot: int,
+        channel: socket.socket,
+        master: int,
+        ready: Callable[[], None],
+    ) -> None:
+        """`slot`: its place among the workers, from 1; `master`: the master's pid; `ready` is called once it accepts
+        connections."""
+        self.balancer = balancer
+        self.shared = shared
+        self.slot = slot
+        self._sock = channel
+        self._master = master
+        self._ready = ready
+        self._channel: Channel | None = None
+        self._finished = asyncio.Event()
 
-def _tracer() -> Tracer:
-    from pylb.trace.printer import Printer
-    from pylb.trace.tracer import Tracer
+    def main(self) -> int:
+        """Serve to the end; the exit status."""
+        uvloop.run(self._serve())
+        return 0
 
-    return Tracer(Printer(sys.stdout))
-
-
-def check_start(config: Config) -> None:
-    """Everything that starting would check, without binding. Raises ConfigError."""
-    Balancer(config, Report()).close()
-
-
-def _become(config: Config, options: Options, balancer: Balancer) -> tuple[list[str], Callable[[], None] | None]:
-    """The process that the configuration asks for: remarks, and what to call when a daemon serves."""
-    ready = None
-    if (config.globals.daemon or options.daemon) and not options.foreground:
-        ready = privileges.daemonize()
-        balancer.pid = os.getpid()
-    pidfile = options.pidfile or config.globals.pidfile
-    if pidfile is not None:
-        privileges.write_pidfile(pidfile)
-    have = privileges.raise_file_limit(balancer.maxconn)
-    remarks = privileges.drop(config.globals)
-    if (remark := balancer.fit(have)) is not None:
-        remarks.append(remark)
-    return remarks, ready
-
-
-async def _serve(
-    balancer: Balancer,
-    sockets: dict[int, list[socket.socket]],
-    control: list[tuple[StatsSocket, list[socket.socket]]],
-    ready: Callable[[], None] | None,
-    supervisor: Supervisor,
-) -> None:
-    loop = asyncio.get_running_loop()
-    finished = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, finished.set)
-    loop.add_signal_handler(signal.SIGUSR1, _soft_stop, balancer, finished, supervisor)
-    await balancer.open(sockets)
-    servers = await open_sockets(control, balancer, listening=balancer.listening)
-    checker = Checker(balancer.backends, balancer.config.globals, balancer.node)
-    checker.start()
-    housekeeping = loop.create_task(_every_second(balancer, supervisor))
-    if ready is not None:
-        ready()
-    supervisor.say(
-        "READY=1",
-        f"MAINPID={os.getpid()}",
-        f"STATUS={len(balancer.config.frontends)} frontends, {len(balancer.config.backends)} backends",
-    )
-    try:
-        await finished.wait()
-    finally:
-        supervisor.say("STOPPING=1")
-        housekeeping.cancel()
-        await checker.stop()
-        for server in servers:
-            server.close()
+    async def _serve(self) -> None:
+        loop = asyncio.get_running_loop()
+        balancer = self.balancer
+        book = WorkersBook(self.shared, entries_of(balancer.frontends, balancer.backends), self.slot)
+        balancer.join(book)
+        for backend in balancer.backends:
+            backend.report = self._report
+        balancer.order = self._order
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the master's to handle
+        loop.add_signal_handler(signal.SIGTERM, self._finished.set)
+        loop.add_signal_handler(signal.SIGUSR1, self._soft_stop)
+        self._channel = await Channel.over(self._sock, self._receive, self._orphaned)
+        self._beat(loop)
+        await balancer.open()
+        self._channel.send(Kind.READY)
+        self._ready()
+        await self._finished.wait()
         if not balancer.stopping:
             balancer.close_listeners()
+        self._settle()
         balancer.close()
 
+    def _beat(self, loop: asyncio.AbstractEventLoop) -> None:
+        now = loop.time()
+        self.balancer.tick(now)
+        self.shared.beat(self.slot, now, os.getpid())
+        loop.call_later(TICK, self._beat, loop)
 
-async def _every_second(balancer: Balancer, supervisor: Supervisor) -> None:
-    while True:
-        balancer.sample()
-        supervisor.say("WATCHDOG=1")
-        await asyncio.sleep(1.0)
+    # ------------------------------------------------------------------------------------------------------- messages
+
+    def _receive(self, kind: Kind, payload: bytes) -> None:
+        balancer = self.balancer
+        if kind is Kind.STATES:
+            now = balancer.now()
+            for record in json.loads(payload):
+                replicate.apply(balancer.world.backends, record, now)
+        elif kind is Kind.COMMAND:
+            number, command = number_of(payload)
+            answer = control.perform(command.decode("utf-8", "surrogateescape"), balancer)
+            self._answer(number, answer)
+        elif kind is Kind.SETTLE:
+            self._settle()
+            self._answer(number_of(payload)[0], b"")
+        elif kind is Kind.NEWS:
+            balancer.reload = Reload(**json.loads(payload))
+        elif kind is Kind.RETIRE:
+            self._soft_stop()
+        elif kind is Kind.STOP:
+            self._finished.set()
+
+    def _answer(self, number: int, data: bytes) -> None:
+        if self._channel is not None:
+            self._channel.send(Kind.ANSWER, numbered(number, data))
+
+    def _settle(self) -> None:
+        self.balancer.settle()
+
+    def _report(self, server: Server, event: Event) -> None:
+        if self._channel is not None:
+            self._channel.tell(Kind.OBSERVED, [server.backend.name, server.name, event.name])
+
+    def _order(self, backend: str, server: str, action: str) -> None:
+        if self._channel is not None:
+            self._channel.tell(Kind.ORDER, [backend, server, action])
+
+    def _orphaned(self) -> None:
+        """The steward is gone. The master starts another generation and then ends this one; without it there is no
+        reason to go on."""
+        self._channel = None
+        if os.getppid() != self._master:
+            self._finished.set()
+        else:
+            asyncio.get_running_loop().call_later(WATCH_PARENT, self._orphaned)
+
+    # ----------------------------------------------------------------------------------------------------------- end
+
+    def _soft_stop(self) -> None:
+        balancer = self.balancer
+        if balancer.stopping:
+            return
+        balancer.close_listeners()
+        loop = asyncio.get_running_loop()
+        if balancer.config.globals.hard_stop_after is not None:
+            loop.call_later(balancer.config.globals.hard_stop_after, self._finished.set)
+        loop.call_later(LOOK_AGAIN, self._when_empty, loop)
+
+    def _when_empty(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self.balancer.empty:
+            self._finished.set()
+        else:
+            loop.call_later(LOOK_AGAIN, self._when_empty, loop)
 
 
-def _soft_stop(balancer: Balancer, finished: asyncio.Event, supervisor: Supervisor) -> None:
-    if balancer.stopping:
-        return
-    supervisor.say("STOPPING=1", "STATUS=finishing what runs")
-    balancer.close_listeners()
-    loop = asyncio.get_running_loop()
-    if balancer.config.globals.hard_stop_after is not None:
-        loop.call_later(balancer.config.globals.hard_stop_after, finished.set)
-    _when_empty(balancer, finished, loop)
-
-
-def _when_empty(balancer: Balancer, finished: asyncio.Event, loop: asyncio.AbstractEventLoop) -> None:
-    if not balancer.actconn:
-        finished.set()
-    else:
-        loop.call_later(0.05, _when_empty, balancer, finished, loop)
-
-
-__all__ = ["ConfigError", "Options", "check_start", "run"]
+def observed(backends: Mapping[str, object], payload: bytes, now: float) -> None:
+    """In the steward: count what a worker has observed at a server."""
+    backend_name, name, event = json.loads(payload)
+    backend = backends.get(backend_name)
+    server = getattr(backend, "by_name", {}).get(name)
+    if server is not None:
+        state.observe(server, Event[event], now)

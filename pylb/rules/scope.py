@@ -61,6 +61,12 @@ def read_file(path: str) -> bytes:
     return Path(path).read_bytes()
 
 
+def read_counter(counters: Any, name: str) -> int:
+    """A counter, or the current value of a rate, of this process; `now` is the loop's clock, which is monotonic."""
+    value = getattr(counters, name)
+    return int(value.value(time.monotonic()) if hasattr(value, "value") else value)
+
+
 @dataclass
 class World:
     """What rules refer to by name. The live maps are filled by the loader and looked up while requests run."""
@@ -73,6 +79,8 @@ class World:
     variables: dict[str, Any] = field(default_factory=dict)
     """proc.* variables"""
     read_file: Callable[[str], bytes] = read_file
+    count: Callable[[Any, str], int] = read_counter
+    """Reads a counter or rate of a proxy, over all processes where there are several."""
     wall: Callable[[], float] = time.time
     hostname: str = "localhost"
     log_tag: str = "haproxy"

@@ -119,11 +119,12 @@ def show_servers_conn(session: Session, world: World, words: Sequence[str], payl
     ]
     for section, backend in backends(world, words):
         for server in backend.servers:
-            address, idle = server.address, len(server.idle)
+            address, counters = server.address, world.totals(server)
+            idle = counters.idle
             host = address.host if address.kind == "inet" else address.path or "-"
             limit = -1 if server.max_idle is None else server.max_idle
             purge = int(server.model.pool_purge_delay * 1000)
-            used, most = server.counters.scur, server.counters.smax
+            used, most = counters.scur, counters.smax
             lines.append(
                 f"{backend.name}/{server.name} {section.iid}/{server.sid} {host} {address.port or 0} - {purge}"
                 f" {used} {most} {most} 0 {idle} {limit} {idle} {idle}"

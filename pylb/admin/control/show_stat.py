@@ -76,4 +76,5 @@ def clear_counters(session: Session, world: Running, words: Sequence[str], paylo
         counters.clear(everything)
     for rate in (world.conn_rate, world.sess_rate, world.ssl_rate, world.bytes_out_rate):
         rate.max = 0
+    world.cleared(everything)
     return b""

@@ -192,7 +192,7 @@ _SUPPORTED: list[Keyword[GlobalDraft]] = [
     Keyword("log-tag", put("log_tag", text)),
     Keyword("maxconn", put("maxconn", integer(0))),
     Keyword("maxconnrate", put("max_rate", integer(0))),
-    Keyword("nbthread", put("nbthread", integer(1, 64)), note="the number of worker processes"),
+    Keyword("nbthread", put("workers", integer(1, 64)), note="the number of worker processes"),
     Keyword("node", put("node", _node_name)),
     Keyword("pidfile", put("pidfile", text)),
     Keyword("presetenv", _read_setenv),

@@ -59,10 +59,16 @@ class Text(Form):
     phrase: Phrase
     or_number: bool = False
     """A size may stand as a plain number."""
+    low: int = 0
+    high: int | None = None
 
     def decode(self, node: Node, reading: Reading) -> Any:
-        if not isinstance(node.value, str):
-            return node.value
+        number = node.value
+        if isinstance(number, int):
+            if number < self.low or (self.high is not None and number > self.high):
+                reading.report(node.at, f"{number} is out of range", f"{self.low} to {self.high}")
+                return None
+            return number
         return self.phrase.parse(node.value, node.at, reading.report)
 
     def encode(self, value: Any) -> Any:

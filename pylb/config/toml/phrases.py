@@ -59,6 +59,13 @@ def _size(text: str, at: Origin, report: Report) -> int | None:
         return None
 
 
+def _workers(text: str, at: Origin, report: Report) -> int | None:
+    if text == "auto":
+        return 0
+    report(at, f'"{text}" is not a number of workers', 'write a number, or "auto" for one per CPU')
+    return None
+
+
 def _bind_address(text: str, at: Origin, report: Report) -> Address | None:
     return _address(text, at, report, bind=True)
 
@@ -197,6 +204,7 @@ def _show_log_target(target: LogTarget) -> str:
 
 
 TIME = Phrase('a time such as "10s"', _time, str_time)
+WORKERS = Phrase('a number of workers or "auto"', _workers, lambda number: "auto" if number == 0 else number)
 SIZE = Phrase('a size such as "16k"', _size, str_size)
 ADDRESS = Phrase('an address such as "10.0.0.1:80"', _address, str_address)
 BIND_ADDRESS = Phrase('an address such as ":80"', _bind_address, str_address)

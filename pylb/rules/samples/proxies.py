@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -10,9 +9,6 @@ from pylb.config import model
 from pylb.rules.kinds import Kind, Value
 from pylb.rules.registry import BadArgument, Getter, converter_with, fetch_with
 from pylb.rules.scope import Scope
-
-# Rates are counted against the event loop's clock, which is the monotonic clock.
-_now = time.monotonic
 
 
 def _backend_getter(args: tuple[Any, ...], scope: Scope) -> Callable[[], Any]:
@@ -46,41 +42,45 @@ def _server_getter(args: tuple[Any, ...], scope: Scope) -> Callable[[], Any]:
     return find
 
 
-def _register_backend(name: str, read: Callable[[Any], Value]) -> None:
+Count = Callable[[Any, str], int]
+"""Reads a counter of all processes: World.count."""
+
+
+def _register_backend(name: str, read: Callable[[Any, Count], Value]) -> None:
     @fetch_with(name, Kind.INT, "backend?")
     def _build(args: tuple[Any, ...], scope: Scope) -> Getter:
-        find = _backend_getter(args, scope)
+        find, world = _backend_getter(args, scope), scope.world
 
         def get(_x: Any) -> Value:
             backend = find()
-            return None if backend is None else read(backend)
+            return None if backend is None else read(backend, world.count)
 
         return get
 
 
-def _register_server(name: str, kind: Kind, read: Callable[[Any], Value]) -> None:
+def _register_server(name: str, kind: Kind, read: Callable[[Any, Count], Value]) -> None:
     @fetch_with(name, kind, "server")
     def _build(args: tuple[Any, ...], scope: Scope) -> Getter:
-        find = _server_getter(args, scope)
+        find, world = _server_getter(args, scope), scope.world
 
         def get(_x: Any) -> Value:
             server = find()
-            return None if server is None else read(server)
+            return None if server is None else read(server, world.count)
 
         return get
 
 
-def _register_frontend(name: str, read: Callable[[Any], Value]) -> None:
+def _register_frontend(name: str, counter: str) -> None:
     @fetch_with(name, Kind.INT, "frontend?")
     def _build(args: tuple[Any, ...], scope: Scope) -> Getter:
         wanted = args[0] or _own_name(scope, "frontend")
-        frontends = scope.world.frontends
+        world, frontends = scope.world, scope.world.frontends
         if scope.world.config.frontends and scope.world.config.frontend(wanted) is None:
             raise BadArgument(f'there is no frontend "{wanted}"')
 
         def get(_x: Any) -> Value:
             frontend = frontends.get(wanted)
-            return None if frontend is None else read(frontend)
+            return None if frontend is None else world.count(frontend.counters, counter)
 
         return get
 
@@ -93,69 +93,75 @@ def usable_servers(backend: Any) -> int:
     return len(backend.candidates)
 
 
-def queued(backend: Any) -> int:
+def queued(backend: Any, count: Count) -> int:
     """Requests waiting, in the backend's queue and in its servers' (queue)."""
-    waiting: int = backend.queue.length + sum(server.queue.length for server in backend.servers)
-    return waiting
+    return _waiting(backend, count) + sum(_waiting(server, count) for server in backend.servers)
 
 
-def _average_queue(backend: Any) -> int:
+def _waiting(holder: Any, count: Count) -> int:
+    """Requests in one queue: here, and as far as is known in other processes."""
+    counters = holder.counters
+    counters.qcur = holder.queue.length
+    return count(counters, "qcur")
+
+
+def _average_queue(backend: Any, count: Count) -> int:
     servers = usable_servers(backend)
-    return -(-queued(backend) // servers) if servers else queued(backend) * 100
+    return -(-queued(backend, count) // servers) if servers else queued(backend, count) * 100
 
 
-def _free_slots(backend: Any) -> int:
+def _free_slots(backend: Any, count: Count) -> int:
     """be_conn_free: what is left below maxconn; -1 when a usable server has none."""
     free = 0
     for server in backend.candidates:
         if not server.maxconn:
             return -1
-        free += max(0, server.maxconn - server.cur_sess)
+        free += max(0, server.maxconn - count(server.counters, "scur"))
     return free
 
 
-def _slots(backend: Any) -> int:
+def _slots(backend: Any, count: Count) -> int:
     """connslots: free slots and queue places; -1 when a server has no limit."""
     free = 0
     for server in backend.servers:
         if server.usable or not server.admin:
             if not server.maxconn or not server.maxqueue:
                 return -1
-            free += server.maxconn - server.cur_sess + server.maxqueue - server.queue.length
+            free += server.maxconn - count(server.counters, "scur") + server.maxqueue - _waiting(server, count)
     return max(0, free) if free else -1
 
 
-_register_backend("nbsrv", usable_servers)
-_register_backend("be_conn", lambda backend: backend.counters.scur)
+_register_backend("nbsrv", lambda backend, count: usable_servers(backend))
+_register_backend("be_conn", lambda backend, count: count(backend.counters, "scur"))
 _register_backend("be_conn_free", _free_slots)
-_register_backend("be_sess_rate", lambda backend: backend.counters.rate.value(_now()))
+_register_backend("be_sess_rate", lambda backend, count: count(backend.counters, "rate"))
 _register_backend("queue", queued)
 _register_backend("avg_queue", _average_queue)
 _register_backend("connslots", _slots)
-_register_frontend("fe_conn", lambda frontend: frontend.counters.scur)
-_register_frontend("fe_sess_rate", lambda frontend: frontend.counters.rate.value(_now()))
-_register_frontend("fe_req_rate", lambda frontend: frontend.counters.req_rate.value(_now()))
+_register_frontend("fe_conn", "scur")
+_register_frontend("fe_sess_rate", "rate")
+_register_frontend("fe_req_rate", "req_rate")
 
 
 # --------------------------------------------------------------------------------------------------------- servers
 
 
-def _server_free(server: Any) -> int:
-    return max(0, server.maxconn - server.cur_sess) if server.maxconn else -1
+def _server_free(server: Any, count: Count) -> int:
+    return max(0, server.maxconn - count(server.counters, "scur")) if server.maxconn else -1
 
 
-def _is_up(server: Any) -> bool:
+def _is_up(server: Any, count: Count) -> bool:
     return bool(server.reachable and not server.admin & 7)  # MAINT in any of its three forms
 
 
 _register_server("srv_is_up", Kind.BOOL, _is_up)
-_register_server("srv_conn", Kind.INT, lambda server: server.cur_sess)
+_register_server("srv_conn", Kind.INT, lambda server, count: count(server.counters, "scur"))
 _register_server("srv_conn_free", Kind.INT, _server_free)
-_register_server("srv_queue", Kind.INT, lambda server: server.queue.length)
-_register_server("srv_sess_rate", Kind.INT, lambda server: server.counters.rate.value(_now()))
-_register_server("srv_weight", Kind.INT, lambda server: server.effective_weight)
-_register_server("srv_uweight", Kind.INT, lambda server: server.weight)
-_register_server("srv_iweight", Kind.INT, lambda server: server.model.weight)
+_register_server("srv_queue", Kind.INT, _waiting)
+_register_server("srv_sess_rate", Kind.INT, lambda server, count: count(server.counters, "rate"))
+_register_server("srv_weight", Kind.INT, lambda server, count: server.effective_weight)
+_register_server("srv_uweight", Kind.INT, lambda server, count: server.weight)
+_register_server("srv_iweight", Kind.INT, lambda server, count: server.model.weight)
 
 
 # ------------------------------------------------------------------------------------------------------ converters
@@ -174,13 +180,13 @@ def _nbsrv_of(_args: tuple[Any, ...], scope: Scope) -> Callable[[bytes], Value]:
 
 @converter_with("srv_queue", Kind.STR, Kind.INT)
 def _queue_of(_args: tuple[Any, ...], scope: Scope) -> Callable[[bytes], Value]:
-    backends = scope.world.backends
+    world, backends = scope.world, scope.world.backends
     own = scope.proxy.name if isinstance(scope.proxy, model.Backend) else ""
 
     def count(text: bytes) -> Value:
         backend_name, _, server_name = text.decode("latin-1").rpartition("/")
         backend = backends.get(backend_name or own)
         server = None if backend is None else backend.by_name.get(server_name)
-        return None if server is None else server.queue.length
+        return None if server is None else _waiting(server, world.count)
 
     return count

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from pylb.admin.world import Reload, own_totals
 from pylb.backend import backend, operate, state
 from pylb.backend.health import CheckResult, Status
 from pylb.backend.server import Server
@@ -82,9 +83,13 @@ class DemoWorld:
     stopping: bool = False
     dropped_logs: int = 0
     clock: float = NOW
+    reload: Reload = field(default_factory=Reload)
+    order: None = None
 
     def now(self) -> float:
         return self.clock
+
+    totals = staticmethod(own_totals)
 
 
 def running(total: int, per_second: int) -> Rate:

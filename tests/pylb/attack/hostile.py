@@ -1,8 +1,8 @@
 """A pylb under attack: the whole program with one configuration, origins that misbehave on order, and a look inside.
 
-`Victim` runs the program with a few lines around its entry, so that SIGUSR2 makes it write down which of its objects
-are alive and how many garbage cycles there were. After an attack `at_rest` asks what an operator would ask: nothing
-open, nothing counted as running, nothing on stderr.
+`Victim` runs the program with a few lines around its entry, so that SIGRTMIN makes a worker write down which of its
+objects are alive and how many garbage cycles there were. After an attack `at_rest` asks what an operator would ask:
+nothing open, nothing counted as running, nothing on stderr.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def census(number, frame):
     gc.collect()  # writing leaves some, too
     os.rename(sys.argv[1] + ".part", sys.argv[1])
 
-signal.signal(signal.SIGUSR2, census)
+signal.signal(signal.SIGRTMIN, census)
 sys.exit(main(sys.argv[2:]))
 """
 
@@ -212,23 +212,31 @@ class Victim:
                     counts[f"{proxy}/{server} {column}"] = int(row[column])
         return counts
 
+    @property
+    def worker(self) -> int:
+        """The pid of the only worker."""
+        pid = self.process.pid
+        for _ in ("steward", "worker"):
+            pid = int(Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[-1])
+        return pid
+
     def descriptors(self) -> int:
-        return len(list(Path(f"/proc/{self.process.pid}/fd").iterdir()))
+        return len(list(Path(f"/proc/{self.worker}/fd").iterdir()))
 
     def memory(self) -> int:
         """Resident bytes."""
-        pages = Path(f"/proc/{self.process.pid}/statm").read_text().split()[1]
+        pages = Path(f"/proc/{self.worker}/statm").read_text().split()[1]
         return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
     def cpu(self) -> float:
         """Seconds of CPU so far."""
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        fields = Path(f"/proc/{self.worker}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def census(self) -> dict[str, Any]:
         """Living objects by type, and the garbage that only the collector could find."""
         self._census.unlink(missing_ok=True)
-        self.process.send_signal(signal.SIGUSR2)
+        os.kill(self.worker, signal.SIGRTMIN)
         wait_for(self._census.exists, what="the census")
         found: dict[str, Any] = json.loads(self._census.read_text())
         return found

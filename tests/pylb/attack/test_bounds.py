@@ -123,7 +123,7 @@ def test_a_crowd_beyond_maxconn_waits_and_leaves_without_a_trace(tmp_path: Path)
         with suppress(OSError):
             for _ in range(160):
                 crowd.append(victim.connect(timeout=0.3))
-        assert victim.running() == {"f/FRONTEND scur": 40}
+        wait_for(lambda: victim.running() == {"f/FRONTEND scur": 40}, 2, "the limit")
         for index, client in enumerate(crowd):
             if index % 2:
                 client.close()

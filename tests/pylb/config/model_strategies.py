@@ -103,7 +103,7 @@ BY_FIELD: dict[tuple[Any, str], st.SearchStrategy[Any]] = {
     (m.Bind, "mode"): st.none() | st.integers(0, 0o777),
     (m.Cookie, "name"): words,
     (m.ErrorFile, "status"): st.integers(200, 599),
-    (m.Global, "nbthread"): st.none() | st.integers(1, 64),
+    (m.Global, "workers"): st.none() | st.integers(0, 64),
     (m.Global, "spread_checks"): st.integers(0, 50),
     (m.LogTarget, "address"): st.sampled_from(["127.0.0.1:514", "/dev/log", "stdout", "fd@2"]),
     (m.LogTarget, "facility"): st.sampled_from(["local0", "daemon"]),

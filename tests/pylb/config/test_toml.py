@@ -202,7 +202,7 @@ def test_every_error_is_reported_at_once_with_its_place_and_the_nearest_word():
     assert findings("""\
 [global]
 maxcon = 1
-nbthread = 0
+workers = 0
 [defaults]
 mode = "htpp"
 timeout = { clint = "1m", client = 5, server = "10x", connect = "10" }
@@ -225,7 +225,7 @@ steps = [{ send = { method = "GET" } }, { expct = {} }]
 [front.x]
 """) == [
         '2:1: unknown key "maxcon" in [global] (did you mean "maxconn"?)',
-        '3:12: "nbthread" cannot be 0 (a number greater than or equal to 1)',
+        "3:11: 0 is out of range (1 to 64)",
         '5:9: "htpp" is not a value of "mode" (did you mean "http"?)',
         '6:13: unknown key "clint" in [defaults.timeout] (did you mean "client"?)',
         '6:36: "client" cannot be the number 5 (write a time such as "10s")',

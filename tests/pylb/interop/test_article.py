@@ -177,11 +177,14 @@ def test_it_starts_and_says_what_is_wrong_with_the_file(lab):
 
 
 def test_the_process_is_what_the_global_section_says(lab):
-    status = Path(f"/proc/{lab.pid}/status").read_text()
+    worker = lab.pid
+    for _ in ("steward", "worker"):
+        worker = int(Path(f"/proc/{worker}/task/{worker}/children").read_text())
+    status = Path(f"/proc/{worker}/status").read_text()
     uid, gid = pwd.getpwnam("haproxy")[2:4]
     assert re.search(rf"Uid:\t{uid}\t{uid}\t{uid}\t{uid}\n", status)
     assert re.search(rf"Gid:\t{gid}\t{gid}\t{gid}\t{gid}\n", status)
-    assert Path(f"/proc/{lab.pid}/root").readlink() == lab.directory / "chroot"
+    assert Path(f"/proc/{worker}/root").readlink() == lab.directory / "chroot"
     assert os.getsid(lab.pid) != os.getsid(0), "a daemon has a session of its own"
 
 

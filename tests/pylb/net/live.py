@@ -151,6 +151,7 @@ class Pylb:
             wait_for(lambda: self.process.poll() is not None or _answers(ready), TIMEOUT, f"pylb at {ready}")
             assert self.process.poll() is None, self.stderr
             wait_for(self._heeds_signals, TIMEOUT, "signal handlers")
+            wait_for(self.workers, TIMEOUT, "workers")
 
     @property
     def stderr(self) -> str:
@@ -161,9 +162,19 @@ class Pylb:
         caught = int(re.search(r"SigCgt:\s+(\w+)", status)[1], 16)  # type: ignore[index]
         return bool(caught & 1 << signal.SIGUSR1 - 1)
 
+    def workers(self) -> list[int]:
+        """Pids of the workers of the generation that serves."""
+        stewards = sorted(children(self.process.pid))
+        return sorted(children(stewards[-1])) if stewards else []
+
+    def worker(self) -> int:
+        """The pid of the only worker."""
+        (pid,) = self.workers()
+        return pid
+
     def rss(self) -> int:
-        """Resident bytes."""
-        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        """Resident bytes of the only worker."""
+        status = Path(f"/proc/{self.worker()}/status").read_text()
         return int(re.search(r"VmRSS:\s+(\d+)", status)[1]) * 1024  # type: ignore[index]
 
     def signal(self, number: int) -> None:
@@ -187,6 +198,19 @@ class Pylb:
             self.collector.close()
         assert not COMPLAINTS.search(self.stderr), self.stderr
         return status
+
+
+def children(pid: int) -> list[int]:
+    """Pids of a process's children; none of one that has ended."""
+    try:
+        return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []
+
+
+def descendants(pid: int) -> list[int]:
+    """Pids of all processes below one."""
+    return [below for child in children(pid) for below in (child, *descendants(child))]
 
 
 def _answers(where: int | str) -> bool:

@@ -347,7 +347,8 @@ def test_live_proxies_are_looked_up_while_requests_run():
     where = scope(config=config)
     assert sample("nbsrv(b)", where=where) is None
     server = SimpleNamespace(
-        name="s", maxconn=5, maxqueue=2, cur_sess=3, queue=SimpleNamespace(length=1), usable=True, reachable=True,
+        name="s", maxconn=5, maxqueue=2, queue=SimpleNamespace(length=1), usable=True, reachable=True,
+        counters=SimpleNamespace(scur=3),
         admin=0, effective_weight=4, weight=8, model=SimpleNamespace(weight=9),
     )  # fmt: skip
     where.world.backends["b"] = SimpleNamespace(

@@ -98,5 +98,5 @@ def test_without_the_option_nothing_is_wrapped_or_imported() -> None:
         assert type(balancer.backends[0]).__module__ == "pylb.backend.backend"
     finally:
         balancer.close()
-    code = "import sys, pylb.cli, pylb.process.worker; sys.exit(any(m.startswith('pylb.trace') for m in sys.modules))"
+    code = "import sys, pylb.cli, pylb.process.steward; sys.exit(any(m.startswith('pylb.trace') for m in sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], check=False, timeout=30).returncode == 0

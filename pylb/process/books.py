@@ -1,0 +1,270 @@
+"""Who writes which counters into the shared memory, and who reads them back.
+
+A worker's Book writes rows that have changed, the steward's reads them into the counters of its own Balancer, so that
+there, and only there, plain attributes are the sums; whoever reads statistics in the steward need not know of workers.
+A worker that has to show statistics (the page, metrics, rules that ask for rates) adds the memory up itself.
+
+Large configurations are gone through in slices, so that no tick takes long: every row is looked at once a second.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from pylb.admin.world import own_totals
+from pylb.counters import LARGEST, OF_STEWARD, RATES, ProxyCounters
+from pylb.process.counters import FIELDS, RATES_OF_PROCESS, KnownRate, SharedCounters, mark, put
+from pylb.rules.scope import read_counter
+
+if TYPE_CHECKING:
+    from pylb.backend.backend import Backend
+    from pylb.backend.server import Server
+    from pylb.process.balancer import Balancer
+    from pylb.rules.frontend import Frontend
+
+    Live = Frontend | Backend | Server
+
+TICK = 0.25
+"""Seconds between two looks at the counters, which is also the interval of heartbeats."""
+
+SMALL = 250
+"""Rows that one tick goes through; more are divided over a second's ticks."""
+
+SPARE = 64
+"""Rows for servers that are added while the generation runs."""
+
+_BASE = len(FIELDS) - len(OF_STEWARD)
+
+
+class Book:
+    """The rows of one process: `entries[i]` is the live object of row i, None where a row is free."""
+
+    def __init__(self, shared: SharedCounters, entries: Sequence[Live]) -> None:
+        self.shared = shared
+        self.entries: list[Live | None] = [*entries, *([None] * (shared.rows - len(entries)))]
+        for row, live in enumerate(entries):
+            live.counters.row = row
+        self._next = 0
+
+    def add(self, live: Live) -> None:
+        """A server has been added: the same row in every process, as all add the same servers in the same order."""
+        try:
+            row = self.entries.index(None)
+        except ValueError:
+            return  # counted in this process alone
+        self.entries[row] = live
+        live.counters.row = row
+
+    def remove(self, live: Live) -> None:
+        """A server has been deleted."""
+        if live.counters.row >= 0:
+            self.entries[live.counters.row] = None
+            live.counters.row = -1
+
+    def _slice(self) -> Iterator[tuple[int, Live]]:
+        """The rows whose turn it is."""
+        size = len(self.entries)
+        share = size if size <= SMALL else int(size * TICK) + 1
+        first, self._next = self._next, (self._next + share) % size
+        for row in range(first, min(first + share, size)):
+            live = self.entries[row]
+            if live is not None:
+                yield row, live
+
+    def write_process(self, balancer: Balancer, now: float) -> None:
+        """Write the figures of this process."""
+        raise NotImplementedError
+
+    def clear(self, everything: bool) -> None:
+        """`clear counters` has been carried out in this process; `everything`: its totals are gone too."""
+        raise NotImplementedError
+
+    def figure(self, name: str, own: int) -> int:
+        """A figure over all processes; `own` is this one's, written a moment ago at most."""
+        return int(self.shared.figure(0, name)) if name == "most" else self.shared.sum_figure(name)
+
+    def rate(self, name: str) -> KnownRate:
+        """A rate of the whole generation as the steward has measured it."""
+        return KnownRate(self.shared.figure(0, name), self.shared.figure(0, f"{name}_max"))
+
+
+class WorkersBook(Book):
+    """Writes what this worker counts into its slot."""
+
+    def __init__(self, shared: SharedCounters, entries: Sequence[Live], slot: int) -> None:
+        super().__init__(shared, entries)
+        self.slot = slot
+        self._marks: list[tuple[float, ...] | None] = [None] * len(self.entries)
+        for row, live in enumerate(self.entries):
+            if live is not None:  # forked from the steward, whose counters are sums; go on where the slot is
+                live.counters.reset()
+                put(live.counters, shared.values(slot, row))
+
+    def tick(self, now: float) -> None:
+        """Write the rows whose turn it is, if they have changed."""
+        for row, live in self._slice():
+            live.counters.fold()
+            live.counters.responses.turn(now)
+            self._write(row, live)
+
+    def settle(self) -> None:
+        """Write everything that has changed."""
+        for row, live in enumerate(self.entries):
+            if live is not None:
+                live.counters.fold()
+                self._write(row, live)
+
+    def clear(self, everything: bool) -> None:
+        self._marks = [None] * len(self.entries)
+        self.settle()
+
+    def write_process(self, balancer: Balancer, now: float) -> None:
+        house, write = balancer.house, self.shared.write_figure
+        for name, value in (
+            ("connections", house.connections),
+            ("most", house.most),
+            ("total", house.total),
+            ("ssl", balancer.own_ssl_conns),
+            ("dropped", balancer.own_dropped_logs),
+            ("tasks", balancer.own_tasks),
+            ("idle", balancer.own_idle_percent),
+        ):
+            write(self.slot, name, value)
+        for name in RATES_OF_PROCESS:
+            setattr(balancer, name, self.rate(name))
+
+    def _write(self, row: int, live: Live) -> None:
+        counters = own_totals(live)
+        now = mark(counters)
+        if now != self._marks[row]:
+            self._marks[row] = now
+            self.shared.write(self.slot, row, counters)
+
+    def count(self, counters: ProxyCounters, name: str) -> int:
+        """One counter or rate of all workers together, for rules (World.count)."""
+        row = counters.row
+        if row < 0:
+            return read_counter(counters, name)
+        if name in RATES:
+            return round(self.shared.value(name, row))
+        others = self.shared.value(name, row) - self.shared.cell(self.slot, name, row)
+        return int(getattr(counters, name) + others)
+
+    def totals(self, live: Live) -> ProxyCounters:
+        """The counters of all workers together."""
+        row = live.counters.row
+        if row < 0:
+            return own_totals(live)
+        live.counters.fold()
+        self._write(row, live)
+        return self.shared.counters(row)
+
+
+class StewardsBook(Book):
+    """Keeps the steward's own counters at the sums, and publishes rates."""
+
+    def __init__(self, shared: SharedCounters, entries: Sequence[Live]) -> None:
+        super().__init__(shared, entries)
+        self._next_second = 0.0
+        """When rates are to be sampled again."""
+        self._seen: list[Any] = [None] * len(self.entries)
+        self._base: list[list[float]] = [[0.0] * _BASE for _ in self.entries]
+        """What was counted before these workers were: by the generations before."""
+
+    def start_from(self, live: Live) -> None:
+        """The live object's counters are what it begins with: those of the generations before."""
+        row = live.counters.row
+        if row >= 0:
+            self._base[row] = [float(getattr(live.counters, name)) for name in FIELDS[:_BASE]]
+            self._publish(row, live.counters)
+
+    def add_counts(self, live: Live, counts: Sequence[float]) -> None:
+        """The generation before has counted more meanwhile (SUMMED)."""
+        base = self._base[live.counters.row]
+        for place, value in enumerate(counts):
+            base[place] += value
+        self._publish(live.counters.row, live.counters)
+        self._seen[live.counters.row] = None
+
+    def begin_process(self, total: int, most: int = 0) -> None:
+        """Connections of generations before, so many more."""
+        self.shared.write_figure(0, "total", self.shared.figure(0, "total") + total)
+        if most:
+            self.shared.write_figure(0, "most", most)
+
+    def write_process(self, balancer: Balancer, now: float) -> None:
+        self.shared.write_figure(0, "dropped", balancer.own_dropped_logs)
+        alone = max(self.shared.figure(slot, "most") for slot in range(self.shared.slots))
+        self.shared.write_figure(0, "most", max(alone, self.shared.sum_figure("connections")))
+        second = now >= self._next_second
+        if second:
+            self._next_second = now + 1.0
+        self.shared.write_figure(0, "tasks", balancer.own_tasks)
+        for name in RATES_OF_PROCESS:
+            rate = getattr(balancer, name)
+            if second:
+                rate.sample(now)
+            self.shared.write_figure(0, name, rate.value(now))
+            self.shared.write_figure(0, f"{name}_max", rate.max)
+
+    def clear(self, everything: bool) -> None:
+        for row, live in enumerate(self.entries):
+            if live is None:
+                continue
+            base = self._base[row]
+            for place in range(_BASE) if everything else _HIGHEST:
+                if place != _LASTSESS:
+                    base[place] = 0.0
+            self._publish(row, live.counters)
+            self._seen[row] = None
+
+    def tick(self, now: float) -> None:
+        """Look at the rows whose turn it is."""
+        for row, live in self._slice():
+            self._read(row, live)
+            if now >= self._next_second or len(self.entries) > SMALL:
+                live.counters.sample_rates(now)
+            self.shared.write_rates(row, live.counters, now)
+
+    def settle(self) -> None:
+        """Bring all sums up to date."""
+        for row, live in enumerate(self.entries):
+            if live is not None:
+                self._read(row, live)
+
+    def totals(self, live: Live) -> ProxyCounters:
+        """The counters of all workers together."""
+        row = live.counters.row
+        if row >= 0:
+            self._read(row, live)
+        return live.counters
+
+    def _read(self, row: int, live: Live) -> None:
+        counters = live.counters
+        seen = self.shared.writes(row), counters.chkdown, counters.chkfail, counters.downtime
+        if seen == self._seen[row]:
+            return
+        self._seen[row] = seen
+        self._publish(row, counters)
+        put(counters, self.shared.total(row)[:_BASE])
+        counters.responses = self.shared.latencies(row)
+        if counters.scur > counters.smax:
+            counters.smax = counters.scur
+            self._base[row][_SMAX] = float(counters.scur)
+
+    def _publish(self, row: int, counters: ProxyCounters) -> None:
+        own = [float(getattr(counters, name)) for name in OF_STEWARD]
+        self.shared.write_values(0, row, [*self._base[row], *own])
+
+
+_SMAX, _LASTSESS = FIELDS.index("smax"), FIELDS.index("lastsess")
+_HIGHEST = tuple(FIELDS.index(name) for name in LARGEST)
+
+
+def entries_of(frontends: Sequence[Frontend], backends: Sequence[Backend]) -> list[Live]:
+    """Everything that counts, in the order of its rows."""
+    made: list[Live] = [*frontends, *backends]
+    for backend in backends:
+        made += backend.servers
+    return made

@@ -1,0 +1,151 @@
+"""What a generation hands to the next by name: servers' states, counters, since when they count.
+
+An operator's change outlives a reload unless the new configuration changes the same thing: weight, address, limits and
+maintenance are taken over where the declaration is what it was. What checks have found is taken over where the server
+is the same (its address, and that it is checked), so that a reload neither revives a dead server nor doubts a sound
+one. Counters go by proxy and server name; the totals of the old workers until their end follow as `counted`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from pylb.backend.server import Admin, Server
+from pylb.counters import RATES, SUMMED
+from pylb.process.books import StewardsBook
+from pylb.process.counters import FIELDS, put
+from pylb.process.replicate import apply, record_of
+
+if TYPE_CHECKING:
+    from pylb.backend.backend import Backend
+    from pylb.process.balancer import Balancer
+
+_ADDRESS, _MAXCONN, _MINCONN, _CHECK, _AGENT = 5, 6, 7, 11, 12
+
+
+def _declared(server: Server) -> list[Any]:
+    """What the configuration says about what may be changed while running."""
+    model = server.model
+    address, check = model.address, model.check
+    where = [address.kind, address.host, address.port, address.path]
+    counts = [check.rise, check.fall] if check is not None else None
+    return [where, model.weight, model.maxconn, model.minconn, model.disabled, counts, model.track]
+
+
+def live_objects(balancer: Balancer) -> Iterator[tuple[str, Any]]:
+    """Everything that counts, by a name that means the same in the next generation."""
+    for frontend in balancer.frontends:
+        yield f"F {frontend.name}", frontend
+    for backend in balancer.backends:
+        yield f"B {backend.name}", backend
+        for server in backend.servers:
+            yield f"S {backend.name} {server.name}", server
+
+
+class Inheritance:
+    """The old generation's side: what it gives at the reload, and what its workers count afterwards."""
+
+    def __init__(self, balancer: Balancer) -> None:
+        self._balancer = balancer
+        self._told: dict[str, list[int]] = {}
+
+    def state(self) -> dict[str, Any]:
+        """Everything, as JSON can carry it."""
+        balancer = self._balancer
+        rows = {}
+        for name, live in live_objects(balancer):
+            counters = live.counters
+            self._told[name] = [getattr(counters, field) for field in SUMMED]
+            rows[name] = [
+                [getattr(counters, field) for field in FIELDS], [getattr(counters, rate).max for rate in RATES]
+            ]  # fmt: skip
+        self._told[""] = [balancer.cum_conn]
+        return {
+            "servers": [[record_of(s), _declared(s)] for backend in balancer.backends for s in backend.servers],
+            "backends": {backend.name: backend.last_change for backend in balancer.backends},
+            "rows": rows,
+            "process": {
+                "total": balancer.cum_conn,
+                "most": balancer.most_conn,
+                "rates": [rate.max for rate in (balancer.conn_rate, balancer.sess_rate, balancer.ssl_rate)],
+                "started": balancer.started,
+                "started_wall": balancer.started_wall,
+            },
+        }
+
+    def counted(self) -> dict[str, list[int]]:
+        """What has been counted since the last time, by name; "" is for connections of the process."""
+        if not self._told:
+            return {}
+        news = {}
+        for name, live in live_objects(self._balancer):
+            current = [getattr(live.counters, field) for field in SUMMED]
+            before = self._told.get(name)
+            if before is not None and current != before:
+                news[name] = [now - then if now >= then else now for now, then in zip(current, before, strict=True)]
+            self._told[name] = current
+        total = self._balancer.cum_conn
+        if total != self._told[""][0]:
+            news[""] = [total - self._told[""][0]]
+            self._told[""] = [total]
+        return news
+
+
+def take_over(balancer: Balancer, book: StewardsBook, given: dict[str, Any], now: float) -> None:
+    """The new generation's side, before its workers are."""
+    process = given["process"]
+    balancer.started, balancer.started_wall = process["started"], process["started_wall"]
+    book.begin_process(process["total"], process["most"])
+    for rate, most in zip((balancer.conn_rate, balancer.sess_rate, balancer.ssl_rate), process["rates"], strict=True):
+        rate.max = most
+        rate.sample(now)
+    rows = given["rows"]
+    for name, live in live_objects(balancer):
+        if name not in rows:
+            continue
+        values, rates = rows[name]
+        live.counters.reset()
+        put(live.counters, values)
+        live.counters.scur = live.counters.qcur = live.counters.idle = 0
+        for which, most in zip(RATES, rates, strict=True):
+            getattr(live.counters, which).max = most
+        live.counters.sample_rates(now)
+        book.start_from(live)
+    for backend in balancer.backends:
+        backend.last_change = given["backends"].get(backend.name, backend.last_change)
+    for record, declared in given["servers"]:
+        _take_server(balancer.world.backends, record, declared, now)
+
+
+def _take_server(backends: dict[str, Backend], record: list[Any], before: list[Any], now: float) -> None:
+    backend = backends.get(record[0])
+    server = backend.by_name.get(record[1]) if backend is not None else None
+    if server is None:
+        return
+    here = _declared(server)
+    where, weight, maxconn, minconn, disabled, counts, track = (a == b for a, b in zip(here, before, strict=True))
+    fresh = record_of(server)
+    if not where:
+        record[_ADDRESS] = fresh[_ADDRESS]
+    if not weight:
+        record[4] = fresh[4]
+    if not (maxconn and minconn):
+        record[_MAXCONN], record[_MINCONN] = fresh[_MAXCONN], fresh[_MINCONN]
+    if not disabled:  # the configuration has changed its mind about maintenance
+        declared_maint = Admin.CONFIGURED_MAINT | Admin.FORCED_MAINT
+        record[3] = (record[3] & ~declared_maint) | (fresh[3] & declared_maint)
+    if not (where and disabled and track and (before[5] is None) == (here[5] is None)):
+        record[2], record[_CHECK], record[_AGENT] = fresh[2], fresh[_CHECK], fresh[_AGENT]
+    elif not counts and record[_CHECK] is not None and server.check is not None:
+        record[_CHECK][0] = _scaled(record[_CHECK][0], before[5], server)
+    apply(backends, record, now)
+
+
+def _scaled(health: int, before: list[int], server: Server) -> int:
+    """A count of checks under another rise and fall."""
+    assert server.check is not None
+    rise, fall = before
+    if health >= rise:
+        return server.check.top if health == rise + fall - 1 else server.check.rise
+    return min(health, server.check.rise - 1)

@@ -1,0 +1,86 @@
+"""Reading and checking a configuration in every way short of starting it: for the command line and for reloads.
+
+Everything heavy is imported when it is needed: a daemon started from haproxy.cfg holds no pydantic.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pylb.config.model import Config, ConfigError, Finding
+
+if TYPE_CHECKING:
+    from pylb.config.check import CertificateProblem, Look
+
+
+def examine(files: Sequence[str], compiled: bool = True) -> tuple[Config | None, list[Finding]]:
+    """Read and check a configuration in every way short of starting it; None in place of one that cannot be used.
+
+    With `compiled` False a configuration that looks right is not compiled: whoever starts it does that.
+    """
+    from pylb.config.check import check, in_order
+    from pylb.config.load import load
+
+    try:
+        config, findings = load(files, os.environ)
+    except ConfigError as error:
+        return None, in_order([*error.findings, *_aftermath(error)])
+    findings = [*findings, *check(config, _look())]
+    if compiled or worst(findings):
+        findings += new(_compile(config), findings)
+    findings = in_order(findings)
+    return (None if worst(findings) else config), findings
+
+
+def _aftermath(error: ConfigError) -> list[Finding]:
+    """What else is wrong with what could be read."""
+    from pylb.config.check import check
+    from pylb.config.check.aftermath import independent, texts
+
+    if error.config is None:
+        return []
+    found = check(error.config, _look())
+    found += new(_compile(error.config), found)
+    return independent(found, worst(error.findings), texts(error.findings))
+
+
+def _compile(config: Config) -> Sequence[Finding]:
+    from pylb.process.steward import check_start
+
+    try:
+        check_start(config)
+    except ConfigError as error:
+        return error.findings
+    return ()
+
+
+def _look() -> Look:
+    from pylb.config.check import CertificateProblem, Look
+
+    def certificates(path: str) -> list[CertificateProblem]:
+        from pylb.net.certificates import load_bundle
+        from pylb.net.tls import certificate_files
+
+        problems: list[CertificateProblem] = []
+        for file in certificate_files([path], None):
+            try:
+                problems += load_bundle(file).problems
+            except ValueError as error:
+                problems.append(CertificateProblem(True, str(error), "write a PEM file with certificate and key"))
+        return problems
+
+    return Look(lambda path: Path(path).read_bytes(), certificates)
+
+
+def new(more: Sequence[Finding], known: Sequence[Finding]) -> list[Finding]:
+    """Without the errors at places where one is known: the check and the rules' compiler see the same mistake."""
+    places = {finding.at for finding in known if finding.severity == "error" and finding.at.line}
+    return [finding for finding in more if finding.at not in places]
+
+
+def worst(findings: Sequence[Finding]) -> list[Finding]:
+    """The errors."""
+    return [finding for finding in findings if finding.severity == "error"]

@@ -1,0 +1,387 @@
+"""The master: keeps the listening sockets, starts generations and sees to it that there always is one that serves.
+
+    start   ─► generation 1
+    reload  ─► generation n+1 is started beside n: reads the configuration, binds what is new, takes over what n knows
+               ├─► it serves:  n retires, sockets that it does not use are closed
+               └─► it cannot:  nothing has changed; why not is kept for whoever asks
+    the steward dies ─► another generation is started from the same files; the orphaned workers serve until it does
+
+The master reads no configuration, parses nothing that a peer or a worker has made, and has no traffic. Its pid and its
+pid file stay the same over all reloads. Because it holds every listening socket, none is ever closed and opened again:
+clients in their backlogs are accepted by whichever generation is there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import mmap
+import os
+import signal
+import socket
+import struct
+import sys
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pylb.config.model import Config
+from pylb.process import privileges
+from pylb.process.binding import path_of
+from pylb.process.forking import fork
+from pylb.process.kernel import become_subreaper
+from pylb.process.packets import Message, Packets
+from pylb.process.steward import Order, Steward
+from pylb.process.supervisor import Supervisor
+
+if TYPE_CHECKING:
+    from pylb.process.start import Options
+
+HUNG = 10.0
+"""Seconds without a sign of life after which a steward is killed and another generation started."""
+
+LAST_WORDS = 3.0
+"""Seconds that a generation has to end at once; then it is killed."""
+
+RETRY = 1.0
+"""Seconds between attempts to start a generation in the place of one that has died."""
+
+_BEAT = struct.Struct("d")
+
+
+@dataclass(slots=True)
+class Generation:
+    """One start or reload."""
+
+    number: int
+    pid: int
+    pidfd: int
+    packets: Packets
+    beats: mmap.mmap
+    uses: set[str] = field(default_factory=set)
+    """Keys of the sockets it listens on."""
+    opened: dict[str, socket.socket] = field(default_factory=dict)
+    """What it has bound and this process does not have yet for good."""
+    workers: list[int] = field(default_factory=list)
+    reason: str = ""
+    """Why it could not start."""
+    ready: bool = False
+    retiring: bool = False
+
+    def last_beat(self) -> float:
+        """CLOCK_MONOTONIC of the steward's last sign of life."""
+        return float(_BEAT.unpack_from(self.beats)[0])
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a reload went."""
+
+    success: bool
+    reason: str
+
+
+class Master:
+    """See the module."""
+
+    def __init__(self, config: Config, options: Options, given: set[int], daemon: privileges.Daemon | None) -> None:
+        """`given`: descriptors that stay open in all processes."""
+        self._config: Config | None = config
+        self._options = options
+        self._given = given
+        self._daemon = daemon
+        self._sockets: dict[str, socket.socket] = {}
+        self._generations: list[Generation] = []
+        self._current: Generation | None = None
+        self._numbers = 0
+        self._jobs: asyncio.Queue[tuple[str, int]] = asyncio.Queue()
+        """"start" a generation, "end" with a status: what is done outside of the loop."""
+        self._starting = False
+        self._again = False
+        """Another reload has been asked for while one was under way."""
+        self._waiting: list[asyncio.Future[Outcome]] = []
+        """For the reload under way."""
+        self._orphans: list[int] = []
+        """Workers whose steward has died."""
+        self._stopping = False
+        self._supervisor = Supervisor()
+        self._reloads = 0
+        self._last: Message = {"at": 0.0, "success": True, "reason": "", "count": 0}
+
+    def run(self) -> int:
+        """Until a signal ends it; the exit status."""
+        become_subreaper()  # workers whose steward has died stay ours
+        loop = asyncio.new_event_loop()
+        asyncio.set_event_loop(loop)
+        self._watch_signals(loop)
+        self._start(loop)
+        self._look_after_stewards(loop)
+        while True:
+            what, number = loop.run_until_complete(self._jobs.get())
+            if what == "end":
+                break
+            self._start(loop)
+        self._end()
+        loop.close()
+        return number
+
+    def _watch_signals(self, loop: asyncio.AbstractEventLoop) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop)
+        for number in (signal.SIGUSR2, signal.SIGHUP):
+            loop.add_signal_handler(number, self.reload)
+        loop.add_signal_handler(signal.SIGUSR1, self._soft_stop)
+        loop.add_signal_handler(signal.SIGCHLD, self._reap_orphans)
+
+    def _end(self) -> None:
+        for name, sock in self._sockets.items():
+            sock.close()
+            _remove_path(name)
+        self._sockets.clear()
+
+    # ---------------------------------------------------------------------------------------------------- generations
+
+    def _start(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Fork the steward of another generation. The loop must not run."""
+        self._starting = True
+        self._numbers += 1
+        ours, theirs = Packets.pair()
+        beats = mmap.mmap(-1, mmap.PAGESIZE)
+        _BEAT.pack_into(beats, 0, time.monotonic())
+        order = Order(
+            files=self._options.files,
+            config=self._config,
+            inherited=self._sockets,
+            master=os.getpid(),
+            quiet=self._options.quiet,
+            trace=self._options.trace,
+            show=self._options.show,
+            null=self._daemon.null if self._daemon is not None else None,
+            succeeds=self._current is not None,
+            beat=lambda now: _BEAT.pack_into(beats, 0, now),
+        )
+        keep = self._given | {theirs.sock.fileno()} | {sock.fileno() for sock in self._sockets.values()}
+        if self._daemon is not None:
+            keep.add(self._daemon.null)
+        pid = fork(lambda: Steward(order, theirs).main(), keep)
+        theirs.close()
+        self._config = None  # read once: a reload reads the files again, and does so in a process of its own
+        generation = Generation(self._numbers, pid, os.pidfd_open(pid), ours, beats)
+        self._generations.append(generation)
+        ours.sock.setblocking(False)
+        loop.add_reader(ours.sock.fileno(), self._heard, generation)
+        loop.add_reader(generation.pidfd, self._died, generation)
+
+    def _heard(self, generation: Generation) -> None:
+        """Messages from a steward."""
+        while True:
+            try:
+                received = generation.packets.receive()
+            except BlockingIOError:
+                return
+            if received is None:
+                asyncio.get_running_loop().remove_reader(generation.packets.sock.fileno())
+                return
+            message, descriptors = received
+            try:
+                self._handle(generation, message, descriptors)
+            finally:
+                for fd in descriptors:
+                    os.close(fd)
+
+    def _handle(self, generation: Generation, message: Message, descriptors: list[int]) -> None:
+        """One message; descriptors are closed afterwards."""
+        kind = message["kind"]
+        current = self._current
+        if kind == "bound":
+            for name, fd in zip(message["keys"], descriptors, strict=True):
+                generation.opened[name] = socket.socket(fileno=os.dup(fd))
+        elif kind == "uses":
+            generation.uses.update(message["keys"])
+        elif kind == "wants_state":
+            if current is not None:
+                current.packets.send("send_state")
+            else:
+                generation.packets.send("state")
+        elif kind == "state":
+            for other in self._generations:
+                if not other.ready and other is not generation:
+                    other.packets.send("state", descriptors)
+        elif kind == "counted":
+            if current is not None and current is not generation:
+                current.packets.send("counted", descriptors)
+        elif kind == "workers":
+            generation.workers = message["pids"]
+        elif kind == "ready":
+            generation.workers = message["pids"]
+            self._take_over(generation)
+            if not self._stopping:
+                self._supervisor.say("READY=1", f"MAINPID={os.getpid()}", f"STATUS={message['status']}")
+        elif kind == "failed":
+            generation.reason = message["reason"]
+
+    def _take_over(self, generation: Generation) -> None:
+        """It serves: the one before retires."""
+        generation.ready, generation.reason = True, ""
+        before, self._current = self._current, generation
+        self._sockets.update(generation.opened)
+        generation.opened.clear()
+        for name in [name for name in self._sockets if name not in generation.uses]:
+            self._sockets.pop(name).close()
+            _remove_path(name, unless={path_of(used) for used in generation.uses})
+        if before is not None:
+            before.retiring = True
+            before.packets.send("retire")
+        self._dismiss_orphans()
+        if generation.number == 1:
+            if self._daemon is not None:
+                self._daemon.serves()
+        else:
+            self._reloads += 1
+        self._conclude(Outcome(True, ""))
+        if self._stopping:
+            generation.packets.send("retire")
+
+    def _died(self, generation: Generation) -> None:
+        """A steward's process has ended."""
+        loop = asyncio.get_running_loop()
+        self._heard(generation)  # its last words
+        loop.remove_reader(generation.pidfd)
+        loop.remove_reader(generation.packets.sock.fileno())
+        os.close(generation.pidfd)
+        status = 1
+        with suppress(ChildProcessError):
+            status = os.waitstatus_to_exitcode(os.waitpid(generation.pid, 0)[1])
+        generation.packets.close()
+        for sock in generation.opened.values():
+            sock.close()
+        self._generations.remove(generation)
+        if not generation.ready:
+            self._failed(generation, status)
+        elif generation is self._current:
+            self._current = None
+            if not self._stopping:
+                self._replace(generation, status)
+        if self._stopping and not self._generations:
+            self._jobs.put_nowait(("end", 0))
+
+    def _failed(self, generation: Generation, status: int) -> None:
+        """A generation could not start."""
+        reason = generation.reason or f"the process that read the configuration ended with status {status}"
+        if self._current is None and not self._orphans:
+            self._jobs.put_nowait(("end", 0 if self._stopping else 1))
+            return
+        sys.stderr.write(f"pylb: the reload failed, nothing has changed: {reason}\n")
+        self._supervisor.say("READY=1", "STATUS=serving; the last reload failed")
+        self._conclude(Outcome(False, reason))
+        if self._current is None and not self._stopping:
+            asyncio.get_running_loop().call_later(RETRY, self.reload)
+
+    def _replace(self, generation: Generation, status: int) -> None:
+        """The steward of the current generation has died; its workers go on until another one serves."""
+        how = f"was ended by signal {-status}" if status < 0 else f"ended with status {status}"
+        sys.stderr.write(f"pylb: the steward (pid {generation.pid}) {how}; another generation is started\n")
+        self._orphans.extend(generation.workers)
+        self.reload()
+
+    def _look_after_stewards(self, loop: asyncio.AbstractEventLoop) -> None:
+        now = time.monotonic()
+        if self._current is not None:
+            self._supervisor.say("WATCHDOG=1")
+        for generation in self._generations:
+            if generation.ready and now - generation.last_beat() > HUNG:
+                with suppress(ProcessLookupError):
+                    os.kill(generation.pid, signal.SIGABRT)
+        loop.call_later(1.0, self._look_after_stewards, loop)
+
+    # -------------------------------------------------------------------------------------------------------- orphans
+
+    def _dismiss_orphans(self) -> None:
+        """Workers without a steward may end: another generation serves."""
+        for pid in self._orphans:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGUSR1)
+        self._orphans = []
+
+    def _reap_orphans(self) -> None:
+        """Children that are no stewards: workers whose steward died before them."""
+        stewards = {generation.pid for generation in self._generations}
+        with suppress(ChildProcessError):
+            while True:
+                found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+                if found is None or found.si_pid in stewards:
+                    return
+                os.waitpid(found.si_pid, 0)
+
+    # ------------------------------------------------------------------------------------------------------- requests
+
+    def reload(self) -> None:
+        """Start another generation beside the one that serves."""
+        if self._stopping:
+            return
+        if self._starting:
+            self._again = True
+            return
+        self._starting = True
+        self._supervisor.say("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
+        self._jobs.put_nowait(("start", 0))
+
+    def _conclude(self, outcome: Outcome) -> None:
+        """A start or reload has come to its end."""
+        self._starting = False
+        if self._numbers > 1:
+            self._last = {
+                "at": time.time(), "success": outcome.success, "reason": outcome.reason, "count": self._reloads
+            }  # fmt: skip
+            if self._current is not None:
+                self._current.packets.send("news", reload=self._last)
+        if self._again:
+            self._again = False
+            self.reload()
+
+    def _soft_stop(self) -> None:
+        """Finish what runs; nothing new."""
+        if self._stopping:
+            return
+        self._stopping = True
+        self._supervisor.say("STOPPING=1", "STATUS=finishing what runs")
+        for name, sock in self._sockets.items():
+            sock.close()
+            _remove_path(name)
+        self._sockets.clear()
+        for generation in self._generations:
+            if generation.ready:
+                generation.packets.send("retire")
+        self._dismiss_orphans()
+        if not self._generations:
+            self._jobs.put_nowait(("end", 0))
+
+    def _stop(self) -> None:
+        """At once."""
+        self._stopping = True
+        self._supervisor.say("STOPPING=1")
+        for generation in self._generations:
+            generation.packets.send("stop")
+            if not generation.ready:  # it is not listening yet
+                with suppress(ProcessLookupError):
+                    os.kill(generation.pid, signal.SIGTERM)
+        for pid in self._orphans:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGTERM)
+        if not self._generations:
+            self._jobs.put_nowait(("end", 0))
+        asyncio.get_running_loop().call_later(LAST_WORDS, self._kill)
+
+    def _kill(self) -> None:
+        for generation in self._generations:
+            for pid in (generation.pid, *generation.workers):
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+
+
+def _remove_path(name: str, unless: set[str | None] | None = None) -> None:
+    path = path_of(name)
+    if path is not None and path not in (unless or ()):
+        with suppress(OSError):
+            Path(path).unlink()

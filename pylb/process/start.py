@@ -1,0 +1,60 @@
+"""From the command line to the running master: the background, the pid file, then everything else is the master's."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from pylb.config.model import Config, Finding
+from pylb.process import privileges
+from pylb.process.forking import open_descriptors
+from pylb.process.master import Master
+
+
+def _silent(findings: Sequence[Finding]) -> None:
+    """Nobody looks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the command line decides."""
+
+    files: Sequence[str] = ()
+    """What a reload reads again."""
+    foreground: bool = False
+    """-db: never daemonize."""
+    quiet: bool = False
+    daemon: bool = False
+    """-D"""
+    pidfile: str | None = None
+    """-p"""
+    trace: bool = False
+    """--trace"""
+    show: Callable[[Sequence[Finding]], None] = _silent
+    """Tells findings to whoever started it."""
+
+
+def run(config: Config, options: Options | None = None) -> int:
+    """Serve `config` until a signal ends it; the exit status. Raises privileges.StartError.
+
+    SIGUSR2 and SIGHUP reload; SIGUSR1 stops softly: running sessions finish, at most `hard-stop-after`; SIGTERM and
+    SIGINT stop at once.
+    """
+    options = options or Options()
+    given = open_descriptors()  # of whoever started this: sockets for `fd@`, standard streams
+    daemon = None
+    if (config.globals.daemon or options.daemon) and not options.foreground:
+        daemon = privileges.daemonize()
+    pidfile = options.pidfile or config.globals.pidfile
+    if pidfile is not None:
+        privileges.write_pidfile(pidfile)
+    try:
+        return Master(config, options, given, daemon).run()
+    finally:
+        if pidfile is not None:
+            with suppress(OSError):
+                Path(pidfile).unlink()
+        sys.stderr.flush()

@@ -1,0 +1,158 @@
+"""Reloads: no request is lost, what is known is kept, and a bad configuration changes nothing."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from live import ask, children, ports
+from load import Crowd, place
+from support import wait_for
+
+REQUEST = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+@pytest.mark.parametrize("keep_alive", [True, False], ids=["keep-alive", "connection-per-request"])
+def test_twenty_reloads_in_a_row_under_load_lose_nothing(tmp_path: Path, keep_alive: bool) -> None:
+    with place(tmp_path) as it:
+        crowd = Crowd(it.port, 60, keep_alive=keep_alive)
+        for _ in range(20):
+            assert it.reload()["Last_reload_ok"] == "1"
+        ran = crowd.stop()
+        assert ran.requests > 100
+        assert ran.failed == 0, ran.text
+        assert it.info()["Reloads"] == "20"
+        wait_for(lambda: len(children(it.pylb.process.pid)) == 1, 10, "the old generations' end")
+        wait_for(lambda: it.stat("f", "FRONTEND")["scur"] == "0", 10, "nobody to be inside")
+        # wrk breaks off what it still waits for, so there may be more than it has counted, one per connection.
+        assert 0 <= int(it.stat("f", "FRONTEND")["req_tot"]) - ran.requests <= 32
+
+
+def test_a_bad_configuration_changes_nothing_and_says_why(tmp_path: Path) -> None:
+    with place(tmp_path) as it:
+        before = children(it.pylb.process.pid)
+        it.configure(it.text().replace("default_backend b", "default_backend nowhere"))
+        found = it.reload()
+        assert found["Last_reload_ok"] == "0" and found["Reloads"] == "0"
+        assert "nowhere" in found["Last_reload_error"] and "haproxy.cfg:" in found["Last_reload_error"]
+        assert children(it.pylb.process.pid) == before
+        assert ask(it.port)[0] == 200
+        it.configure(it.text())
+        found = it.reload(signal.SIGHUP)
+        assert found["Last_reload_ok"] == "1" and "Last_reload_error" not in found
+
+
+def test_an_address_that_is_taken_changes_nothing(tmp_path: Path) -> None:
+    with place(tmp_path) as it, socket.create_server(("127.0.0.1", 0)) as other:
+        taken = other.getsockname()[1]
+        it.configure(it.text().replace(f"bind 127.0.0.1:{it.port}", f"bind 127.0.0.1:{it.port}\n bind :{taken}"))
+        found = it.reload()
+        assert found["Last_reload_ok"] == "0" and str(taken) in found["Last_reload_error"]
+        assert ask(it.port)[0] == 200
+
+
+def test_operators_changes_and_counts_outlive_a_reload(tmp_path: Path) -> None:
+    with place(tmp_path) as it:
+        for _ in range(10):
+            assert ask(it.port)[0] == 200
+        it.tell("set weight b/s 7; disable server b/s")
+        it.reload()
+        row = it.stat("b", "s")
+        assert (row["status"], row["weight"], row["stot"]) == ("MAINT", "7", "10")
+        assert ask(it.port)[0] == 503
+        it.tell("enable server b/s")
+        assert ask(it.port)[0] == 200
+        assert it.stat("b", "s")["stot"] == "11"
+
+
+def test_a_weight_that_the_file_changes_wins(tmp_path: Path) -> None:
+    with place(tmp_path) as it:
+        it.tell("set weight b/s 7")
+        it.configure(it.text().replace(f"127.0.0.1:{it.origin}", f"127.0.0.1:{it.origin} weight 9"))
+        it.reload()
+        assert it.stat("b", "s")["weight"] == "9"
+
+
+def test_an_exchange_that_runs_is_finished_by_the_old_workers(tmp_path: Path) -> None:
+    with place(tmp_path) as it, socket.create_connection(("127.0.0.1", it.port)) as slow:
+        slow.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nab")
+        wait_for(lambda: it.stat("f", "FRONTEND")["scur"] == "1", 5, "the client")
+        it.reload()
+        assert len(children(it.pylb.process.pid)) == 2
+        slow.sendall(b"cd")
+        assert slow.recv(4096).startswith(b"HTTP/1.1 2")
+        wait_for(lambda: len(children(it.pylb.process.pid)) == 1, 10, "the old generation's end")
+
+
+def test_hard_stop_after_ends_an_old_generation(tmp_path: Path) -> None:
+    with place(tmp_path, extra="hard-stop-after 1s") as it, socket.create_connection(("127.0.0.1", it.port)) as slow:
+        slow.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nab")
+        wait_for(lambda: it.stat("f", "FRONTEND")["scur"] == "1", 5, "the client")
+        it.reload()
+        wait_for(lambda: len(children(it.pylb.process.pid)) == 1, 10, "the old generation's end")
+
+
+def test_binds_come_and_go_with_the_configuration(tmp_path: Path) -> None:
+    (more,) = ports(1)
+    with place(tmp_path) as it:
+        it.configure(
+            it.text().replace(f"bind 127.0.0.1:{it.port}", f"bind 127.0.0.1:{it.port}\n bind 127.0.0.1:{more}")
+        )
+        it.reload()
+        assert ask(more)[0] == 200
+        it.configure(it.text())
+        it.reload()
+        with pytest.raises(ConnectionRefusedError):
+            ask(more)
+        assert ask(it.port)[0] == 200
+
+
+def test_after_a_steward_s_death_another_generation_serves(tmp_path: Path) -> None:
+    with place(tmp_path) as it:
+        (steward,) = children(it.pylb.process.pid)
+        os.kill(steward, signal.SIGKILL)
+        assert ask(it.port)[0] == 200
+        wait_for(lambda: len(it.pylb.workers()) == 2 and steward not in children(it.pylb.process.pid), 10, "others")
+        wait_for(lambda: ask(it.port)[0] == 200 and it.info(), 10, "an answer")
+        assert "another generation is started" in it.pylb.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
+def test_every_process_ends(tmp_path: Path, number: int) -> None:
+    with place(tmp_path, workers=3) as it:
+        pids = [*children(it.pylb.process.pid), *it.pylb.workers()]
+        assert len(pids) == 4
+        it.pylb.signal(number)
+        assert it.pylb.wait() == 0
+        assert not [pid for pid in pids if Path(f"/proc/{pid}").exists()]
+        assert not (tmp_path / "admin.sock").exists()
+
+
+def test_the_end_of_the_master_is_the_end_of_all(tmp_path: Path) -> None:
+    with place(tmp_path) as it:
+        pids = [*children(it.pylb.process.pid), *it.pylb.workers()]
+        it.pylb.signal(signal.SIGKILL)
+        it.pylb.process.wait(10)
+
+        def ended(pid: int) -> bool:
+            try:
+                return "State:\tZ" in Path(f"/proc/{pid}/status").read_text()
+            except OSError:
+                return True
+
+        wait_for(lambda: all(map(ended, pids)), 10, "the end of steward and workers")
+
+
+def test_it_needs_no_third_party_to_say_what_it_did(tmp_path: Path) -> None:
+    """A configuration that is wrong at the start ends with 1 and the findings, with no process left."""
+    file = tmp_path / "bad.cfg"
+    file.write_text("global\n nbthread 2\nfrontend f\n mode http\n bind :bad\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "pylb", "-f", str(file)], capture_output=True, text=True, timeout=20, check=False
+    )
+    assert done.returncode == 1 and "bad.cfg:5" in done.stderr and "Traceback" not in done.stderr
