@@ -21,8 +21,8 @@ from bench.http.results import command, machine
 RESULTS = Path(__file__).parents[1] / "results"
 STACKS = ("haproxy+keepalived", "pylb+vrrpd")
 FULL = (
-    "article", "crash", "power-loss", "cable", "router-stops", "frozen-balancer", "worker-dies", "all-workers-down",
-    "rolling-reload",
+    "article", "article-nopreempt", "crash", "power-loss", "cable", "partition", "router-stops", "frozen-balancer",
+    "worker-dies", "all-workers-down", "rolling-reload",
 )  # fmt: skip
 QUICK = ("article", "router-stops")
 RATE = 100.0

@@ -22,17 +22,23 @@ KINDS = {
 }
 BARS = " ▁▂▃▄▅▆▇█"
 FEWEST_EVENTS = 6
+NARROW = 105
+"""Columns below which addresses are left out."""
 OTHER_LINES = 23
 """Lines of the terminal that are not events."""
 
 
-def masters(snapshot: Snapshot) -> Table:
-    """The load balancers."""
+def masters(snapshot: Snapshot, narrow: bool = False) -> Table:
+    """The load balancers; without their addresses where there is little room."""
     table = Table(expand=True, box=None, pad_edge=False, header_style="dim")
     for heading in ("master", "address", "VIP", "balancer", "router", "state", "priority", "its servers"):
-        table.add_column(heading, justify="right" if heading == "priority" else "left", no_wrap=True)
+        if heading != "address" or not narrow:
+            table.add_column(heading, justify="right" if heading == "priority" else "left", no_wrap=True)
     for one in snapshot.masters:
-        table.add_row(*_master(one), style="on grey11" if one.vip else "")
+        cells = _master(one)
+        if narrow:
+            del cells[1]
+        table.add_row(*cells, style="on grey11" if one.vip else "")
     return table
 
 
@@ -41,11 +47,11 @@ def _master(one: MasterNow) -> list[RenderableType]:
     servers = Text()
     for name, state in one.servers.items():
         colour = "green" if state.startswith("UP") else "red" if state.startswith("DOWN") else "yellow"
-        servers.append(f"{_short(name)} ", colour)
+        servers.append(f"{_short(name)}{'✗' if state.startswith('DOWN') else ''} ", colour)
     return [
         cable,
         one.address,
-        Text("● VIP", "bold green") if one.vip else "",
+        Text("●", "bold green") if one.vip else "",
         Text(one.balancer + _remark(one.balancer_state), STATES[one.balancer_state]),
         Text(one.router + _remark(one.router_state), STATES[one.router_state]),
         Text(one.vrrp or "-", VRRP.get(one.vrrp, "red")),
@@ -59,7 +65,7 @@ def _remark(state: str) -> str:
 
 
 def _short(name: str) -> str:
-    return name.replace("worker", "w")
+    return name.replace("worker", "w").replace("rancher", "r")
 
 
 def hosts(snapshot: Snapshot) -> Text:
@@ -117,7 +123,10 @@ class View:
         shot = self.snapshot
         lines = max(FEWEST_EVENTS, (options.height or console.height) - OTHER_LINES)
         yield Panel(
-            Group(masters(shot), "", hosts(shot)), title=f"[bold]{shot.title}", title_align="left", border_style="dim"
+            Group(masters(shot, options.max_width < NARROW), "", hosts(shot)),
+            title=f"[bold]{shot.title}",
+            title_align="left",
+            border_style="dim",
         )
         if shot.running or shot.verdict:
             yield Text(shot.running or shot.verdict, "bold yellow" if shot.running else "bold")
