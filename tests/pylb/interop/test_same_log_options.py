@@ -137,6 +137,28 @@ frontend tcp
     log-format "%ci:%cp %hr %[capture.req.hdr(1)]"
     default_backend tcp
 
+frontend kinds
+    bind "127.0.0.1:${FE_kinds}"
+    http-request capture src len 7
+    http-request capture bool(true) len 4
+    http-request capture int(-5) len 4
+    http-request capture bin(00414280) len 3
+    http-request capture path,length len 4
+    http-request capture req.hdr(x-list),field(2,:) len 10
+    http-request return status 200 hdr X-Seen %[capture.req.hdr(0)],%[capture.req.hdr(2),add(1)] if { path /own }
+    declare capture response len 5
+    http-response capture res.hdr(x-origin),upper id 0
+    http-response set-header X-Slots %[capture.req.hdr(1)]%[capture.res.hdr(0)]
+    log-format "%ci:%cp %hr %hs %[capture.res.hdr(0)] %[capture.req.hdr(3),hex]"
+    default_backend app
+
+frontend tagged
+    bind "127.0.0.1:${FE_tagged}"
+    log-tag "my tag"
+    log "127.0.0.1:${LOG}" len 80 local6 info notice
+    log-format "%ci:%cp %HU"
+    default_backend app
+
 frontend ids
     bind "127.0.0.1:${FE_ids}"
     unique-id-format "%{+X}o %ci:%cp_%fi:%fp_%[path,length]_%HM"
@@ -223,6 +245,35 @@ def test_slots_that_rules_fill(pair, path, fields):
     def scenario(side):
         _, lines = asked(side, "slots", get(path, *fields))
         return {"log": [without_ports(line) for line in lines], "seen": side.records()[0].get("x-seen")}
+
+    judge(*pair.both(scenario))
+
+
+@pytest.mark.parametrize("path", ["/", "/own"])
+@pytest.mark.parametrize("fields", [(), ("X-List: a:b:c",), ("X-List: a",)])
+def test_slots_take_samples_of_every_kind(pair, path, fields):
+    def scenario(side):
+        with side.talk("kinds") as talk:
+            talk.send(get(path, *fields))
+            answer = talk.response()
+        lines = side.logged(1, client=talk.address.strip())
+        return {
+            "log": [without_ports(line) for line in lines],
+            "seen": (answer.get("x-seen"), answer.get("x-slots")),
+        }
+
+    judge(*pair.both(scenario))
+
+
+def test_a_frontends_own_tag_and_targets_beside_the_global_ones(pair):
+    def scenario(side):
+        with side.talk("tagged") as talk:
+            talk.send(get("/" + "long" * 30))
+            talk.response()
+        found = datagrams(side, 2, b"my tag")
+        texts = [re.sub(r">\w{3} [ \d]\d \d\d:\d\d:\d\d", ">stamp", raw.decode()) for raw in found]
+        return {"log": sorted(re.sub(r"\[\d+\]: 127\.0\.0\.1:\d+ /[a-z]*", "", text) for text in texts),
+                "cut": sorted(len(raw) for raw in found)[0]}  # fmt: skip
 
     judge(*pair.both(scenario))
 
