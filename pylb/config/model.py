@@ -555,6 +555,8 @@ class Frontend(Proxy):
     """log-format-sd: the structured data of RFC 5424 lines, as a log-format string."""
     error_log_format: str | None = None
     """error-log-format: for connections that came to no request, in place of the usual lines."""
+    format_places: tuple[tuple[str, Origin], ...] = field(default=(), compare=False, repr=False)
+    """Where each format's text stands, by field, if that is known."""
     dontlognull: bool = False
     dontlog_normal: bool = False
     logasap: bool = False

@@ -82,11 +82,19 @@ class Frontend:
         if declared.mode == "tcp" and wanted in HTTP_FORMATS:
             wanted = "tcplog"  # as HAProxy falls back; the check warns of it
         json = declared.log_format == "json"
-        self.log_line = compile_json(declared, scope) if json else compile_log(wanted, scope, declared.at)
-        self.log_data = None if declared.log_format_sd is None else compile_structured(declared, scope)
+        self.log_line = (
+            compile_json(declared, scope) if json else compile_log(wanted, scope, _place(declared, "log_format"))
+        )
+        self.log_data = (
+            None
+            if declared.log_format_sd is None
+            else (compile_structured(declared.log_format_sd, scope, _place(declared, "log_format_sd")))
+        )
         """The structured data of a log line; None without log-format-sd."""
         error_format = declared.error_log_format
-        self.error_line = None if error_format is None else compile_log(error_format, scope, declared.at)
+        self.error_line = (
+            None if error_format is None else (compile_log(error_format, scope, _place(declared, "error_log_format")))
+        )
         """The line of a connection that came to no request; None without error-log-format."""
         self.only_backend: Any = None
         """The backend of every request, when nothing else has to be looked at."""
@@ -115,8 +123,9 @@ class Frontend:
         self._unique_id_header = declared.unique_id_header.encode() if declared.unique_id_header else None
         self._unique_id = unique_id_getter()
         if declared.unique_id_format:
+            at = _place(declared, "unique_id_format")
             # Blanks are merged, and left out in front, as in a log line.
-            text = compile_text(re.sub(" +", " ", declared.unique_id_format), scope.at(Place.REQUEST), declared.at)
+            text = compile_text(re.sub(" +", " ", declared.unique_id_format), scope.at(Place.REQUEST), at)
             if text is not None:
                 self.make_unique_id = lambda x: (text if isinstance(text, bytes) else text(x)).lstrip(b" ")
 
@@ -193,6 +202,11 @@ class Frontend:
     def timestamp(self, wall: float) -> str:
         """A moment as the log writes it: `23/Nov/2026:16:39:39.947`."""
         return exact_date(wall).decode()
+
+
+def _place(declared: model.Frontend, field: str) -> model.Origin:
+    """Where a format stands; else where its section begins."""
+    return dict(declared.format_places).get(field, declared.at)
 
 
 def _compile_monitor(declared: model.Frontend, scope: Scope) -> Callable[[Context], Reply | None] | None:

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pylb.config.expression import parse_sample_prefix
-from pylb.config.model import NOWHERE, Frontend, Origin, Sample
+from pylb.config.model import NOWHERE, Origin, Sample
 from pylb.rules import logfields
 from pylb.rules.compile import compile_sample
 from pylb.rules.context import Context
@@ -132,10 +132,10 @@ def compile_log(text: str, scope: Scope, at: Origin = NOWHERE) -> Callable[[Cont
     return builder.function() if builder.valid else None
 
 
-def compile_structured(declared: Frontend, scope: Scope) -> Callable[[Context], bytes] | None:
-    """The function for a frontend's `log-format-sd`. HAProxy sends what the format gives, so it must be whole RFC 5424
+def compile_structured(text: str, scope: Scope, at: Origin = NOWHERE) -> Callable[[Context], bytes] | None:
+    """The function for a `log-format-sd`. HAProxy sends what the format gives, so it must be whole RFC 5424
     elements, `[id@32473 key="%{+E}HU"]`; when it gives nothing there is none."""
-    line = compile_log(declared.log_format_sd or "", scope, declared.at)
+    line = compile_log(text, scope, at)
     return None if line is None else lambda x: line(x).strip(b" ") or b"-"
 
 

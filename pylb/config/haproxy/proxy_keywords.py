@@ -91,7 +91,8 @@ def _read_id(draft: ProxyDraft, line: Line) -> None:
 
 
 def _read_log_format(draft: ProxyDraft, line: Line) -> None:
-    form = line.next("a format").text
+    _format("log_format")(draft, line)
+    form = draft.values["log_format"]
     if form in NAMED_FORMATS:  # here the word is the text of every line: a flag that changes nothing keeps it from
         form += "%{-X}o"  # being a name
     draft.values["log_format"] = form
@@ -99,7 +100,10 @@ def _read_log_format(draft: ProxyDraft, line: Line) -> None:
 
 def _format(field: str) -> P:
     def read(draft: ProxyDraft, line: Line) -> None:
-        draft.values[field] = line.next("a format").text
+        word = line.next("a format")
+        draft.values[field] = word.text
+        places = dict(draft.values.get("format_places", ()))
+        draft.values["format_places"] = tuple((places | {field: word.at}).items())
 
     return read
 
@@ -161,7 +165,7 @@ _PLAIN: list[Keyword[ProxyDraft]] = [
     Keyword("server", _read_server, "lb", strict=True),
     Keyword("server-template", _read_template, "lb", strict=True),
     Keyword("source", _read_source, "dlb", note="an address; no usesrc, no interface"),
-    Keyword("unique-id-format", put("unique_id_format", text), "dfl"),
+    Keyword("unique-id-format", _format("unique_id_format"), "dfl"),
     Keyword("unique-id-header", put("unique_id_header", text), "dfl"),
     Keyword("http-check comment", read_comment, "dlb"),
     Keyword("http-check connect", read_connect, "dlb", note=_NO_SOCKS),

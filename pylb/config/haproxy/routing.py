@@ -62,7 +62,8 @@ def _rules(rule_set: str) -> P:
             line.next("an action")
         rule = parse_rule(line.rest(), line.at, line.report)
         if rule is not None:
-            draft.add_rule(rule_set, slotted(draft, rule) if rule.action == "capture" else rule)
+            makes_slot = rule.action == "capture" and rule_set == "http_request"
+            draft.add_rule(rule_set, slotted(draft, rule) if makes_slot else rule)
 
     return read
 

@@ -33,7 +33,7 @@ from pylb.config.toml.forms import (
 
 # Fields that are no keys: places, names (the table's own key), what is said by the kind of section, and what the
 # readers note for the check alone.
-HIDDEN = {"at", "name", "listen", "accept_invalid", "auth_at", "default_backend_at"}
+HIDDEN = {"at", "name", "listen", "accept_invalid", "auth_at", "default_backend_at", "format_places"}
 NAME_IS_A_KEY = (m.Bind, m.Cookie, m.Capture)
 
 # Fields whose keyword is not their name: of one class, or of all.

@@ -140,7 +140,7 @@ def of(cls: Any, **given: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
 
 # A section with all of its fields set takes Hypothesis seconds to draw; any few of them meet in the course of a run.
 FIELDS_SET = 5
-HIDDEN = {"at", "accept_invalid", "auth_at", "default_backend_at", "listen"}
+HIDDEN = {"at", "accept_invalid", "auth_at", "default_backend_at", "format_places", "listen"}
 
 
 def _field(cls: Any, name: str, hint: Any) -> st.SearchStrategy[Any]:

@@ -508,6 +508,20 @@ def test_slots_of_one_direction_are_numbered_together():
     assert f.tcp_request[0].args == ("req.ver", "id", "3")
 
 
+def test_formats_know_where_they_stand_for_the_rules_compiler():
+    config = read("""
+        defaults
+            log-format "%ci"
+        frontend f
+            error-log-format "%cp"
+            unique-id-format %rt
+    """)
+    places = dict(config.frontends[0].format_places)
+    assert [(field, at.line) for field, at in places.items()] == [
+        ("log_format", 2), ("error_log_format", 4), ("unique_id_format", 5),
+    ]  # fmt: skip
+
+
 def test_a_word_that_names_a_format_is_a_text_in_log_format():
     config = read("""
     frontend f
