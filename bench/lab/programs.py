@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
-from bench.lab.net import LabError, Namespace, Process, network_of
+from bench.lab.net import PATIENCE, LabError, Namespace, Process, network_of, until
 from bench.lab.topology import APPLE_HOST, APPLE_TEXT, CONFIGS, HTTP, INGRESS, RANCHER, RANCHER_HOST, RANCHER_TEXT, ROOT
 
 HERE = Path(__file__).parent
@@ -91,7 +91,7 @@ class Kind:
         """Whether it does its work; `log` is what it has said since it was started."""
         raise NotImplementedError
 
-    def reload(self, process: Process, again: Restart) -> Process:
+    def reload(self, host: Namespace, process: Process, again: Restart) -> Process:
         """Take changed files in; the process that serves from now on."""
         raise NotImplementedError
 
@@ -115,7 +115,7 @@ class Haproxy(Kind):
     def ready(self, host: Namespace, log: str) -> bool:
         return _answers(host)
 
-    def reload(self, process: Process, again: Restart) -> Process:
+    def reload(self, host: Namespace, process: Process, again: Restart) -> Process:
         process.signal(signal.SIGUSR2)
         return process
 
@@ -139,10 +139,20 @@ class Pylb(Kind):
     def ready(self, host: Namespace, log: str) -> bool:
         return _answers(host)
 
-    def reload(self, process: Process, again: Restart) -> Process:
-        """A soft restart: the old one lets its ports go and finishes its work, a new one takes them."""
-        process.signal(signal.SIGUSR1)
-        return again()
+    def reload(self, host: Namespace, process: Process, again: Restart) -> Process:
+        before = _reloads(host)
+        process.signal(signal.SIGUSR2)
+        until(lambda: _reloads(host) not in ("", before), PATIENCE, "pylb to have reloaded")
+        if "Last_reload_ok: 1" not in (after := ask(host, "show info")):
+            raise LabError(f"pylb does not take its files: {after}")
+        return process
+
+
+def _reloads(host: Namespace) -> str:
+    """When pylb reloaded last; "" while it does not say."""
+    with contextlib.suppress(OSError):
+        return "".join(line for line in ask(host, "show info").splitlines() if line.startswith("Last_reload_time_sec"))
+    return ""
 
 
 def _answers(host: Namespace) -> bool:
@@ -166,7 +176,7 @@ class _Router(Kind):
     def ready(self, host: Namespace, log: str) -> bool:
         return "Entering BACKUP STATE" in log or "Entering MASTER STATE" in log
 
-    def reload(self, process: Process, again: Restart) -> Process:
+    def reload(self, host: Namespace, process: Process, again: Restart) -> Process:
         process.signal(signal.SIGHUP)
         return process
 
@@ -258,7 +268,7 @@ class Nginx(Kind):
     def ready(self, host: Namespace, log: str) -> bool:
         return serves(host, site_of(self.node)[0])
 
-    def reload(self, process: Process, again: Restart) -> Process:
+    def reload(self, host: Namespace, process: Process, again: Restart) -> Process:
         process.signal(signal.SIGHUP)
         return process
 
@@ -278,7 +288,7 @@ class Embedded(Kind):
     def ready(self, host: Namespace, log: str) -> bool:
         return serves(host, site_of(self.node)[0])
 
-    def reload(self, process: Process, again: Restart) -> Process:
+    def reload(self, host: Namespace, process: Process, again: Restart) -> Process:
         process.stop()
         return again()
 

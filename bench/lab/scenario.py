@@ -50,11 +50,6 @@ class Takes:
         """From a lower priority on master1 to master2 as master."""
         return self.skew if self.abdicates else self.down
 
-    @property
-    def restart(self) -> float:
-        """From the moment when a reloading balancer lets its ports go until it answers again."""
-        return 6.0 if "pylb" in {programs.balancer for programs in self.stack.values()} else 0.0
-
 
 MOVED = frozenset({"refused", "reset", "closed", "timeout", "unreachable"})
 """What clients may see while the address is on its way."""

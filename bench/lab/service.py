@@ -138,7 +138,7 @@ class Service:
         def again() -> Process:
             return asyncio.run_coroutine_threadsafe(self._launch(), loop).result()
 
-        self._process = await asyncio.to_thread(self.kind.reload, old, again)
+        self._process = await asyncio.to_thread(self.kind.reload, self.host, old, again)
         if self._process is not old:
             self._leaving = [one for one in (*self._leaving, old) if one.running]
             await self.ready()
