@@ -55,6 +55,8 @@ listen both
 
 LACKING = {"haproxy_server_need_connections_current"}
 """pylb does not estimate how many connections a server will need."""
+OURS = {f"haproxy_process_{name}" for name in ("reloads", "last_reload_time_seconds", "last_reload_success")}
+"""What HAProxy does not tell."""
 
 
 def ask(side, target: str, frontend: str = "own"):
@@ -71,7 +73,7 @@ def families(side, target: str, frontend: str = "own") -> dict[str, tuple[str, s
             frozenset((name, value) for name, value in sample.labels.items() if name != "version")
             for sample in family.samples
         }
-        if family.name not in LACKING:
+        if family.name not in LACKING | OURS:
             found[family.name] = (family.type, labels)
     return found
 
