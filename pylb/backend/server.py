@@ -29,6 +29,11 @@ SCALE = 16
 """Effective weights count sixteenths, so that slow start has steps below weight 1 (as in HAProxy)."""
 
 
+def _whole(limit: int) -> int:
+    """All of it: there is one process."""
+    return limit
+
+
 def _nobody(server: Server) -> None:
     """Nobody else has to know."""
 
@@ -59,11 +64,43 @@ class Server:
     """One server of a backend. Only `backend.py` and `state.py` change it."""
 
     __slots__ = (
-        "_dynamic", "_share", "address", "admin", "agent", "backend", "backup", "changed", "check",
-        "consecutive_errors", "cookie", "counters", "downtime", "eweight", "followers", "hana", "idle", "last_change",
-        "max_idle", "maxconn",
-        "maxqueue", "minconn", "model", "name", "net", "observes", "queue", "ramp", "reachable", "sessions", "sid",
-        "state", "tracked", "usable", "weight",
+        "_dynamic",
+        "_share",
+        "address",
+        "admin",
+        "agent",
+        "backend",
+        "backup",
+        "changed",
+        "check",
+        "consecutive_errors",
+        "cookie",
+        "counters",
+        "downtime",
+        "eweight",
+        "followers",
+        "hana",
+        "idle",
+        "last_change",
+        "max_idle",
+        "maxconn",
+        "maxqueue",
+        "minconn",
+        "model",
+        "name",
+        "net",
+        "observes",
+        "part",
+        "queue",
+        "ramp",
+        "reachable",
+        "sessions",
+        "sid",
+        "slots",
+        "state",
+        "tracked",
+        "usable",
+        "weight",
     )  # fmt: skip
 
     def __init__(self, declared: model.Server, backend: Backend, sid: int, now: float = 0.0) -> None:
@@ -87,7 +124,10 @@ class Server:
         self.counters.parent = backend.counters
         """counters.scur is the number of slots in use."""
         self.queue = Queue()
-        self.maxconn = self.minconn = 0
+        self.maxconn = self.minconn = self.slots = 0
+        """`slots` is what this process may use of maxconn."""
+        self.part: Callable[[int], int] = _whole
+        """This process's part of a limit."""
         self._share = 100  # per cent of the limit; less only during slow start
         self.maxqueue = declared.maxqueue or 0
         """0: unlimited."""
@@ -130,6 +170,7 @@ class Server:
         """Set `maxconn` and `minconn`; 0 is unlimited. A minconn above maxconn raises maxconn to it, as in HAProxy."""
         self.maxconn = max(maxconn, minconn)
         self.minconn = minconn or self.maxconn
+        self.slots = self.part(self.maxconn)
         self._dynamic = self.minconn != self.maxconn or self._share != 100
         self.changed(self)
 
@@ -149,12 +190,12 @@ class Server:
         """Slots at this moment, where maxconn is set: between minconn and maxconn by the backend's load (manual:
         `fullconn`), less during slow start."""
         if not self._dynamic:
-            return self.maxconn
+            return self.slots
         backend = self.backend
-        load = backend.counters.scur
-        limit = self.maxconn
-        if load < backend.fullconn and self.minconn != self.maxconn:
-            limit = max(self.minconn, load * self.maxconn // backend.fullconn)
+        load, full = backend.counters.scur, self.part(backend.fullconn)
+        limit = self.slots
+        if load < full and self.minconn != self.maxconn:
+            limit = max(self.part(self.minconn), load * limit // full)
         return max(1, limit * self._share // 100)
 
     def full(self) -> bool:

@@ -61,12 +61,19 @@ class Throttle:
         self._now += 1
 
 
+def _whole(limit: int) -> int:
+    """All of it: there is one process."""
+    return limit
+
+
 class House:
     """All connections of the process and their limits (global maxconn, rates)."""
 
     def __init__(self, maxconn: int, rates: RateLimits | None = None) -> None:
         self.maxconn = maxconn
         self.rates = rates or RateLimits()
+        self.part: Callable[[int], int] = _whole
+        """This process's part of a limit that holds for all workers together."""
         self.throttles: tuple[tuple[bool, Throttle], ...] = ()
         """(for TLS only, throttle) of the rates that are limited."""
         self._timer: asyncio.TimerHandle | None = None
@@ -84,7 +91,7 @@ class House:
     def rates_changed(self) -> None:
         """`rates` has new values."""
         limited = ((False, self.rates.connections), (False, self.rates.sessions), (True, self.rates.ssl))
-        self.throttles = tuple((tls, Throttle(limit)) for tls, limit in limited if limit)
+        self.throttles = tuple((tls, Throttle(self.part(limit))) for tls, limit in limited if limit)
 
     def too_fast(self, session: Session) -> bool:
         """A limited rate has no room for this session yet; `next` will be called when there may be some."""
@@ -120,6 +127,8 @@ class Door:
     def __init__(self, house: House, maxconn: int) -> None:
         self.house = house
         self.maxconn = maxconn
+        self.room = house.part(maxconn)
+        """What this process may let in of maxconn."""
         self.inside = 0
         self.waiting: deque[Session] = deque()
         self.listeners: list[Listener] = []
@@ -141,7 +150,7 @@ class Door:
         """True: inside and counted. False: kept waiting, the listeners pause."""
         house = self.house
         house.total += 1
-        if self.inside >= self.maxconn or house.full or (house.throttles and house.too_fast(session)):
+        if self.inside >= self.room or house.full or (house.throttles and house.too_fast(session)):
             self.waiting.append(session)
             if len(self.waiting) >= WAITING_ROOM and not self._paused:
                 self._paused = True
@@ -178,7 +187,7 @@ class Door:
     def next(self) -> None:
         """Let in as many as there is room for, then accept again."""
         house = self.house
-        while self.waiting and self.inside < self.maxconn and not house.full:
+        while self.waiting and self.inside < self.room and not house.full:
             if house.throttles and house.too_fast(self.waiting[0]):
                 return
             session = self.waiting.popleft()
@@ -194,6 +203,7 @@ class Door:
     def set_maxconn(self, limit: int) -> None:
         """`set maxconn frontend`: whoever waits comes in as far as there is room now."""
         self.maxconn = limit
+        self.room = self.house.part(limit)
         self.next()
 
     def disable(self) -> None:

@@ -14,6 +14,7 @@ import ssl
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pylb import __version__
@@ -40,6 +41,7 @@ from pylb.process import binding
 from pylb.process.books import StewardsBook, WorkersBook
 from pylb.process.carry import live_objects
 from pylb.process.resolve import resolve
+from pylb.process.shares import part
 from pylb.rules.acl import compile_condition
 from pylb.rules.compile import compile_sample
 from pylb.rules.frontend import Frontend, compile_frontend, dress_backend
@@ -299,9 +301,23 @@ class Balancer:
         self.world.count = book.count
         for door in self.doors.values():
             door.changed = _not_here
+        self._take_part(partial(part, book.slot, self.workers))
         for backend in self.backends:
             backend.log = _unlogged
         self.conn_rate = self.sess_rate = self.ssl_rate = self.bytes_out_rate = Rate(lambda: 0)
+
+    def _take_part(self, mine: Callable[[int], int]) -> None:
+        """Use a part of every limit that holds for all workers together."""
+        house = self.house
+        house.part = mine
+        house.maxconn = min(house.maxconn, mine(self.maxconn))
+        house.rates_changed()
+        for door in self.doors.values():
+            door.set_maxconn(door.maxconn)
+        for backend in self.backends:
+            for server in backend.servers:
+                server.part = mine
+                server.set_limits(server.maxconn, server.minconn if server.minconn != server.maxconn else 0)
 
     async def open(self) -> None:
         """Listen: from here on traffic comes."""
@@ -382,7 +398,8 @@ class Balancer:
 
     def set_maxconn(self, limit: int) -> None:
         """`set maxconn global`: whoever waits comes in as far as there is room now."""
-        self.maxconn = self.house.maxconn = limit
+        self.maxconn = limit
+        self.house.maxconn = self.house.part(limit)
         self.house.next()
 
     def fit(self, descriptors: int) -> str | None:

@@ -11,7 +11,8 @@ from collections import Counter
 from contextlib import suppress
 from pathlib import Path
 
-from live import Server, ask, children, echo, ports, serving
+import pytest
+from live import Server, ask, children, echo, ports, read_head, serving
 from load import Crowd, descriptors, place, tell
 from support import wait_for
 
@@ -137,6 +138,63 @@ def test_weights_hold_over_a_thousand_requests(tmp_path: Path) -> None:
 def _ask_often(port: int, times: int) -> None:
     for _ in range(times):
         assert ask(port)[0] == 200
+
+
+LIMITED = """
+global
+ stats socket {dir}/admin.sock level admin
+ nbthread 2
+ {globally}
+defaults
+ mode http
+ timeout client 10s
+ timeout server 10s
+ timeout connect 3s
+frontend f
+ bind 127.0.0.1:{port}
+ {frontend}
+ default_backend b
+backend b
+ timeout queue 20s
+ server s 127.0.0.1:{server} {limit}
+"""
+
+
+@pytest.mark.parametrize(
+    ("globally", "frontend", "limit"),
+    [("", "", "maxconn 5"), ("", "maxconn 5", ""), ("maxconn 5", "", ""), ("", "", "maxconn 1")],
+    ids=["server", "frontend", "global", "one"],
+)
+def test_limits_hold_for_all_workers_together(tmp_path: Path, globally: str, frontend: str, limit: str) -> None:
+    inside, most, lock = 0, 0, threading.Lock()
+
+    def slow(connection: socket.socket) -> None:
+        nonlocal inside, most
+        with connection.makefile("rb") as stream:
+            while read_head(stream):
+                with lock:
+                    inside += 1
+                    most = max(most, inside)
+                time.sleep(0.02)
+                with lock:
+                    inside -= 1
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+    (port,), server = ports(1), Server(slow)
+    text = LIMITED.format(
+        dir=tmp_path, port=port, server=server.port, globally=globally, frontend=frontend, limit=limit
+    )
+    with serving(tmp_path, text, ready=port) as pylb:
+        wait_for(lambda: len(pylb.workers()) == 2, 10, "workers")
+        threads = [threading.Thread(target=_ask_often, args=(port, 10)) for _ in range(24)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+        wanted = 1 if limit == "maxconn 1" else 5
+        assert 1 <= most <= wanted + (wanted == 1), most
+        assert most >= 2
+    server.close()
 
 
 def test_the_tree_of_processes(tmp_path: Path) -> None:
