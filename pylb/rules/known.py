@@ -30,8 +30,8 @@ FETCH_FAMILIES = {
 """Patterns of names, and what they are."""
 CONVERTERS = """
 aes_gcm_dec crc32c debug fix_is_valid fix_tag_value in_table json_query jwt_header_query
-jwt_payload_query jwt_verify language mqtt_field_value mqtt_is_valid param protobuf set-var-fmt ungrpc xxh3 xxh32
-xxh64 x509_v_err_str rfc7239_is_valid
+jwt_payload_query jwt_verify language mqtt_field_value mqtt_is_valid param protobuf set-var-fmt ungrpc
+x509_v_err_str rfc7239_is_valid
 """
 CONVERTER_FAMILIES = {
     r"table.*": "look-ups in stick tables",

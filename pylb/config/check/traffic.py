@@ -34,7 +34,8 @@ def stick_table_untracked(config: Config) -> Iterator[Finding]:
             yield warning(
                 proxy.stick_table.at,
                 f"nothing tracks the stick table of {named(proxy)}: it stays empty",
-                f"add http-request track-sc0 src table {proxy.name} to a frontend, or remove it",
+                "remove it: pylb does not track yet; with HAProxy, a frontend needs "
+                f"http-request track-sc0 src table {proxy.name}",
             )
 
 

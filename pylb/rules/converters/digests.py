@@ -6,7 +6,10 @@ import base64
 import binascii
 import hashlib
 import hmac
+from collections.abc import Callable
 from typing import Any
+
+import xxhash
 
 from pylb.backend.balance.hashes import FUNCTIONS, avalanche
 from pylb.rules.context import Context
@@ -26,6 +29,28 @@ def _register_hash(name: str) -> None:
 
 for _name in ("sdbm", "djb2", "wt6", "crc32"):
     _register_hash(_name)
+
+
+@converter_with("xxh32", Kind.BIN, Kind.INT, "int?")
+def _xxh32(args: tuple[Any, ...], _scope: Scope) -> Step:
+    seed = (args[0] or 0) % 2**32
+    return lambda data: xxhash.xxh32_intdigest(data, seed)
+
+
+def _register_xxh(name: str, function: Callable[[bytes, int], int]) -> None:
+    @converter_with(name, Kind.BIN, Kind.INT, "int?")
+    def _build(args: tuple[Any, ...], _scope: Scope) -> Step:
+        seed = (args[0] or 0) % 2**64
+
+        def signed(data: bytes) -> Value:
+            value = function(data, seed)
+            return value - 2**64 if value >= 2**63 else value
+
+        return signed
+
+
+_register_xxh("xxh64", xxhash.xxh64_intdigest)
+_register_xxh("xxh3", xxhash.xxh3_64_intdigest)
 
 
 @converter("sha1", Kind.BIN, Kind.BIN)

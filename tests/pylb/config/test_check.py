@@ -65,9 +65,11 @@ def test_the_article_is_told_everything_that_is_wrong_with_it():
         '37: warning: the stats password of "admin" in listen "stats" is one of the first that are tried '
         '(write a long random one, or "${STATS_PASSWORD}" and set it in the environment: admin:…)',
         '41: warning: nothing tracks the stick table of backend "per_ip_and_url_rates": it stays empty '
-        "(add http-request track-sc0 src table per_ip_and_url_rates to a frontend, or remove it)",
+        "(remove it: pylb does not track yet; with HAProxy, a frontend needs "
+        "http-request track-sc0 src table per_ip_and_url_rates)",
         '44: warning: nothing tracks the stick table of backend "per_ip_rates": it stays empty '
-        "(add http-request track-sc0 src table per_ip_rates to a frontend, or remove it)",
+        "(remove it: pylb does not track yet; with HAProxy, a frontend needs "
+        "http-request track-sc0 src table per_ip_rates)",
         f'51: warning: "option httpclose" replaces "option http-server-close" of {ROOT}/configs/article/haproxy.cfg'
         ":19:5: they contradict each other (keep one; httpclose is what works here)",
         '53: warning: "reqadd" was removed in HAProxy 2.1 (write http-request add-header X-Forwarded-Proto https)',
@@ -348,7 +350,8 @@ WARNINGS: dict[str, tuple[str, list[str]]] = {
         " backend two\n stick-table type ip size 1k",
         [
             '10: nothing tracks the stick table of frontend "web": it stays empty '
-            "(add http-request track-sc0 src table web to a frontend, or remove it)"
+            "(remove it: pylb does not track yet; with HAProxy, a frontend needs "
+            "http-request track-sc0 src table web)"
         ],
     ),
     "unreachable-backend": (
