@@ -191,6 +191,12 @@ class Running(World, Protocol):
     def cleared(self, everything: bool) -> None:
         """`clear counters` has been carried out; `everything`: with totals."""
 
+    def add_server(self, backend: Backend, server: declared.Server) -> Server:
+        """`add server`. Raises operate.Refused or ConfigError."""
+
+    def remove_server(self, server: Server) -> None:
+        """`del server`. Raises operate.Refused."""
+
     def set_maxconn(self, limit: int) -> None:
         """`set maxconn global`"""
 

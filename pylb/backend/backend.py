@@ -335,13 +335,13 @@ class Backend:
 
 
 def assign_ids(servers: Sequence[model.Server]) -> list[int]:
-    """Numeric ids: `id` where given, else the first number from 1 that is free at that point (manual: server `id`)."""
+    """Numeric ids: `id` where given, else the first free number from the server's place on (manual: server `id`)."""
     taken = {server.id for server in servers if server.id}
     ids = []
     candidate = 0
     for server in servers:
+        candidate += 1
         if not server.id:
-            candidate += 1
             while candidate in taken:
                 candidate += 1
         ids.append(server.id or candidate)

@@ -12,7 +12,7 @@ import ipaddress
 import random
 import socket
 import ssl
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from contextlib import suppress
 from math import inf
 from typing import Any
@@ -36,17 +36,21 @@ class Checker:
 
     def __init__(self, backends: Iterable[Backend], general: model.Global, node: str = "") -> None:
         self._general = general
-        self._tasks: list[asyncio.Task[None]] = []
+        self._node = node
+        self._tasks: dict[Server, list[asyncio.Task[None]]] = {}
         self._checked: list[tuple[Server, Plan, Target]] = []
         self._askers: list[Asker] = []
         for backend in backends:
             plan: Plan | None = None
             for server in backend.servers:
                 if server.check is not None and server.model.check is not None:
-                    plan = plan or compile_plan(backend.model.check, node or general.node or socket.gethostname())
+                    plan = plan or self._plan(backend)
                     self._checked.append((server, plan, make_target(server, server.model.check, general)))
                 if server.agent is not None:
                     self._askers.append(make_asker(server, server.agent, general))
+
+    def _plan(self, backend: Backend) -> Plan:
+        return compile_plan(backend.model.check, self._node or self._general.node or socket.gethostname())
 
     def start(self) -> None:
         """Begin; needs a running event loop."""
@@ -56,18 +60,37 @@ class Checker:
         for position, (server, plan, target) in enumerate(self._checked):
             assert server.check is not None
             delay = max(shortest, server.check.interval) * position / len(self._checked)
-            work = self._watch(server, server.check, plan, target, delay, loop)
-            self._tasks.append(asyncio.create_task(work, name=f"check {server.backend.name}/{server.name}"))
+            self._begin(server, "check", self._watch(server, server.check, plan, target, delay, loop))
         for position, asker in enumerate(self._askers):
             delay = asker.agent.inter * position / len(self._askers)
-            name = f"agent {asker.server.backend.name}/{asker.server.name}"
-            self._tasks.append(asyncio.create_task(self._keep_asking(asker, delay, loop), name=name))
+            self._begin(asker.server, "agent", self._keep_asking(asker, delay, loop))
+
+    def _begin(self, server: Server, what: str, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work, name=f"{what} {server.backend.name}/{server.name}")
+        self._tasks.setdefault(server, []).append(task)
+
+    def add(self, server: Server) -> None:
+        """A server has come while checks run. Raises ValueError or OSError as the constructor does."""
+        loop = asyncio.get_running_loop()
+        if server.check is not None and server.model.check is not None:
+            target = make_target(server, server.model.check, self._general)
+            work = self._watch(server, server.check, self._plan(server.backend), target, 0.0, loop)
+            self._begin(server, "check", work)
+        if server.agent is not None:
+            asker = make_asker(server, server.agent, self._general)
+            self._begin(server, "agent", self._keep_asking(asker, 0.0, loop))
+
+    def remove(self, server: Server) -> None:
+        """A server has gone."""
+        for task in self._tasks.pop(server, ()):
+            task.cancel()
 
     async def stop(self) -> None:
         """End all checks."""
-        for task in self._tasks:
+        tasks = [task for each in self._tasks.values() for task in each]
+        for task in tasks:
             task.cancel()
-        for task in self._tasks:
+        for task in tasks:
             with suppress(asyncio.CancelledError):
                 await task
         self._tasks.clear()

@@ -22,7 +22,7 @@ from pylb.admin.logsinks import Sink
 from pylb.admin.page import StatsPageHandler, exporter
 from pylb.admin.syslog import Logger, make_logger
 from pylb.admin.world import Reload, own_totals
-from pylb.backend import state
+from pylb.backend import additions, state
 from pylb.backend.backend import Backend, default_fullconn
 from pylb.backend.server import Server
 from pylb.backend.stick import StickTable
@@ -82,6 +82,9 @@ class Balancer:
         self.tables = self._tables(report)
         self.startup_logs: list[str] = []
         self._idle = 100
+        self.server_added: list[Callable[[Server], None]] = []
+        self.server_removed: list[Callable[[Server], None]] = []
+        """Who has to know of servers that come and go while all this runs."""
         self._worked = (0.0, 0.0)
         """When the share of idle time was last looked at: loop's clock, seconds of CPU."""
         self.version = __version__
@@ -388,6 +391,28 @@ class Balancer:
         for frontend in self.frontends:
             if frontend.state != "STOP":
                 self.tell_stopped(frontend.name)
+
+    def add_server(self, backend: Backend, server: model.Server) -> Server:
+        """`add server`. Raises operate.Refused, or ConfigError for TLS settings that cannot be used."""
+        additions.check_addable(backend)
+        report = Report()
+        endpoint = self._endpoint(server, backend.model, report)
+        report.raise_errors()
+        added = additions.add(backend, server, self.now())
+        added.net = endpoint
+        if self.book is not None:
+            self.book.add(added)
+        for hear in self.server_added:
+            hear(added)
+        return added
+
+    def remove_server(self, server: Server) -> None:
+        """`del server`. Raises operate.Refused."""
+        additions.remove(server)
+        if self.book is not None:
+            self.book.remove(server)
+        for hear in self.server_removed:
+            hear(server)
 
     def tell_stopped(self, name: str) -> None:
         """Log that a frontend has stopped for good."""

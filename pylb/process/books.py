@@ -40,11 +40,12 @@ _BASE = len(FIELDS) - len(OF_STEWARD)
 class Book:
     """The rows of one process: `entries[i]` is the live object of row i, None where a row is free."""
 
-    def __init__(self, shared: SharedCounters, entries: Sequence[Live]) -> None:
+    def __init__(self, shared: SharedCounters, entries: Sequence[Live | None]) -> None:
         self.shared = shared
         self.entries: list[Live | None] = [*entries, *([None] * (shared.rows - len(entries)))]
         for row, live in enumerate(entries):
-            live.counters.row = row
+            if live is not None:
+                live.counters.row = row
         self._next = 0
 
     def add(self, live: Live) -> None:
@@ -92,7 +93,7 @@ class Book:
 class WorkersBook(Book):
     """Writes what this worker counts into its slot."""
 
-    def __init__(self, shared: SharedCounters, entries: Sequence[Live], slot: int) -> None:
+    def __init__(self, shared: SharedCounters, entries: Sequence[Live | None], slot: int) -> None:
         super().__init__(shared, entries)
         self.slot = slot
         self._marks: list[tuple[float, ...] | None] = [None] * len(self.entries)
@@ -164,13 +165,19 @@ class WorkersBook(Book):
 class StewardsBook(Book):
     """Keeps the steward's own counters at the sums, and publishes rates."""
 
-    def __init__(self, shared: SharedCounters, entries: Sequence[Live]) -> None:
+    def __init__(self, shared: SharedCounters, entries: Sequence[Live | None]) -> None:
         super().__init__(shared, entries)
         self._next_second = 0.0
         """When rates are to be sampled again."""
         self._seen: list[Any] = [None] * len(self.entries)
         self._base: list[list[float]] = [[0.0] * _BASE for _ in self.entries]
         """What was counted before these workers were: by the generations before."""
+
+    def remove(self, live: Live) -> None:
+        row = live.counters.row
+        super().remove(live)
+        if row >= 0:
+            self._seen[row], self._base[row] = None, [0.0] * _BASE
 
     def start_from(self, live: Live) -> None:
         """The live object's counters are what it begins with: those of the generations before."""
@@ -262,9 +269,12 @@ _SMAX, _LASTSESS = FIELDS.index("smax"), FIELDS.index("lastsess")
 _HIGHEST = tuple(FIELDS.index(name) for name in LARGEST)
 
 
-def entries_of(frontends: Sequence[Frontend], backends: Sequence[Backend]) -> list[Live]:
-    """Everything that counts, in the order of its rows."""
+def entries_of(frontends: Sequence[Frontend], backends: Sequence[Backend]) -> list[Live | None]:
+    """Everything that counts, in the order of its rows; None where a deleted server was."""
     made: list[Live] = [*frontends, *backends]
     for backend in backends:
         made += backend.servers
-    return made
+    rows = {live.counters.row: live for live in made if live.counters.row >= 0}
+    if not rows:  # the first book
+        return list(made)
+    return [rows.get(row) for row in range(max(rows) + 1)]

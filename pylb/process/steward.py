@@ -349,7 +349,8 @@ class Steward:
     async def _begin(self) -> None:
         loop = asyncio.get_running_loop()
         self._balancer.attend(loop)
-        replicate.Herald(self._balancer.backends, self._tell_states)
+        herald = replicate.Herald(self._balancer.backends, self._tell_states)
+        self._balancer.server_added.append(herald.watch)
         loop.add_signal_handler(signal.SIGTERM, self._stop)
         loop.add_signal_handler(signal.SIGUSR1, self._retire)
         self._master.sock.setblocking(False)
@@ -365,6 +366,8 @@ class Steward:
             return
         self._servers = await control.open_sockets(self._control, self._balancer, self._relay, self._balancer.listening)
         self._checker.start()
+        self._balancer.server_added.append(self._checker.add)
+        self._balancer.server_removed.append(self._checker.remove)
         if self._order.null is not None:
             privileges.silence(self._order.null)
         self._tell_master_who_works("ready")

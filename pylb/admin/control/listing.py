@@ -24,6 +24,7 @@ wrong one, an entry of a table before a wrong type). Messages about words that h
 """
 
 DIFFERS = {
+    "add server": "the address is one, or a path; names are not looked up",
     "add acl": 'a level "user" may not; a payload is understood, a pattern a line',
     "add map": 'a level "user" may not',
     "clear acl": 'a level "user" may not',
@@ -58,7 +59,6 @@ DIFFERS = {
 """By the command's words."""
 
 NOT_SUPPORTED = {
-    "add server, del server": "servers are those of the configuration: change it and reload; no connection is lost",
     "add, del ssl crt-list; show ssl crt-list": "`crt-list` files are not read",
     "abort, commit, del, new, set, show ssl ca-file and crl-file": "read at the start; reload to read them again",
     "set, show ssl ocsp-response": "no OCSP answers are stapled",

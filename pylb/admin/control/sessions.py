@@ -7,6 +7,7 @@ descriptors.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator, Sequence
 from math import inf
@@ -167,7 +168,7 @@ def show_activity(session: Session, world: Running, words: Sequence[str], payloa
     """What this process has done; one block per process."""
     house = world.house
     figures = {
-        "process_id": world.pid,
+        "process_id": os.getpid(),
         "date_now": f"{time.time():.6f}",
         "cpu_ms_tot": int(time.process_time() * 1000),
         "idle_pct": world.idle_percent,
