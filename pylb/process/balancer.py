@@ -11,6 +11,7 @@ import asyncio
 import os
 import socket
 import ssl
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -73,6 +74,8 @@ class Balancer:
         self.maxconn = self.hard_maxconn = general.maxconn or DEFAULT_MAXCONN
         self.rate_limits = RateLimits(connections=general.max_rate or 0)
         self.house = House(self.maxconn, self.rate_limits)
+        self._room = sys.maxsize
+        """Clients that there are descriptors for."""
         self.doors = {
             frontend.name: Door(self.house, frontend.maxconn or self.maxconn)
             for frontend in config.frontends
@@ -424,13 +427,13 @@ class Balancer:
     def set_maxconn(self, limit: int) -> None:
         """`set maxconn global`: whoever waits comes in as far as there is room now."""
         self.maxconn = limit
-        self.house.maxconn = self.house.part(limit)
+        self.house.maxconn = min(self.house.part(limit), self._room)
         self.house.next()
 
     def fit(self, descriptors: int) -> str | None:
         """Let in no more clients than there are descriptors for, two each: without one, accepting would turn clients
         away in place of letting them wait. What to say about it when that is less than maxconn."""
-        room = max(1, (descriptors - SPARE_DESCRIPTORS) // 2)
+        room = self._room = max(1, (descriptors - SPARE_DESCRIPTORS) // 2)
         if room >= self.maxconn:
             return None
         self.house.maxconn = room

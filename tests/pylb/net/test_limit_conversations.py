@@ -530,6 +530,8 @@ def test_clients_wait_for_descriptors(begin) -> None:
     clients[0].ends()
     world.server().sends(OK)
     assert clients[2].gets().endswith(b"hi")
+    world.balancer.set_maxconn(50)
+    assert world.balancer.house.maxconn == 2
 
 
 # ------------------------------------------------------------------------------------------------------------ tunnels

@@ -156,8 +156,9 @@ def started(command: list[str], directory: Path) -> Iterator[subprocess.Popen[by
 
 
 def family(pid: int) -> list[int]:
-    """A process and its children."""
-    return [pid, *(int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split())]
+    """A process and its descendants."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [pid, *(descendant for child in children for descendant in family(int(child)))]
 
 
 def kilobytes(pid: int) -> int:
