@@ -29,6 +29,8 @@ examples:
   pylb convert haproxy.cfg > lb.toml   the same configuration in pylb's own language
   pylb cert www.lab 10.0.0.1           a self-signed certificate for a lab
   pylb top /run/haproxy.sock           a console over the admin socket, pylb's or HAProxy's
+  pylb reload /run/haproxy.sock        read the configuration again, without losing a request
+  pylb haproxy -f haproxy.cfg -D -sf 7 HAProxy's own command line, for its scripts and unit files
 
 Each command has its own --help."""
 
@@ -37,6 +39,11 @@ OK, INVALID = 0, 1
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; the exit status: 0 for done or valid, 1 for invalid, 2 for a wrong command line."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if words[:1] == ["haproxy"] or (arguments is None and Path(sys.argv[0]).name == "haproxy"):
+        from pylb import haproxy_line
+
+        return haproxy_line.main(words[1:] if words[:1] == ["haproxy"] else words)
     parser = make_parser()
     args = parser.parse_args(arguments)
     command: Callable[[argparse.Namespace], int] = args.command
@@ -64,6 +71,7 @@ def make_parser() -> argparse.ArgumentParser:
     _add_cert(commands)
     _add_demo(commands)
     _add_top(commands)
+    _add_reload(commands)
     return parser
 
 
@@ -136,6 +144,17 @@ def _add_cert(commands: Commands) -> None:
     parser.set_defaults(command=write_certificate)
 
 
+def _add_reload(commands: Commands) -> None:
+    parser = _add_command(
+        commands,
+        "reload",
+        "have a running pylb read its configuration again, and say how that went",
+        "  pylb reload /run/haproxy/admin.sock",
+    )
+    parser.add_argument("socket", metavar="SOCKET", help="path of its `stats socket`")
+    parser.set_defaults(command=reload)
+
+
 def _add_top(commands: Commands) -> None:
     parser = _add_command(
         commands,
@@ -188,6 +207,20 @@ def serve(args: argparse.Namespace) -> int:
         return start.run(config, options)
     except (privileges.StartError, OSError) as error:
         return fail(str(error))
+
+
+def reload(args: argparse.Namespace) -> int:
+    """`pylb reload SOCKET`"""
+    from pylb.process.reload import reload as ask
+
+    try:
+        failed = ask(args.socket)
+    except (OSError, ValueError) as error:
+        return fail(str(error))
+    if failed is not None:
+        return fail(f"nothing has changed: {failed}")
+    print("reloaded")
+    return OK
 
 
 def check_files(args: argparse.Namespace) -> int:

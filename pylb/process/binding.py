@@ -29,8 +29,12 @@ class Sockets:
     over as they are, with the connections that wait in them.
     """
 
-    def __init__(self, inherited: dict[str, socket.socket] | None = None) -> None:
+    def __init__(
+        self, inherited: dict[str, socket.socket] | None = None, adopted: Sequence[socket.socket] = ()
+    ) -> None:
+        """`adopted` are those of another process, known by nothing but where they listen."""
         self._inherited = dict(inherited or {})
+        self._adopted = list(adopted)
         self.used: dict[str, socket.socket] = {}
         """All that are listened on, by key."""
         self.opened: dict[str, socket.socket] = {}
@@ -58,7 +62,7 @@ class Sockets:
             with suppress(OSError):
                 sock.listen(backlog)  # it may have changed
         else:
-            sock = self.opened[name] = _open(bind, address, port, backlog)
+            sock = self.opened[name] = self._adopt(address, port) or _open(bind, address, port, backlog)
         self.used[name] = sock
         return sock
 
@@ -68,6 +72,25 @@ class Sockets:
             if name not in self.used:
                 sock.close()
         self._inherited.clear()
+        for sock in self._adopted:
+            sock.close()
+        self._adopted.clear()
+
+    def _adopt(self, address: Address, port: int) -> socket.socket | None:
+        wanted: tuple[str, int] | str
+        if address.kind == "inet":
+            wanted = (address.host or ("::" if _family(address) == socket.AF_INET6 else "0.0.0.0"), port)
+        elif address.kind in ("unix", "abns"):
+            wanted = address.path
+        else:
+            return None
+        for sock in self._adopted:
+            name = sock.getsockname()
+            at = tuple(name[:2]) if isinstance(name, tuple) else name
+            if at in (wanted, b"\0" + str(wanted).encode()):
+                self._adopted.remove(sock)
+                return sock
+        return None
 
     def close(self) -> None:
         """Close all that are used; another process may still have them."""

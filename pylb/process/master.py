@@ -85,8 +85,18 @@ class Outcome:
 class Master:
     """See the module."""
 
-    def __init__(self, config: Config, options: Options, given: set[int], daemon: privileges.Daemon | None) -> None:
-        """`given`: descriptors that stay open in all processes."""
+    def __init__(
+        self,
+        config: Config,
+        options: Options,
+        given: set[int],
+        daemon: privileges.Daemon | None,
+        adopted: list[socket.socket],
+    ) -> None:
+        """`given`: descriptors that stay open in all processes; `adopted`: listening sockets of another process."""
+        self._adopted = adopted
+        self._inodes: dict[str, int] = {}
+        """Of the paths of unix sockets, by key: another process may have put its own in their place."""
         self._config: Config | None = config
         self._options = options
         self._given = given
@@ -137,7 +147,8 @@ class Master:
     def _end(self) -> None:
         for name, sock in self._sockets.items():
             sock.close()
-            _remove_path(name)
+            if _inode(name) == self._inodes.get(name):
+                _remove_path(name)
         self._sockets.clear()
 
     # ---------------------------------------------------------------------------------------------------- generations
@@ -153,6 +164,8 @@ class Master:
             files=self._options.files,
             config=self._config,
             inherited=self._sockets,
+            adopted=self._adopted,
+            maxconn=self._options.maxconn,
             master=os.getpid(),
             quiet=self._options.quiet,
             trace=self._options.trace,
@@ -162,6 +175,7 @@ class Master:
             beat=lambda now: _BEAT.pack_into(beats, 0, now),
         )
         keep = self._given | {theirs.sock.fileno()} | {sock.fileno() for sock in self._sockets.values()}
+        keep |= {sock.fileno() for sock in self._adopted}
         if self._daemon is not None:
             keep.add(self._daemon.null)
         pid = fork(lambda: Steward(order, theirs).main(), keep)
@@ -197,6 +211,7 @@ class Master:
         if kind == "bound":
             for name, fd in zip(message["keys"], descriptors, strict=True):
                 generation.opened[name] = socket.socket(fileno=os.dup(fd))
+                self._inodes[name] = _inode(name)
         elif kind == "uses":
             generation.uses.update(message["keys"])
         elif kind == "wants_state":
@@ -235,6 +250,7 @@ class Master:
             before.packets.send("retire")
         self._dismiss_orphans()
         if generation.number == 1:
+            self._replace_others()
             if self._daemon is not None:
                 self._daemon.serves()
         else:
@@ -242,6 +258,15 @@ class Master:
         self._conclude(Outcome(True, ""))
         if self._stopping:
             generation.packets.send("retire")
+
+    def _replace_others(self) -> None:
+        """This process serves: those that it was started to replace may go (-sf, -st)."""
+        for sock in self._adopted:
+            sock.close()
+        self._adopted = []
+        for pid in self._options.old:
+            with suppress(OSError):
+                os.kill(pid, self._options.old_signal)
 
     def _died(self, generation: Generation) -> None:
         """A steward's process has ended."""
@@ -291,7 +316,7 @@ class Master:
             self._supervisor.say("WATCHDOG=1")
         for generation in self._generations:
             if generation.ready and now - generation.last_beat() > HUNG:
-                with suppress(ProcessLookupError):
+                with suppress(OSError):
                     os.kill(generation.pid, signal.SIGABRT)
         loop.call_later(1.0, self._look_after_stewards, loop)
 
@@ -300,7 +325,7 @@ class Master:
     def _dismiss_orphans(self) -> None:
         """Workers without a steward may end: another generation serves."""
         for pid in self._orphans:
-            with suppress(ProcessLookupError):
+            with suppress(OSError):
                 os.kill(pid, signal.SIGUSR1)
         self._orphans = []
 
@@ -346,10 +371,9 @@ class Master:
             return
         self._stopping = True
         self._supervisor.say("STOPPING=1", "STATUS=finishing what runs")
-        for name, sock in self._sockets.items():
+        for sock in self._sockets.values():
             sock.close()
-            _remove_path(name)
-        self._sockets.clear()
+        self._sockets.clear()  # paths stay, as HAProxy's do: another process may have taken the sockets over
         for generation in self._generations:
             if generation.ready:
                 generation.packets.send("retire")
@@ -364,10 +388,10 @@ class Master:
         for generation in self._generations:
             generation.packets.send("stop")
             if not generation.ready:  # it is not listening yet
-                with suppress(ProcessLookupError):
+                with suppress(OSError):
                     os.kill(generation.pid, signal.SIGTERM)
         for pid in self._orphans:
-            with suppress(ProcessLookupError):
+            with suppress(OSError):
                 os.kill(pid, signal.SIGTERM)
         if not self._generations:
             self._jobs.put_nowait(("end", 0))
@@ -376,8 +400,16 @@ class Master:
     def _kill(self) -> None:
         for generation in self._generations:
             for pid in (generation.pid, *generation.workers):
-                with suppress(ProcessLookupError):
+                with suppress(OSError):
                     os.kill(pid, signal.SIGKILL)
+
+
+def _inode(name: str) -> int:
+    path = path_of(name)
+    try:
+        return Path(path).stat().st_ino if path is not None else 0
+    except OSError:
+        return 0
 
 
 def _remove_path(name: str, unless: set[str | None] | None = None) -> None:

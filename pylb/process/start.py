@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import socket
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -9,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pylb.config.model import Config, Finding
-from pylb.process import privileges
+from pylb.process import adopt, privileges
 from pylb.process.forking import open_descriptors
 from pylb.process.master import Master
 
@@ -35,6 +38,13 @@ class Options:
     """--trace"""
     show: Callable[[Sequence[Finding]], None] = _silent
     """Tells findings to whoever started it."""
+    maxconn: int | None = None
+    """-n: in the place of the file's maxconn"""
+    old: Sequence[int] = ()
+    """-sf, -st: processes that get `old_signal` once this one serves"""
+    old_signal: int = signal.SIGUSR1
+    sockets_from: str | None = None
+    """-x: an admin socket that hands over listening sockets"""
 
 
 def run(config: Config, options: Options | None = None) -> int:
@@ -44,7 +54,12 @@ def run(config: Config, options: Options | None = None) -> int:
     SIGINT stop at once.
     """
     options = options or Options()
+    adopted: list[socket.socket] = []
     given = open_descriptors()  # of whoever started this: sockets for `fd@`, standard streams
+    if options.sockets_from is not None:
+        adopted = adopt.from_socket(options.sockets_from)
+    elif options.old:
+        adopted = adopt.from_processes(options.old, paths=options.old_signal == signal.SIGUSR1)
     daemon = None
     if (config.globals.daemon or options.daemon) and not options.foreground:
         daemon = privileges.daemonize()
@@ -52,9 +67,10 @@ def run(config: Config, options: Options | None = None) -> int:
     if pidfile is not None:
         privileges.write_pidfile(pidfile)
     try:
-        return Master(config, options, given, daemon).run()
+        return Master(config, options, given, daemon, adopted).run()
     finally:
         if pidfile is not None:
-            with suppress(OSError):
-                Path(pidfile).unlink()
+            with suppress(OSError, ValueError):
+                if int(Path(pidfile).read_text()) == os.getpid():  # else another one has taken our place
+                    Path(pidfile).unlink()
         sys.stderr.flush()

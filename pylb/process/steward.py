@@ -24,7 +24,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import uvloop
@@ -78,6 +78,10 @@ class Order:
     """Read already; None: read the files."""
     inherited: dict[str, socket.socket]
     """Listening sockets of the generation before, by key."""
+    adopted: list[socket.socket]
+    """Listening sockets of a process that this one takes the place of."""
+    maxconn: int | None
+    """In the place of the file's."""
     master: int
     """Its pid."""
     quiet: bool
@@ -162,9 +166,11 @@ class Steward:
 
     def _prepare(self) -> None:
         config = self._config()
+        if self._order.maxconn is not None:
+            config = replace(config, globals=replace(config.globals, maxconn=self._order.maxconn))
         report = Report()
         self._balancer = balancer = Balancer(config, report, _tracer() if self._order.trace else None)
-        sockets = binding.Sockets(self._order.inherited)
+        sockets = binding.Sockets(self._order.inherited, self._order.adopted)
         balancer.bind(report, sockets)
         self._control: list[tuple[StatsSocket, list[socket.socket]]] = [
             (stats, sockets.listen(stats.bind, report)) for stats in config.globals.stats_sockets

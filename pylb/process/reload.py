@@ -1,0 +1,41 @@
+"""`pylb reload`: ask a running pylb to reload, and wait for how that ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import time
+from contextlib import suppress
+
+PATIENCE = 60.0
+"""Seconds that reading a configuration may take."""
+
+
+def reload(path: str) -> str | None:
+    """Reload the process behind an admin socket; None when it has, else why not. Raises OSError, ValueError."""
+    before = _info(path)
+    if "Reloads" not in before:
+        raise ValueError(f'"{path}" is no admin socket of pylb')
+    os.kill(int(before["Pid"]), signal.SIGUSR2)
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        time.sleep(0.1)
+        with suppress(OSError):  # between two generations
+            now = _info(path)
+            if now.get("Reloads", before["Reloads"]) != before["Reloads"]:
+                return None
+            if now.get("Last_reload_time_sec") != before["Last_reload_time_sec"] and now.get("Last_reload_ok") == "0":
+                return now.get("Last_reload_error", "for an unknown reason")
+    raise TimeoutError(f"no news after {PATIENCE:.0f} s")
+
+
+def _info(path: str) -> dict[str, str]:
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.settimeout(10)
+        sock.connect(path)
+        sock.sendall(b"show info float\n")
+        answer = b""
+        while piece := sock.recv(1 << 16):
+            answer += piece
+    return dict(line.split(": ", 1) for line in answer.decode("utf-8", "replace").splitlines() if ": " in line)
