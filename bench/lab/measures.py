@@ -92,10 +92,14 @@ NOTICED = 5
 """Distances between two requests from which on a gap counts as one: single failures make none."""
 
 
+UNDER_WAY = 0.2
+"""Seconds before an event in which the requests that it hits may have been due."""
+
+
 def back_after(ordered: Sequence[Request], marks: Sequence[float], rate: float) -> float | None:
-    """From the last mark before the longest gap to the gap's end."""
+    """From the last mark before the longest gap, or at its very beginning, to the gap's end."""
     start, end = gap_span(ordered)
-    before = [mark for mark in marks if mark <= start + 2 / rate]
+    before = [mark for mark in marks if mark <= start + UNDER_WAY]
     return end - max(before) if before and end - start > NOTICED / rate else None
 
 

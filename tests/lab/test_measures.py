@@ -39,6 +39,11 @@ def test_an_outage_is_measured_from_the_last_good_answer_to_the_next():
     assert found.back_after == pytest.approx(3.0 - 0.95)
 
 
+def test_the_event_may_come_a_moment_after_the_first_request_that_it_hits_was_due():
+    assert measure(stream(*OUTAGE), [1.05], RATE).back_after == pytest.approx(3.0 - 1.05)
+    assert measure(stream(*OUTAGE), [2.5], RATE).back_after is None
+
+
 def test_an_answer_that_hung_through_the_outage_does_not_shorten_it():
     requests = stream(*OUTAGE)
     requests[20] = request(2.0, latency=1.5)
