@@ -54,7 +54,7 @@ for name in pylb vrrpd; do
     echo "CONFIG=/run/lab/$name.toml" >> /etc/default/$name
     echo "LD_LIBRARY_PATH=/opt/pylb/python/lib" >> /etc/default/$name
 done
-cp /opt/pylb/source/configs/systemd/*.service /etc/systemd/system/
+cp /opt/pylb/source/configs/systemd/*.service /opt/pylb/source/configs/systemd/*.socket /etc/systemd/system/
 printf '[Unit]\\nDescription=nothing but what is started\\n' > /etc/systemd/system/lab.target
 hostname lab && ip link set lo up
 ip link add ens37 type veth peer name other && ip link set ens37 up && ip link set other up

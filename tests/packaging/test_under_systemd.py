@@ -84,6 +84,26 @@ def test_pylb_serves_inside_its_sandbox_and_is_started_anew(host: Host) -> None:
 
 
 @pytest.mark.netns
+def test_a_socket_that_systemd_holds_refuses_nobody(host: Host) -> None:
+    """The first client starts pylb; who connects between a kill and the next start waits, and is served."""
+    host.write("/run/lab/pylb.toml", PYLB.replace("*:80", "fd@3"))
+    host.systemctl("start", "pylb.socket")
+    patient = ("curl", "-s", "-m", "20", "http://127.0.0.1/")
+    assert host.run(*patient).stdout == "served"
+    first = host.show("pylb", "MainPID")
+    host.run("kill", "-9", first)
+    assert host.run(*patient).stdout == "served"
+    wait_for(
+        lambda: host.show("pylb", "MainPID") not in ("0", first) and host.show("pylb", "ActiveState") == "active", 30
+    )
+    assert host.run(*patient).stdout == "served"
+    host.write("/run/lab/pylb.toml", PYLB.replace("*:80", "fd@3").replace("served", "reloaded"))
+    host.systemctl("reload", "pylb")
+    wait_for(lambda: answer(host) == "reloaded", timeout=30)
+    host.systemctl("stop", "pylb.socket", "pylb.service")
+
+
+@pytest.mark.netns
 def test_vrrpd_moves_addresses_inside_its_sandbox(host: Host) -> None:
     def has_address() -> bool:
         return "172.16.10.99" in host.run("ip", "addr", "show", "ens37").stdout
