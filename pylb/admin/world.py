@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pylb.net.door import Door, House, RateLimits
     from pylb.net.listener import BadMessage
     from pylb.rules.pattern_lists import PatternLists
+    from pylb.trace.tracer import Tracer
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +180,10 @@ class Running(World, Protocol):
     @property
     def doors(self) -> Mapping[str, Door]:
         """The connections of each frontend that was not disabled in the configuration."""
+
+    @property
+    def tracer(self) -> Tracer | None:
+        """Tells the life of each request; None without --trace."""
 
     @property
     def certificates(self) -> CertificateStore:

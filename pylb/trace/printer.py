@@ -36,12 +36,16 @@ class Printer:
 
     def __init__(self, out: TextIO) -> None:
         self._out = out
+        self.silent = False
+        """Nothing is written (`trace stream stop`)."""
         self._console = Console(file=out, highlight=False, soft_wrap=True) if out.isatty() else None
 
     def line(
         self, number: str, milliseconds: float | None, text: str, at: Origin = NOWHERE, kind: str = "plain"
     ) -> None:
         """One line. A reader that has gone away ends the trace, not the proxy."""
+        if self.silent:
+            return
         time = "" if milliseconds is None else f"{milliseconds:.1f}"
         head = f"{number:<6} {time:>8}  "
         place = f"{at.file}:{at.line}" if at.line else ""

@@ -53,6 +53,9 @@ DIFFERS = {
     "show sess": "analysers, flags and buffers are 0: bytes that wait, timeouts and descriptors are told",
     "show stat": "columns of HAProxy's inside (h1_, h2_, comp_, cache_, agg_) are not there",
     "show servers conn": "all processes are one column",
+    "show trace": "one source, stream, which writes to standard output",
+    "trace": "one source, stream, and only in a process that was started with `--trace`, because a trace is compiled"
+    " into the rules; start, stop, on and off, no filters",
     "show ssl cert": "certificates of `bind` lines; those that servers are shown are not listed",
     "show version": "pylb's own",
 }
@@ -72,7 +75,6 @@ NOT_SUPPORTED = {
     " HAProxy's inside; Python has its own tools (py-spy, faulthandler)",
     "show peers": "there are no peers",
     "show resolvers": "names are resolved once, at the start",
-    "show trace, trace": "a trace is compiled into the rules, so that nobody else pays for it: start with `--trace`",
 }
 """Commands of HAProxy's that are answered as unknown, and why."""
 
