@@ -37,7 +37,7 @@ from pylb.net.certificate_store import CertificateStore
 from pylb.net.clock import Clock
 from pylb.net.door import Door, House, RateLimits
 from pylb.net.endpoint import Endpoint
-from pylb.net.listener import Listener
+from pylb.net.listener import EARS, Listener
 from pylb.process import binding
 from pylb.process.books import StewardsBook, WorkersBook
 from pylb.process.carry import live_objects
@@ -56,7 +56,7 @@ if TYPE_CHECKING:
 DEFAULT_MAXCONN = 4000
 """Connections of the process without `maxconn`; HAProxy derives its own from the descriptor limit."""
 SPARE_DESCRIPTORS = 100
-"""For listeners, checks, logs and the admin socket, as in HAProxy's own calculation."""
+"""For checks, logs and the admin socket, as in HAProxy's own calculation."""
 
 WARNING = 4
 
@@ -430,10 +430,15 @@ class Balancer:
         self.house.maxconn = min(self.house.part(limit), self._room)
         self.house.next()
 
+    @property
+    def spare_descriptors(self) -> int:
+        """How many are needed beside those of clients and their servers."""
+        return SPARE_DESCRIPTORS + EARS * sum(len(frontend.model.binds) for frontend in self.frontends)
+
     def fit(self, descriptors: int) -> str | None:
         """Let in no more clients than there are descriptors for, two each: without one, accepting would turn clients
         away in place of letting them wait. What to say about it when that is less than maxconn."""
-        room = self._room = max(1, (descriptors - SPARE_DESCRIPTORS) // 2)
+        room = self._room = max(1, (descriptors - self.spare_descriptors) // 2)
         if room >= self.maxconn:
             return None
         self.house.maxconn = room

@@ -74,9 +74,8 @@ def write_pidfile(path: str) -> None:
         raise StartError(f'cannot write the pid file "{path}": {error.strerror}') from error
 
 
-def raise_file_limit(connections: int) -> int:
-    """Have room for two descriptors per connection; the limit in force afterwards."""
-    wanted = 2 * connections + 100
+def raise_file_limit(wanted: int) -> int:
+    """Have room for so many descriptors; the limit in force afterwards."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < wanted:
         ceiling = wanted if hard == resource.RLIM_INFINITY or os.geteuid() == 0 else min(wanted, hard)

@@ -231,7 +231,7 @@ class Steward:
             take_over(self._balancer, self._book, packets.from_memory(descriptors[0]), time.monotonic())
 
     def _become(self, config: Config) -> list[str]:
-        have = privileges.raise_file_limit(self._balancer.maxconn)
+        have = privileges.raise_file_limit(2 * self._balancer.maxconn + self._balancer.spare_descriptors)
         self._descriptors = open_descriptors() - {self._master.sock.fileno()}
         self._descriptors -= {sock.fileno() for _, group in self._control for sock in group}
         remarks = privileges.drop(config.globals)
