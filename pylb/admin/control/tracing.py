@@ -20,7 +20,7 @@ def _state(world: Running) -> str:
     return "R" if world.tracer is not None and not world.tracer.printer.silent else "."
 
 
-@command("show trace", "[<module>]", help="show live tracing state", level=Level.ADMIN)
+@command("show trace", "[<module>]", help="show live tracing state", level=Level.OPERATOR)
 def show_trace(session: Session, world: Running, words: Sequence[str], payload: str) -> bytes:
     """Whether it runs, and where it goes."""
     if words and words[0] != SOURCE:
@@ -29,7 +29,7 @@ def show_trace(session: Session, world: Running, words: Sequence[str], payload: 
     return f"{HEAD} [{_state(world)}] {SOURCE:<10} -> {sink} [drp 0]  [Applicative stream]\n".encode()
 
 
-@command("trace", "[<module>|0] [cmd [args...]]", kind=Kind.CHANGE, level=Level.ADMIN,
+@command("trace", "[<module>|0] [cmd [args...]]", kind=Kind.CHANGE, level=Level.OPERATOR,
          help="manage live tracing (empty to list, 0 to stop all)")  # fmt: skip
 def trace(session: Session, world: Running, words: Sequence[str], payload: str) -> bytes:
     """`trace stream start|on|stop|off`, `trace 0`"""

@@ -35,8 +35,8 @@ frontend web
 backend app
     balance roundrobin
     option httpchk
-    server up 127.0.0.1:{live} check inter 100ms weight 10 cookie a
-    server down 127.0.0.1:{dead} check inter 100ms rise 3 fall 4
+    server up 127.0.0.1:{live} check inter 300ms weight 10 cookie a
+    server down 127.0.0.1:{dead} check inter 300ms rise 3 fall 4
     server off 127.0.0.1:{live} weight 20 disabled
     server plain 127.0.0.1:{live} maxconn 7 id 9
 backend tracking
@@ -44,9 +44,9 @@ backend tracking
     server up 127.0.0.1:{live} track app/up
     server named localhost:{live} backup
 backend agents
-    server told 127.0.0.1:{live} weight 10 agent-check agent-port {dead} agent-inter 100ms
+    server told 127.0.0.1:{live} weight 10 agent-check agent-port {dead} agent-inter 300ms
 backend layer4
-    server up 127.0.0.1:{live} check inter 100ms port {live}
+    server up 127.0.0.1:{live} check inter 300ms port {live}
 backend seen
     stick-table type ip size 1k expire 10m store gpc0,gpc1,http_req_cnt,http_req_rate(10s),bytes_out_cnt,conn_cur
 backend names
