@@ -307,6 +307,9 @@ class Balancer:
         self.world.count = book.count
         for door in self.doors.values():
             door.changed = _not_here
+        for backend in self.backends:
+            for server in backend.servers:
+                server.changed = _not_here  # the steward's herald has no channels here
         self._take_part(partial(part, book.slot, self.workers))
         for backend in self.backends:
             backend.log = _unlogged
@@ -568,8 +571,8 @@ def _drop_idle(server: Server) -> None:
         connection.close()
 
 
-def _not_here(door: Door) -> None:
-    """The steward does it."""
+def _not_here(changed: Door | Server) -> None:
+    """The steward sees to it."""
 
 
 def _unlogged(level: int, text: str) -> None:

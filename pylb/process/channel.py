@@ -54,17 +54,25 @@ class Channel(asyncio.Protocol):
         self._lost = lost
         self._transport: asyncio.Transport | None = None
         self._buffer = bytearray()
+        self._unsent = bytearray()
+        """What was sent before there was a connection."""
 
     @classmethod
     async def over(cls, sock: socket.socket, receive: Receive, lost: Callable[[], None]) -> Channel:
         """A channel over a connected socket, which it owns from now on."""
-        loop = asyncio.get_running_loop()
-        _, channel = await loop.create_connection(lambda: cls(receive, lost), sock=sock)
+        channel = cls(receive, lost)
+        await channel.open(sock)
         return channel
+
+    async def open(self, sock: socket.socket) -> None:
+        """Use a connected socket, and own it; what has been sent before goes out first."""
+        await asyncio.get_running_loop().create_connection(lambda: self, sock=sock)
 
     def send(self, kind: Kind, payload: bytes = b"") -> None:
         """Send a message; it waits in memory while the other side is busy."""
-        if self._transport is not None and not self._transport.is_closing():
+        if self._transport is None:
+            self._unsent += _HEAD.pack(kind, len(payload)) + payload
+        elif not self._transport.is_closing():
             self._transport.write(_HEAD.pack(kind, len(payload)) + payload)
 
     def tell(self, kind: Kind, value: Any) -> None:
@@ -81,6 +89,9 @@ class Channel(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
+        if self._unsent:
+            self._transport.write(bytes(self._unsent))
+            self._unsent.clear()
 
     def data_received(self, data: bytes) -> None:
         buffer = self._buffer
@@ -97,7 +108,6 @@ class Channel(asyncio.Protocol):
         del buffer[:start]
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._transport = None
         lost, self._lost = self._lost, _nothing
         lost()
 

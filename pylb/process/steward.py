@@ -25,6 +25,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import uvloop
@@ -250,6 +251,7 @@ class Steward:
         def main() -> int:
             ours.detach()  # closed already, as all descriptors but those that are kept
             faulthandler.enable()
+            gc.freeze()  # what is the steward's must not be freed: its descriptors are other ones here
             worker = Worker(
                 self._balancer, self._shared, slot, theirs, self._order.master,
                 lambda: None if null is None else privileges.silence(null),
@@ -260,21 +262,17 @@ class Steward:
         theirs.close()
         worker = Employed(slot, pid, os.pidfd_open(pid), ours, time.monotonic())
         self._workers[slot] = worker
+        worker.channel = Channel(partial(self._heard, worker), lambda: None)
+        self._relay.attach(slot, worker.channel)  # at once: what changes from now on, the child does not know
+        if self._news is not None:
+            worker.channel.tell(Kind.NEWS, self._news)
         return worker
 
     async def _attend(self, worker: Employed) -> None:
         """Talk to a worker that has been forked, and notice its end."""
-        loop = asyncio.get_running_loop()
-        slot = worker.slot
-
-        def receive(kind: Kind, payload: bytes) -> None:
-            self._heard(worker, kind, payload)
-
-        worker.channel = await Channel.over(worker.sock, receive, lambda: None)
-        loop.add_reader(worker.pidfd, self._died, worker)
-        self._relay.attach(slot, worker.channel)
-        if self._news is not None:
-            worker.channel.tell(Kind.NEWS, self._news)
+        assert worker.channel is not None
+        await worker.channel.open(worker.sock)
+        asyncio.get_running_loop().add_reader(worker.pidfd, self._died, worker)
 
     def _heard(self, worker: Employed, kind: Kind, payload: bytes) -> None:
         backends = self._balancer.world.backends
