@@ -47,8 +47,8 @@ def show_sess(session: Session, world: Running, words: Sequence[str], payload: s
 
 
 def pointer(client: Client) -> str:
-    """The session's name in these commands."""
-    return f"{id(client):#x}"
+    """The session's name in these commands: where it is in memory and, since workers are alike, in which process."""
+    return f"{os.getpid():#x}{id(client):012x}"
 
 
 def _seconds(wall: float, now: float) -> str:
