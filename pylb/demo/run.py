@@ -17,6 +17,7 @@ from pathlib import Path
 from pylb.demo.backend import DemoBackend
 
 CONFIGURATION = Path(__file__).with_name("demo.toml")
+MISTAKES = CONFIGURATION.with_name("mistakes.toml")
 PORT = 8080
 STATS_PORT = 8404
 NAMES = ("worker1", "worker2", "worker3", "rancher")
@@ -108,15 +109,19 @@ class _Demo:
             ("stay with one: the cookie keeps you there", f"curl -s -b jar -c jar {url}/ {url}/ {url}/; rm jar"),
             ("another backend, chosen by its host name", f"curl -H 'Host: rancher.demo' {url}/"),
             ("what a worker gets to see", f"curl {url}/headers"),
-            ("a slow answer, a big one, a failing one", f"curl '{url}/?delay=3'    ?bytes=1000000    ?status=500"),
-            ("make worker1 sick, look, make it well", f"curl -X POST {worker1}/sick    {worker1}/well"),
+            ("a slow answer", f"curl '{url}/?delay=3'"),
+            ("a big one", f"curl -o /dev/null '{url}/?bytes=1000000'"),
+            ("a failing one", f"curl -i '{url}/?status=500'"),
+            ("make worker1 sick, and look again", f"curl -X POST {worker1}/sick"),
+            ("make it well", f"curl -X POST {worker1}/well"),
             ("a request that is none", f"printf 'GARBAGE\\r\\n\\r\\n' | {raw}"),
             (
                 "a client that is never done: 408 after 10 s",
-                f"(printf 'GET / HTTP/1.1\\r\\n'; sleep 11) | nc 127.0.0.1 {self.port}",
+                f"(printf 'GET / HTTP/1.1\\r\\n'; sleep 11) | {raw}",
             ),
             ("what goes on", f"http://admin:{self.password}@127.0.0.1:{self.stats_port}/stats"),
             ("the configuration", str(CONFIGURATION)),
+            ("one with mistakes", f"{Path(sys.argv[0]).parent / 'pylb'} check {MISTAKES}"),
         ]
         width = max(len(what) for what, _ in lines)
         shown = "\n".join(f"  {what:<{width}}  {how}" for what, how in lines)

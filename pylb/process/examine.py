@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,13 +38,22 @@ def examine(files: Sequence[str], compiled: bool = True) -> tuple[Config | None,
 
 def _aftermath(error: ConfigError) -> list[Finding]:
     """What else is wrong with what could be read."""
-    from pylb.config.check import check
     from pylb.config.check.aftermath import independent, texts
+    from pylb.config.check.files import check_files
+    from pylb.config.check.references import CHECKS
 
-    if error.config is None:
+    config = error.config
+    if config is None:
         return []
-    found = check(error.config, _look())
-    found += new(_compile(error.config), found)
+    found: list[Finding] = []
+    # Values that could not be read are missing, and nothing is sure of what is left: what trips over it says nothing.
+    for references in CHECKS:
+        with suppress(Exception):
+            found += references(config)
+    with suppress(Exception):
+        found += check_files(config, _look())
+    with suppress(Exception):
+        found += new(_compile(config), found)
     return independent(found, worst(error.findings), texts(error.findings))
 
 

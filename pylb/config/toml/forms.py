@@ -161,7 +161,14 @@ class Table(Form):
 
     def values(self, node: Node, reading: Reading) -> dict[str, Any]:
         """The fields that the table's keys give."""
-        found = {f.name: f.form.decode(node.table[key], reading) for key, f in self.fields.items() if key in node.table}
+        found: dict[str, Any] = {}
+        for key, f in self.fields.items():
+            if key in node.table:
+                before = len(reading.report.findings)
+                value = f.form.decode(node.table[key], reading)
+                refused = value is None and len(reading.report.findings) > before
+                if not refused or f.required:
+                    found[f.name] = value
         if self.inlined:
             name, table = self.inlined
             found[name] = table.build(node, reading)

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pylb.cli import examine
+import pylb
+from pylb.process.examine import examine
 
 HEAD = "defaults\n mode http\n timeout client 5s\n timeout server 5s\n timeout connect 5s\n"
 WEB = "frontend web\n bind 127.0.0.1:8099\n"
@@ -71,13 +72,25 @@ server = [{ name = "x", address = "127.0.0.1:80" }]
 ARTICLE = (Path(__file__).parent / "article.cfg").read_text()
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(data=st.data())
-def test_no_damage_breaks_the_check(tmp_path, data):
-    """Words of the article's file are removed, garbled or doubled; whatever comes of it, it is a list of findings."""
-    words = re.split(r"(\s+)", ARTICLE)
+DEMO = re.sub(r"\$\{DEMO_\w+\}", "8099", (Path(pylb.__file__).parent / "demo/demo.toml").read_text())
+
+
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data(), name=st.sampled_from(["haproxy.cfg", "lb.toml"]))
+def test_no_damage_breaks_the_check(tmp_path, data, name):
+    """Words of a good file are removed, garbled or doubled; whatever comes of it, it is a list of findings."""
+    words = re.split(r"(\s+)", ARTICLE if name == "haproxy.cfg" else DEMO)
     for _ in range(data.draw(st.integers(1, 4))):
         at = data.draw(st.integers(0, len(words) - 1))
         if not words[at].isspace():
-            words[at] = data.draw(st.sampled_from(["", "x" + words[at], words[at] * 2, "{", "%[", "9" * 30, '"']))
-    errors(tmp_path, "".join(words))
+            words[at] = data.draw(
+                st.sampled_from(["", "x" + words[at], words[at] * 2, "{", "%[", "9" * 30, '"', '"x"', "[]"])
+            )
+    errors(tmp_path, "".join(words), name)
+
+
+def test_the_demo_s_mistakes_are_all_told():
+    _, findings = examine([str(Path(pylb.__file__).parent / "demo/mistakes.toml")])
+    told = "\n".join(finding.message for finding in findings if finding.severity == "error")
+    for word in ("workerz", "modee", "hdrr", "leastcon", "wieght", "many"):
+        assert word in told, told
