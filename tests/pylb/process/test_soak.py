@@ -22,7 +22,7 @@ SECONDS = float(os.environ.get("SOAK_SECONDS", "1800"))
 CONNECTIONS = 8
 COMMANDS = (
     "show info", "show stat", "show servers state", "show sess", "show activity", "show table", "show errors",
-    "set weight b/s 50%", "set weight b/s 100%", "clear counters", "show info typed", "nonsense",
+    "set weight b/s 200%", "set weight b/s 100%", "clear counters", "show info typed", "nonsense",
 )  # fmt: skip
 
 
