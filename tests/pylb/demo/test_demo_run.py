@@ -70,6 +70,11 @@ def test_the_commands_it_prints_work(demo):
     typed = demo.line("a request that is none")
     garbage = subprocess.run(typed, shell=True, capture_output=True, text=True, timeout=20, check=False)
     assert garbage.stdout.startswith("HTTP/1.0 400 ") or garbage.stdout.startswith("HTTP/1.1 400 ")
+    slow = subprocess.Popen(demo.line("a client that is never done"), shell=True, stdout=subprocess.PIPE, text=True)
+    big = subprocess.run(demo.line("a big one"), shell=True, capture_output=True, check=True, timeout=20)
+    failing = subprocess.run(demo.line("a failing one"), shell=True, capture_output=True, check=True, timeout=20)
+    assert big.stdout == b"" and failing.stdout.startswith(b"HTTP/1.1 500 ")
+    assert slow.communicate(timeout=20)[0].startswith("HTTP/1.1 408 ")
     page = subprocess.run(["curl", "-sf", demo.line("what goes on")], capture_output=True, text=True, check=True)
     assert "<html" in page.stdout and "worker1" in page.stdout
 
