@@ -26,7 +26,7 @@ class Takes:
     """The interval of the check: until a refusal is noticed."""
     hang: float = 1.0
     """How long the check waits for an answer before it fails."""
-    slack: float = 1.0
+    slack: float = 2.0
     """What a loaded machine and the way to the first answer add."""
     refresh: float = 2 * 2.0
     """Between two announcements of the address: garp_master_refresh, which keepalived looks at with each advert."""
