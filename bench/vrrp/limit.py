@@ -75,8 +75,8 @@ class Climb:
         return Load(round(wanted * self._late.interval), self._late.interval)
 
     def measure(self, load: Load) -> None:
-        """One rung; a failure only counts if it happens twice, as the machine may have been busy otherwise."""
-        for attempt in range(2):
+        """One rung; a failure only counts if it happens three times: others may have the machine."""
+        for attempt in range(3):
             place = self.directory / f"{self.program}-{len(self.rows)}-{attempt}"
             row = measure(self.program, load, self.seconds, place)
             if row["kept"]:
