@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     Live = Frontend | Backend | Server
 
-TICK = 0.25
+TICK = 0.5
 """Seconds between two looks at the counters, which is also the interval of heartbeats."""
 
 SMALL = 250

@@ -165,6 +165,7 @@ class Master:
             config=self._config,
             inherited=self._sockets,
             adopted=self._adopted,
+            last_reload=self._last,
             maxconn=self._options.maxconn,
             master=os.getpid(),
             quiet=self._options.quiet,

@@ -91,6 +91,8 @@ class Order:
     show: Callable[[Sequence[Finding]], None]
     null: int | None
     """Of a daemon: a descriptor of /dev/null, which takes the place of the standard streams."""
+    last_reload: dict[str, Any]
+    """How the last reload went (admin.world.Reload)."""
     succeeds: bool
     """There is a generation before, which knows things."""
     beat: Callable[[float], None]
@@ -166,11 +168,15 @@ class Steward:
         self._master.send("failed", reason="\n".join(lines[:50])[:8000])
 
     def _prepare(self) -> None:
+        if self._order.succeeds:  # others serve meanwhile: they come first
+            with suppress(OSError):
+                os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
         config = self._config()
         if self._order.maxconn is not None:
             config = replace(config, globals=replace(config.globals, maxconn=self._order.maxconn))
         report = Report()
         self._balancer = balancer = Balancer(config, report, _tracer() if self._order.trace else None)
+        balancer.reload = Reload(**self._order.last_reload)
         sockets = binding.Sockets(self._order.inherited, self._order.adopted)
         balancer.bind(report, sockets)
         self._control: list[tuple[StatsSocket, list[socket.socket]]] = [
@@ -194,6 +200,8 @@ class Steward:
                 sys.stderr.write(f"pylb: warning: {remark}\n")
         gc.collect()
         gc.freeze()
+        with suppress(OSError):
+            os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
         gc.set_threshold(*GC_THRESHOLDS)
         for slot in range(1, balancer.workers + 1):
             self._employ(slot)

@@ -68,6 +68,8 @@ class Place:
     port: int
     origin: int
     workers: int
+    reloads: int = 0
+    """How many have succeeded, as far as seen."""
 
     def tell(self, command: str) -> str:
         """The answer of the admin socket."""
@@ -94,7 +96,8 @@ class Place:
 
     def reload(self, number: int = signal.SIGUSR2) -> dict[str, str]:
         """Reload and wait until it is over, one way or the other; `show info` afterwards."""
-        before = self.info().get("Last_reload_time_sec", "0"), self.info().get("Reloads")
+        before = self.info()
+        self.reloads = max(self.reloads, int(before["Reloads"]))  # a generation that retires knows less
         self.pylb.signal(number)
         found: dict[str, str] = {}
 
@@ -104,9 +107,13 @@ class Place:
                 found = self.info()
             except OSError:  # between the two generations' sockets
                 return False
-            return (found.get("Last_reload_time_sec"), found.get("Reloads")) != before
+            if int(found.get("Reloads", "0")) > self.reloads:
+                return True
+            failed = found.get("Last_reload_ok") == "0"
+            return failed and found["Last_reload_time_sec"] != before["Last_reload_time_sec"]
 
         wait_for(over, 20, "the end of the reload")
+        self.reloads = max(self.reloads, int(found["Reloads"]))
         return found
 
 

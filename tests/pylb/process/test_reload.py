@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -157,3 +158,18 @@ def test_it_needs_no_third_party_to_say_what_it_did(tmp_path: Path) -> None:
         [sys.executable, "-m", "pylb", "-f", str(file)], capture_output=True, text=True, timeout=20, check=False
     )
     assert done.returncode == 1 and "bad.cfg:5" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_thousand_frontends_and_ten_thousand_servers_are_checked_in_five_seconds(tmp_path: Path) -> None:
+    """Of CPU, which is what it takes on a machine that has nothing else to do."""
+    lines = ["defaults", " mode http", " timeout client 1s", " timeout server 1s", " timeout connect 1s"]
+    for number in range(1000):
+        lines += [f"frontend f{number}", f" bind 127.0.0.1:{20_000 + number}", f" default_backend b{number}"]
+        lines += [f"backend b{number}", *(f" server s{server} 127.0.0.1:80" for server in range(10))]
+    file = tmp_path / "large.cfg"
+    file.write_text("\n".join(lines) + "\n")
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = subprocess.run([sys.executable, "-m", "pylb", "check", "-q", str(file)], timeout=60, check=False)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert done.returncode == 0
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 5.0
