@@ -79,7 +79,8 @@ class _Collection:
         """All metrics: the process's, then those of frontends, backends and servers."""
         if "global" in self._scopes:
             yield from self._process()
-        rows = list(self._view.rows(self._world, self._world.now()))
+        now = self._world.now()
+        rows = list(self._view.rows(self._world, now))
         for kind, word in KINDS.items():
             chosen = [row for row in rows if row.kind == kind and word in self._scopes]
             for columns in _families(kind):
@@ -91,7 +92,7 @@ class _Collection:
             tables = [({"name": t.name, "type": t.model.type}, t) for t in self._world.tables.values()]
             sizes = [(labels, float(table.model.size)) for labels, table in tables]
             yield _metric("haproxy_sticktable_size", "Most entries of a stick table", sizes)
-            used = [(labels, float(len(table))) for labels, table in tables]
+            used = [(labels, float(len(table.entries(now)))) for labels, table in tables]
             yield _metric("haproxy_sticktable_used", "Entries in a stick table", used)
 
     def _process(self) -> Iterator[Metric]:

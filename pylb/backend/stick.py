@@ -62,6 +62,17 @@ class SlidingRate:
         self._advance(now)
         return self._current + int(self._previous * (1 - (now - self._start) / self.period))
 
+    def record(self) -> list[float]:
+        """Everything but the period, for `of`."""
+        return [self._start, self._current, self._previous]
+
+    @classmethod
+    def of(cls, period: float, record: list[float]) -> SlidingRate:
+        """A rate that goes on where `record` was made."""
+        rate = cls(period)
+        rate._start, rate._current, rate._previous = record[0], int(record[1]), int(record[2])
+        return rate
+
     def _advance(self, now: float) -> None:
         passed = int((now - self._start) / self.period)
         if passed <= 0:
@@ -132,7 +143,8 @@ class StickTable:
         self.name = name
         self.model = declared
         self.columns = tuple(parse_column(text) for text in declared.store)
-        self._length = declared.length or 32
+        self.length = declared.length or 32
+        """Bytes of keys of type string and binary."""
         self._convert = _KEYS.get(declared.type)
         if self._convert is None:
             raise ValueError(f"unknown stick-table type '{declared.type}'")
@@ -180,7 +192,7 @@ class StickTable:
     def key(self, value: Any) -> Any:
         """A key as it is stored; None for a value of another type."""
         assert self._convert is not None
-        return self._convert(value, self._length)
+        return self._convert(value, self.length)
 
     def _make(self, key: Any) -> Entry | None:
         if len(self._entries) >= self.model.size:

@@ -1,4 +1,4 @@
-"""What a generation hands to the next by name: servers' states, counters, since when they count.
+"""What a generation hands to the next by name: servers' states, counters, since when they count, stick tables.
 
 An operator's change outlives a reload unless the new configuration changes the same thing: weight, address, limits and
 maintenance are taken over where the declaration is what it was. What checks have found is taken over where the server
@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from pylb.backend import stick_records
 from pylb.backend.server import Admin, Server
 from pylb.counters import RATES, SUMMED
 from pylb.process.books import StewardsBook
@@ -65,6 +66,7 @@ class Inheritance:
             "servers": [[record_of(s), _declared(s)] for backend in balancer.backends for s in backend.servers],
             "backends": {backend.name: backend.last_change for backend in balancer.backends},
             "rows": rows,
+            "tables": stick_records.records_of(balancer.tables.values(), balancer.now()),
             "process": {
                 "total": balancer.cum_conn,
                 "most": balancer.most_conn,
@@ -114,6 +116,7 @@ def take_over(balancer: Balancer, book: StewardsBook, given: dict[str, Any], now
         book.start_from(live)
     for backend in balancer.backends:
         backend.last_change = given["backends"].get(backend.name, backend.last_change)
+    stick_records.restore(balancer.tables.values(), given["tables"], now)
     for record, declared in given["servers"]:
         _take_server(balancer.world.backends, record, declared, now)
 

@@ -26,7 +26,7 @@ Keep = Callable[[Entry], bool]
 
 
 @command("show table", "<table> [<filter>]*", help="report table usage stats or dump this table's contents"
-         " (filter: data/key)", kind=Kind.GATHER)  # fmt: skip
+         " (filter: data/key)")  # fmt: skip
 def show_table(session: Session, world: Running, words: Sequence[str], payload: str) -> bytes:
     """A line per table, or the entries of one, all or those that a filter or key chooses."""
     now = world.now()

@@ -1,0 +1,81 @@
+"""Entries of stick tables as JSON carries them: from a generation to the next.
+
+An entry goes to the table of the same name if that has the same type and length of key; what both tables store of it is
+kept, what is new begins at nothing. Times are of CLOCK_MONOTONIC, which all processes of a machine share.
+
+    table  = [type, length, columns, entries]         columns = [[name, period, count], …]
+    entry  = [key, expires (null: never), values]     in the order of the columns, least recently touched first
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from ipaddress import ip_address
+from itertools import islice
+from typing import Any
+
+from pylb.backend.stick import Column, Entry, SlidingRate, StickTable
+
+CARRIED = 200_000
+"""Entries of all tables together that a reload carries over, so that writing and reading them takes a second or two; of
+longer tables those most recently touched."""
+
+
+def records_of(tables: Iterable[StickTable], now: float, most: int = CARRIED) -> dict[str, list[Any]]:
+    """The living entries of all tables, by table name; of each an equal share of `most` at the most."""
+    given = list(tables)
+    return {table.name: _record(table, now, most // len(given)) for table in given}
+
+
+def restore(tables: Iterable[StickTable], given: dict[str, list[Any]], now: float) -> None:
+    """Make the entries that `records_of` has written. Where the declaration has changed, it wins: `size` keeps the most
+    recently touched, `expire` ends nothing later than it would end a fresh entry."""
+    for table in tables:
+        if table.name not in given:
+            continue
+        kind, length, columns, entries = given[table.name]
+        if (kind, length) == (table.model.type, table.length):
+            _restore(table, [Column(*column) for column in columns], entries[-table.model.size :], now)
+
+
+def _record(table: StickTable, now: float, most: int) -> list[Any]:
+    columns = [[column.name, column.period, column.count] for column in table.columns]
+    living = table.entries(now)
+    entries = [_written(table, entry) for entry in islice(living, max(0, len(living) - most), None)]
+    return [table.model.type, table.length, columns, entries]
+
+
+def _written(table: StickTable, entry: Entry) -> list[Any]:
+    key = entry.key.decode("latin-1") if isinstance(entry.key, bytes) else entry.key
+    expires = None if entry.expires == float("inf") else entry.expires
+    return [key if isinstance(key, int | str) else str(key), expires, [_plain(value) for value in entry.data.values()]]
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, SlidingRate):
+        return value.record()
+    return [_plain(each) for each in value] if isinstance(value, list) else value
+
+
+def _restore(table: StickTable, columns: list[Column], entries: list[list[Any]], now: float) -> None:
+    kept = [(place, column) for place, column in enumerate(columns) if column in table.columns]
+    latest = now + table.model.expire if table.model.expire is not None else float("inf")
+    for key, expires, values in entries:
+        entry = table.track(_key(table.model.type, key), now)
+        if entry is None:
+            continue
+        entry.expires = min(latest, expires if expires is not None and table.model.expire is not None else latest)
+        for place, column in kept:
+            entry.data[column.name] = _live(column, values[place])
+
+
+def _key(kind: str, key: Any) -> Any:
+    if kind in ("ip", "ipv6"):
+        return ip_address(key)
+    return key if kind == "integer" else key.encode("latin-1")
+
+
+def _live(column: Column, value: Any) -> Any:
+    if column.name == "gpc_rate":
+        return [SlidingRate.of(column.period, each) for each in value]
+    return SlidingRate.of(column.period, value) if column.period else value
