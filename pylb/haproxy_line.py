@@ -16,6 +16,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pylb import __version__
+from pylb.config.haproxy.bind import read_stats_socket
+from pylb.config.haproxy.keywords import Line as ConfigLine
+from pylb.config.haproxy.keywords import Refusal
+from pylb.config.model import Origin, StatsSocket
+from pylb.config.words import Report, Word
 from pylb.process.examine import examine, worst
 from pylb.process.privileges import StartError
 
@@ -35,11 +40,12 @@ Usage: haproxy [-f FILE|DIR]* [-c] [-vdVDWq] [-n MAXCONN] [-p PIDFILE] [-C DIR] 
         -dW        a warning is an error
         -sf PID*   when this process serves, have these finish what they do; their listening sockets are taken over
         -st PID*   the same, but they end at once
+        -S BIND[,OPTION…]  the master socket, as in -S /run/haproxy-master.sock,level,admin,mode,600
         -x SOCKET  take the listening sockets over from this admin socket (expose-fd listeners)
 """
 
 IGNORED = ("-de", "-dp", "-dS", "-dG", "-dR", "-dL", "-dr", "-dV", "-dD", "-W")
-IGNORED_WITH_VALUE = ("-L", "-m", "-N", "-S")
+IGNORED_WITH_VALUE = ("-L", "-m", "-N")
 
 
 @dataclass(slots=True)
@@ -61,6 +67,7 @@ class Line:
     sockets_from: str | None = None
     old: list[int] = field(default_factory=list)
     old_signal: int = signal.SIGUSR1
+    master_socket: StatsSocket | None = None
 
 
 def parse(words: Sequence[str]) -> Line:
@@ -86,6 +93,8 @@ def parse(words: Sequence[str]) -> Line:
             setattr(line, _VALUES[word], _value(word, rest))
         elif word == "-n":
             line.maxconn = _number(word, _value(word, rest))
+        elif word == "-S":
+            line.master_socket = _master_socket(_value(word, rest))
         elif word in IGNORED_WITH_VALUE:
             _value(word, rest)
         elif word not in IGNORED and not word.startswith("-dM"):
@@ -110,6 +119,21 @@ def _number(word: str, text: str) -> int:
     if not text.isdigit():
         raise ValueError(f'{word} takes a number, not "{text}"')
     return int(text)
+
+
+def _master_socket(text: str) -> StatsSocket:
+    """`-S ADDRESS[,bind options]`: commas in the place of blanks; without `level` it is admin's."""
+    at, report = Origin("-S"), Report()
+    words = [word for word in text.split(",") if word]
+    if "level" not in words[1:]:
+        words += ["level", "admin"]
+    try:
+        declared = read_stats_socket(ConfigLine("-S", at, [Word(word, at) for word in words], report), {}, "")
+    except Refusal as refusal:
+        raise ValueError(f"-S {text}: {refusal.message}") from None
+    if report.errors:
+        raise ValueError(f"-S {text}: {report.errors[0].message}")
+    return declared[0]
 
 
 def main(words: Sequence[str]) -> int:
@@ -169,6 +193,6 @@ def _serve(line: Line) -> int:
         start.Options(
             files=files, foreground=line.foreground, quiet=line.quiet, daemon=line.daemon, pidfile=line.pidfile,
             show=show, maxconn=line.maxconn, old=tuple(line.old), old_signal=line.old_signal,
-            sockets_from=line.sockets_from,
+            sockets_from=line.sockets_from, master_socket=line.master_socket,
         ),
     )  # fmt: skip

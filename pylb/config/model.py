@@ -211,7 +211,7 @@ class StatsSocket:
     bind: Bind
     level: Literal["user", "operator", "admin"] = "operator"
     expose_fd_listeners: bool = False
-    """expose-fd listeners"""
+    """expose-fd listeners; of no meaning for the master socket"""
     at: Origin = field(default=NOWHERE, compare=False, repr=False)
 
 
@@ -635,6 +635,8 @@ class Global:
     workers: int | None = None
     """nbthread: worker processes; None: 1, 0 (in TOML "auto"): one per CPU."""
     stats_sockets: tuple[StatsSocket, ...] = ()
+    master_socket: StatsSocket | None = None
+    """HAProxy's -S: the master's own socket, for all generations. Read at the start, not by a reload."""
     stats_timeout: float = 10.0
     stats_maxconn: int = 10
     node: str | None = None

@@ -96,12 +96,17 @@ class AdminSockets:
             sock, _ = listening.accept()
         except OSError:  # gone again, or no descriptors are left
             return
-        sock.setblocking(False)
-        task = self._loop.create_task(self._serve(declared, sock))
-        self._connections.add(task)
-        task.add_done_callback(self._over)
+        exposes = declared.expose_fd_listeners and sock.family == socket.AF_UNIX
+        self.admit(sock, Level[declared.level.upper()], exposes)
         if len(self._connections) >= self._world.config.globals.stats_maxconn:
             self._pause()
+
+    def admit(self, sock: socket.socket, level: Level, exposes: bool = False) -> None:
+        """Answer on this connection; `exposes`: it may have the listening sockets."""
+        sock.setblocking(False)
+        task = self._loop.create_task(self._serve(sock, level, exposes))
+        self._connections.add(task)
+        task.add_done_callback(self._over)
 
     def _over(self, task: asyncio.Task[None]) -> None:
         self._connections.discard(task)
@@ -110,9 +115,9 @@ class AdminSockets:
 
     # --------------------------------------------------------------------------------------------------- a connection
 
-    async def _serve(self, declared: StatsSocket, sock: socket.socket) -> None:
+    async def _serve(self, sock: socket.socket, level: Level, exposes: bool) -> None:
         general = self._world.config.globals
-        session = Session(Level[declared.level.upper()], general.tune.bufsize, general.stats_timeout)
+        session = Session(level, general.tune.bufsize, general.stats_timeout)
         with sock, suppress(OSError, TimeoutError):
             while not session.over or session.fresh:
                 async with asyncio.timeout(session.timeout):
@@ -120,7 +125,8 @@ class AdminSockets:
                 await self._send(session, sock, session.receive(data) if data else session.closed())
                 while (command := session.next()) is not None:
                     if command.words == (GETSOCKS,):
-                        await self._hand_over(declared, sock)
+                        if exposes:
+                            await self._hand_over(sock)
                         return
                     await self._send(session, sock, session.finish(await self._answer(session, command)))
                 if not data or self._closing:
@@ -154,11 +160,9 @@ class AdminSockets:
 
     # --------------------------------------------------------------------------------------------- expose-fd listeners
 
-    async def _hand_over(self, declared: StatsSocket, sock: socket.socket) -> None:
+    async def _hand_over(self, sock: socket.socket) -> None:
         """HAProxy's form: how many there are, then messages of up to MAX_FDS descriptors, each with three fields that
         say where it listens (network namespace, interface, options), acknowledged one by one."""
-        if not declared.expose_fd_listeners or sock.family != socket.AF_UNIX:
-            return
         fds = [each.fileno() for each in self._listening()]
         await self._loop.sock_sendall(sock, struct.pack("i", len(fds)))
         for start in range(0, len(fds), MAX_FDS):
@@ -168,16 +172,6 @@ class AdminSockets:
             sock.sendmsg([about], [rights])
             async with asyncio.timeout(1.0):
                 await self._loop.sock_recv(sock, 4)
-
-
-async def open_sockets(
-    sockets: Sequence[tuple[StatsSocket, list[socket.socket]]],
-    world: Any,
-    relay: Asks | None = None,
-    listening: Callable[[], Iterable[socket.socket]] = tuple,
-) -> list[AdminSockets]:
-    """Answer on these sockets until what is returned is closed."""
-    return [AdminSockets(sockets, world, relay, listening)] if sockets else []
 
 
 def perform(text: str, world: Any) -> bytes:

@@ -6,9 +6,10 @@
                └─► it cannot:  nothing has changed; why not is kept for whoever asks
     the steward dies ─► another generation is started from the same files; the orphaned workers serve until it does
 
-The master reads no configuration, parses nothing that a peer or a worker has made, and has no traffic. Its pid and its
-pid file stay the same over all reloads. Because it holds every listening socket, none is ever closed and opened again:
-clients in their backlogs are accepted by whichever generation is there.
+The master reads no configuration, parses nothing that a peer or a worker has made, and has no traffic; operators reach
+it by signals and, where it is asked for, by the master socket. Its pid and its pid file stay the same over all reloads.
+Because it holds every listening socket, none is ever closed and opened again: clients in their backlogs are accepted by
+whichever generation is there.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pylb.admin.control.master import Member
 from pylb.config.model import Config
 from pylb.process import privileges
 from pylb.process.binding import path_of
@@ -36,6 +38,7 @@ from pylb.process.steward import Order, Steward
 from pylb.process.supervisor import Supervisor
 
 if TYPE_CHECKING:
+    from pylb.process.master_socket import MasterSocket
     from pylb.process.start import Options
 
 HUNG = 10.0
@@ -68,6 +71,7 @@ class Generation:
     """Why it could not start."""
     ready: bool = False
     retiring: bool = False
+    began: float = field(default_factory=time.monotonic)
 
     def last_beat(self) -> float:
         """CLOCK_MONOTONIC of the steward's last sign of life."""
@@ -92,8 +96,12 @@ class Master:
         given: set[int],
         daemon: privileges.Daemon | None,
         adopted: list[socket.socket],
+        master_socket: MasterSocket | None = None,
     ) -> None:
         """`given`: descriptors that stay open in all processes; `adopted`: listening sockets of another process."""
+        self.pid = os.getpid()
+        self.began = time.monotonic()
+        self._master_socket = master_socket
         self._adopted = adopted
         self._inodes: dict[str, int] = {}
         """Of the paths of unix sockets, by key: another process may have put its own in their place."""
@@ -111,12 +119,14 @@ class Master:
         self._again = False
         """Another reload has been asked for while one was under way."""
         self._waiting: list[asyncio.Future[Outcome]] = []
-        """For the reload under way."""
+        """For the reload under way, or the one that follows it."""
         self._orphans: list[int] = []
         """Workers whose steward has died."""
         self._stopping = False
         self._supervisor = Supervisor()
         self._reloads = 0
+        self.failed = 0
+        """Reloads, since the last one that succeeded."""
         self._last: Message = {"at": 0.0, "success": True, "reason": "", "count": 0}
 
     def run(self) -> int:
@@ -125,6 +135,8 @@ class Master:
         loop = asyncio.new_event_loop()
         asyncio.set_event_loop(loop)
         self._watch_signals(loop)
+        if self._master_socket is not None:
+            self._master_socket.attend(loop, self)
         self._start(loop)
         self._look_after_stewards(loop)
         while True:
@@ -145,6 +157,8 @@ class Master:
         loop.add_signal_handler(signal.SIGCHLD, self._reap_orphans)
 
     def _end(self) -> None:
+        if self._master_socket is not None:
+            self._master_socket.close()
         for name, sock in self._sockets.items():
             sock.close()
             if _inode(name) == self._inodes.get(name):
@@ -340,6 +354,29 @@ class Master:
                     return
                 os.waitpid(found.si_pid, 0)
 
+    # ------------------------------------------------------------------------------------------ for the master socket
+
+    @property
+    def reloads(self) -> int:
+        """How many were asked for, those in the place of a dead steward among them."""
+        return self._numbers - 1
+
+    def members(self) -> list[Member]:
+        """The generations that serve or retire."""
+        return [
+            Member(each.pid, self._numbers - each.number, each.began, each.retiring)
+            for each in self._generations
+            if each.ready
+        ]
+
+    def serving(self, number: int) -> Generation | None:
+        """The set of workers with this relative number: there is one, 1."""
+        return self._current if number == 1 else None
+
+    def with_process(self, pid: int) -> Generation | None:
+        """The generation that a steward or worker belongs to."""
+        return next((each for each in self._generations if each.ready and pid in (each.pid, *each.workers)), None)
+
     # ------------------------------------------------------------------------------------------------------- requests
 
     def reload(self) -> None:
@@ -353,10 +390,17 @@ class Master:
         self._supervisor.say("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
         self._jobs.put_nowait(("start", 0))
 
+    async def settled(self) -> None:
+        """Wait for the end of the reload under way, if there is one, and of what was asked for meanwhile."""
+        if self._starting:
+            self._waiting.append(asyncio.get_running_loop().create_future())
+            await self._waiting[-1]
+
     def _conclude(self, outcome: Outcome) -> None:
         """A start or reload has come to its end."""
         self._starting = False
         if self._numbers > 1:
+            self.failed = 0 if outcome.success else self.failed + 1
             self._last = {
                 "at": time.time(), "success": outcome.success, "reason": outcome.reason, "count": self._reloads
             }  # fmt: skip
@@ -365,6 +409,11 @@ class Master:
         if self._again:
             self._again = False
             self.reload()
+            return
+        for waiting in self._waiting:
+            if not waiting.done():
+                waiting.set_result(outcome)
+        self._waiting.clear()
 
     def _soft_stop(self) -> None:
         """Finish what runs; nothing new."""

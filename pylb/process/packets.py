@@ -8,6 +8,7 @@
             ─► failed reason             it cannot start; the process ends
     master  ─► send_state, state + memory, counted + memory
             ─► news                      how the last reload went
+            ─► operator + connection     somebody at the master socket asks (admin/control/master.py)
             ─► retire, stop              softly; at once
 
 What does not fit into a packet travels as a piece of memory with a descriptor. The master passes it on unread, so it

@@ -10,11 +10,15 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from pylb.config.model import Config, Finding
+from pylb.config.model import Config, Finding, StatsSocket
 from pylb.process import adopt, privileges
 from pylb.process.forking import open_descriptors
 from pylb.process.master import Master
+
+if TYPE_CHECKING:
+    from pylb.process.master_socket import MasterSocket
 
 
 def _silent(findings: Sequence[Finding]) -> None:
@@ -45,6 +49,8 @@ class Options:
     old_signal: int = signal.SIGUSR1
     sockets_from: str | None = None
     """-x: an admin socket that hands over listening sockets"""
+    master_socket: StatsSocket | None = None
+    """-S: in the place of the file's master-socket"""
 
 
 def run(config: Config, options: Options | None = None) -> int:
@@ -60,6 +66,7 @@ def run(config: Config, options: Options | None = None) -> int:
         adopted = adopt.from_socket(options.sockets_from)
     elif options.old:
         adopted = adopt.from_processes(options.old, paths=options.old_signal == signal.SIGUSR1)
+    master_socket = _master_socket(options.master_socket or config.globals.master_socket)
     daemon = None
     if (config.globals.daemon or options.daemon) and not options.foreground:
         daemon = privileges.daemonize()
@@ -67,10 +74,18 @@ def run(config: Config, options: Options | None = None) -> int:
     if pidfile is not None:
         privileges.write_pidfile(pidfile)
     try:
-        return Master(config, options, given, daemon, adopted).run()
+        return Master(config, options, given, daemon, adopted, master_socket).run()
     finally:
         if pidfile is not None:
             with suppress(OSError, ValueError):
                 if int(Path(pidfile).read_text()) == os.getpid():  # else another one has taken our place
                     Path(pidfile).unlink()
         sys.stderr.flush()
+
+
+def _master_socket(declared: StatsSocket | None) -> MasterSocket | None:
+    if declared is None:
+        return None
+    from pylb.process.master_socket import MasterSocket
+
+    return MasterSocket(declared)

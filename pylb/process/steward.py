@@ -31,6 +31,7 @@ from typing import TYPE_CHECKING, Any
 import uvloop
 
 from pylb.admin.actions import act
+from pylb.admin.control.session import Level
 from pylb.admin.world import Reload
 from pylb.backend import operate
 from pylb.config.model import Config, ConfigError, Finding, StatsSocket
@@ -139,7 +140,8 @@ class Steward:
         """Slots whose last worker did not live for long."""
         self._retiring = False
         self._served = False
-        self._servers: list[control.AdminSockets] = []
+        self._admin: control.AdminSockets | None = None
+        """From the moment it serves."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._news: dict[str, Any] | None = None
         """How the last reload went."""
@@ -376,7 +378,7 @@ class Steward:
         """All workers serve: so does the steward."""
         if self._retiring:  # told to stop before it had begun
             return
-        self._servers = await control.open_sockets(self._control, self._balancer, self._relay, self._balancer.listening)
+        self._admin = control.AdminSockets(self._control, self._balancer, self._relay, self._balancer.listening)
         self._checker.start()
         self._balancer.server_added.append(self._checker.add)
         self._balancer.server_removed.append(self._checker.remove)
@@ -433,6 +435,10 @@ class Steward:
             self._news = message["reload"]
             self._balancer.reload = Reload(**message["reload"])
             self._relay.send(Kind.NEWS, json.dumps(message["reload"]).encode())
+        elif kind == "operator" and descriptors:
+            connection = socket.socket(fileno=descriptors[0])
+            if self._admin is not None:
+                self._admin.admit(connection, Level[message["level"]])
         elif kind == "retire":
             self._retire()
         elif kind == "stop":
@@ -486,8 +492,8 @@ class Steward:
 
     def _leave_the_scene(self, grace: float) -> None:
         """What another generation does from now on, or nobody; operators have `grace` seconds for a last command."""
-        for server in self._servers:
-            server.close(grace)
+        if self._admin is not None:
+            self._admin.close(grace)
         self._spawn(self._checker.stop())
         self._sockets.close()
         self._balancer.stopping = True
@@ -505,8 +511,8 @@ class Steward:
     async def _end(self, begun: asyncio.Task[None]) -> None:
         self._tell_counted()
         self._balancer.close()
-        for server in self._servers:
-            await server.closed()
+        if self._admin is not None:
+            await self._admin.closed()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await begun
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pylb.admin.control.registry import Kind, command, suggestions, usages
+from pylb.admin.control.registry import Kind, command, help_text
 from pylb.admin.control.session import Level, Session, Severity
 from pylb.admin.world import World
 from pylb.backend.operate import Refused
@@ -14,10 +14,7 @@ from pylb.config.values import parse_time
 @command("help", "[<command>]", help="list matching or all commands", kind=Kind.OWN)
 def show_help(session: Session, world: World, words: Sequence[str], payload: str) -> bytes:
     """The commands of this level, or those that the words begin."""
-    lines = usages(session, words)
-    if words and len(lines) == 3:
-        lines = [f"  {row.usage:<40}: {row.help}" for row in suggestions(session, words)] + lines
-    return "\n".join(("The following commands are valid at this level:", *lines, "")).encode()
+    return help_text(session, words)
 
 
 @command("prompt", help="toggle interactive mode with prompt", kind=Kind.OWN)

@@ -79,6 +79,38 @@ NOT_SUPPORTED = {
 """Commands of HAProxy's that are answered as unknown, and why."""
 
 
+MASTER = """
+## The master socket
+
+`pylb haproxy -S ADDRESS[,bind options]`, or `master-socket` in `[global]` of lb.toml, is HAProxy's master CLI (its
+management manual, 9.4), with the same answers. It stays over all reloads. Without `level`, `-S` gives admin rights, as
+in HAProxy, and `master-socket` an operator's, as `stats-socket` does; the path's `mode`, `user`, `group` protect it.
+
+| words | what they do |
+| --- | --- |
+"""
+
+MASTER_WORDS = {
+    "`show proc`": "the master and a line per set of workers: the pid (of its steward), reloads since it began, how"
+    " long it runs. Sets that still have clients after a reload are old workers. `failed` counts reloads since the last"
+    " good one",
+    "`reload`": "as SIGUSR2, from level operator on. The connection ends when the reload has come to its end, so that"
+    " `show proc` afterwards tells of it; HAProxy's ends at once",
+    "`@1 COMMAND`": "the set that serves carries it out: all its workers, as on an admin socket. There is no `@2`",
+    "`@!PID COMMAND`": "the set that the process belongs to, steward or worker, old ones too; always the whole set",
+    "`@1`, `@!PID`": "all that follows is for that set, until `@master` or `@`; the prompt shows its steward's pid",
+    "`operator`, `user`": "fewer rights, here and for what is sent on",
+    "`prompt`": "interactive: `master> `, `master[ReloadFailed]> ` after a reload that failed",
+    "`help`, `show version`, `show cli level`, `show cli sockets`, `quit`": "as in HAProxy",
+    "`expert-mode`, `experimental-mode`, `mcli-debug-mode`": "shown in the prompt; no command needs them",
+}
+
+MASTER_END = """
+A connection without a command for ten minutes is closed (HAProxy waits forever). `-S` needs no `-W`: there is always a
+master. `ssl` and `accept-proxy` are refused.
+"""
+
+
 def markdown() -> str:
     """The whole page."""
     load()
@@ -87,8 +119,10 @@ def markdown() -> str:
         usage = row.usage.replace("|", "\\|")
         differs = DIFFERS.get(" ".join(row.words), "")
         lines.append(f"| `{usage}` | {row.level.word} | {row.kind.value} | {row.help} | {differs} |\n")
+    master = "".join(f"| {words} | {text} |\n" for words, text in MASTER_WORDS.items())
     missing = "".join(f"| {words} | {reason} |\n" for words, reason in NOT_SUPPORTED.items())
-    return f"{HEAD}{''.join(lines)}\n## Not supported\n\n| command | why |\n| --- | --- |\n{missing}"
+    rows = f"{HEAD}{''.join(lines)}{MASTER}{master}{MASTER_END}"
+    return f"{rows}\n## Not supported\n\n| command | why |\n| --- | --- |\n{missing}"
 
 
 if __name__ == "__main__":

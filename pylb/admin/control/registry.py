@@ -6,7 +6,7 @@ Dispatch, `help`, the suggestions for unknown commands, the levels and docs/comm
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from enum import Enum
@@ -55,7 +55,10 @@ class Row:
         return " ".join((*self.words, self.arguments)).rstrip()
 
 
+Rows = Mapping[tuple[str, ...], Row]
+
 ROWS: dict[tuple[str, ...], Row] = {}
+"""The admin socket's. The master socket has others (control/master.py)."""
 _LONGEST = 4
 
 
@@ -79,20 +82,20 @@ def command(
     return register
 
 
-def find(words: Sequence[str]) -> Row | None:
+def find(words: Sequence[str], rows: Rows = ROWS) -> Row | None:
     """The row whose words a command begins with, the longest."""
     for length in range(min(_LONGEST, len(words)), 0, -1):
-        row = ROWS.get(tuple(words[:length]))
+        row = rows.get(tuple(words[:length]))
         if row is not None:
             return row
     return None
 
 
-def execute(session: Session, world: Any, given: Command) -> bytes:
+def execute(session: Session, world: Any, given: Command, rows: Rows = ROWS) -> bytes:
     """Carry a command out where it is to run; its answer, as Session.finish takes it."""
-    row = find(given.words)
+    row = find(given.words, rows)
     if row is None:
-        return unknown(session, given.words).encode("utf-8", "surrogateescape")
+        return unknown(session, given.words, rows).encode("utf-8", "surrogateescape")
     if session.level < row.level:
         return session.feedback(Severity.ERROR, "Permission denied")
     try:
@@ -115,16 +118,23 @@ _SPECIAL = re.compile(r"[\\; \t]")
 # -------------------------------------------------------------------------------------------------------------- help
 
 
-def usages(session: Session, begins: Sequence[str] = ()) -> list[str]:
+def usages(session: Session, begins: Sequence[str] = (), rows: Rows = ROWS) -> list[str]:
     """A line per command that the session may give, in HAProxy's columns; those of the connection come last."""
-    rows = [row for row in allowed(session) if row.words[: len(begins)] == tuple(begins)]
-    return _lines(rows)
+    return _lines([row for row in allowed(session, rows) if row.words[: len(begins)] == tuple(begins)])
 
 
-def allowed(session: Session) -> list[Row]:
+def help_text(session: Session, words: Sequence[str], rows: Rows = ROWS) -> bytes:
+    """The answer to `help`."""
+    lines = usages(session, words, rows)
+    if words and len(lines) == len(ALWAYS):
+        lines = [f"  {row.usage:<40}: {row.help}" for row in suggestions(session, words, rows)] + lines
+    return "\n".join(("The following commands are valid at this level:", *lines, "")).encode()
+
+
+def allowed(session: Session, rows: Rows = ROWS) -> list[Row]:
     """What the session may ask for, in order of the words."""
-    rows = [row for row in ROWS.values() if row.level <= session.level]
-    return sorted((row for row in rows if row.words[0] not in ALWAYS and row.words[0][0] != "_"), key=lambda r: r.words)
+    may = [row for row in rows.values() if row.level <= session.level]
+    return sorted((row for row in may if row.words[0] not in ALWAYS and row.words[0][0] != "_"), key=lambda r: r.words)
 
 
 ALWAYS = ("help", "prompt", "quit")
@@ -136,27 +146,27 @@ def _lines(rows: Sequence[Row]) -> list[str]:
     return [f"  {row.usage:<40}: {row.help}" for row in rows]
 
 
-def unknown(session: Session, words: Sequence[str]) -> str:
+def unknown(session: Session, words: Sequence[str], rows: Rows = ROWS) -> str:
     """What is said to a command that there is not: the nearest ones."""
     if not words:
-        head, lines = "Unknown command. Please enter one of the following commands only:", usages(session)
+        head, lines = "Unknown command. Please enter one of the following commands only:", usages(session, (), rows)
     else:
-        near = suggestions(session, words)
+        near = suggestions(session, words, rows)
         if near:
             head, lines = "Unknown command, but maybe one of the following ones is a better match:", _lines(near)
         else:
-            head, lines = "Unknown command. Please enter one of the following commands only:", usages(session)
+            head, lines = "Unknown command. Please enter one of the following commands only:", usages(session, (), rows)
     return "\n".join((head, *lines)) + "\n"
 
 
-def suggestions(session: Session, words: Sequence[str]) -> list[Row]:
+def suggestions(session: Session, words: Sequence[str], rows: Rows = ROWS) -> list[Row]:
     """Commands that begin as the words do, else those that resemble them."""
-    rows = allowed(session)
+    may = allowed(session, rows)
     for length in range(min(len(words), _LONGEST), 0, -1):
-        same = [row for row in rows if row.words[:length] == tuple(words[:length])]
+        same = [row for row in may if row.words[:length] == tuple(words[:length])]
         if same and (length == len(words) or length > 1):
             return same
     typed = " ".join(words)[:80]
-    scored = [(SequenceMatcher(None, typed, " ".join(row.words)).ratio(), row) for row in rows]
+    scored = [(SequenceMatcher(None, typed, " ".join(row.words)).ratio(), row) for row in may]
     scored = sorted((pair for pair in scored if pair[0] >= 0.6), key=lambda pair: -pair[0])
     return [row for _, row in scored[:5]]

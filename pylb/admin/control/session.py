@@ -62,6 +62,8 @@ class Session:
     severity: str = "none"
     """`set severity-output`: none, number or string."""
     interactive: bool = False
+    prompt: str = "> "
+    """What follows an answer in interactive mode."""
     expert: bool = False
     """`expert-mode on`; remembered, but there is no command that needs it."""
     experimental: bool = False
@@ -122,7 +124,7 @@ class Session:
         if self.ended:
             return answer
         closing = b"" if not answer or answer.endswith(b"\n") else b"\n"
-        return answer + closing + (b"\n> " if self.interactive else b"\n")
+        return answer + closing + (f"\n{self.prompt}".encode() if self.interactive else b"\n")
 
     @property
     def over(self) -> bool:

@@ -200,7 +200,8 @@ def binds(config: Config) -> Iterator[Finding]:
     ]
     sockets = [
         (str_address(s.bind.address), f'stats socket "{str_address(s.bind.address)}"', s.at)
-        for s in config.globals.stats_sockets
+        for s in (*config.globals.stats_sockets, config.globals.master_socket)
+        if s is not None
     ]
     yield from _twice((*sockets, *places))
 

@@ -21,7 +21,8 @@ SHORTEST_PASSWORD = 8
 @rule("admin-socket-open")
 def admin_socket_open(config: Config) -> Iterator[Finding]:
     """The admin socket knows no password: whoever connects may change servers and read sessions."""
-    for socket in config.globals.stats_sockets:
+    master = config.globals.master_socket
+    for socket in (*config.globals.stats_sockets, *((master,) if master is not None else ())):
         address = str_address(socket.bind.address)
         if socket.level != "admin":
             continue
