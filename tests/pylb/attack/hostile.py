@@ -214,10 +214,12 @@ class Victim:
 
     @property
     def worker(self) -> int:
-        """The pid of the only worker."""
+        """The pid of the only worker; the port may be open before there is one."""
         pid = self.process.pid
-        for _ in ("steward", "worker"):
-            pid = int(Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[-1])
+        for what in ("steward", "worker"):
+            children = Path(f"/proc/{pid}/task/{pid}/children")
+            wait_for(children.read_text, what=f"the {what}")
+            pid = int(children.read_text().split()[-1])
         return pid
 
     def descriptors(self) -> int:
