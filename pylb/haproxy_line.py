@@ -12,7 +12,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pylb import __version__
@@ -125,15 +125,13 @@ def _master_socket(text: str) -> StatsSocket:
     """`-S ADDRESS[,bind options]`: commas in the place of blanks; without `level` it is admin's."""
     at, report = Origin("-S"), Report()
     words = [word for word in text.split(",") if word]
-    if "level" not in words[1:]:
-        words += ["level", "admin"]
     try:
-        declared = read_stats_socket(ConfigLine("-S", at, [Word(word, at) for word in words], report), {}, "")
+        (declared,) = read_stats_socket(ConfigLine("-S", at, [Word(word, at) for word in words], report), {}, "")
     except Refusal as refusal:
         raise ValueError(f"-S {text}: {refusal.message}") from None
     if report.errors:
         raise ValueError(f"-S {text}: {report.errors[0].message}")
-    return declared[0]
+    return declared if "level" in words[1:] else replace(declared, level="admin")
 
 
 def main(words: Sequence[str]) -> int:

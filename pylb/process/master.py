@@ -421,6 +421,8 @@ class Master:
             return
         self._stopping = True
         self._supervisor.say("STOPPING=1", "STATUS=finishing what runs")
+        if self._master_socket is not None:
+            self._master_socket.part()
         for sock in self._sockets.values():
             sock.close()
         self._sockets.clear()  # paths stay, as HAProxy's do: another process may have taken the sockets over

@@ -43,15 +43,19 @@ _MODES = {"expert-mode": "expert", "experimental-mode": "experimental", "mcli-de
 class MasterSocket:
     """Bound when it is made, before the process goes to the background; answers from `attend` on."""
 
-    def __init__(self, declared: StatsSocket) -> None:
-        """Raises StartError."""
+    def __init__(self, declared: StatsSocket, adopted: list[socket.socket]) -> None:
+        """`adopted`: listening sockets of a process that this one replaces. One that is on the same port is used and
+        taken out; a path gets a socket of its own, since the other process answers on the old one to its end.
+        Raises StartError."""
         bind = declared.bind
         if bind.tls is not None or bind.accept_proxy:
             raise StartError("the master socket takes neither ssl nor accept-proxy")
         report = Report()
-        self._sockets = Sockets().listen(bind, report)
+        theirs = [] if bind.address.kind == "unix" else adopted
+        self._sockets = Sockets(None, theirs).listen(bind, report)
         if report.errors:
             raise StartError(f"master socket: {report.errors[0].message}")
+        adopted[:] = [sock for sock in adopted if sock not in self._sockets]
         self.level = Level[declared.level.upper()]
         self._path = Path(bind.address.path).absolute() if bind.address.kind == "unix" else None
         self._inode = self._path.stat().st_ino if self._path is not None else 0
@@ -62,6 +66,13 @@ class MasterSocket:
         """Answer, whenever this loop runs."""
         self._loop, self._master = loop, master
         self._resume()
+
+    def part(self) -> None:
+        """The process stops softly: on a port, whoever takes its place answers; a path is asked how far it has come."""
+        if self._path is None:
+            self._pause()
+            for sock in self._sockets:
+                sock.close()
 
     def close(self) -> None:
         """End it all. The loop must not run."""

@@ -66,7 +66,7 @@ def run(config: Config, options: Options | None = None) -> int:
         adopted = adopt.from_socket(options.sockets_from)
     elif options.old:
         adopted = adopt.from_processes(options.old, paths=options.old_signal == signal.SIGUSR1)
-    master_socket = _master_socket(options.master_socket or config.globals.master_socket)
+    master_socket = _master_socket(options.master_socket or config.globals.master_socket, adopted)
     daemon = None
     if (config.globals.daemon or options.daemon) and not options.foreground:
         daemon = privileges.daemonize()
@@ -83,9 +83,9 @@ def run(config: Config, options: Options | None = None) -> int:
         sys.stderr.flush()
 
 
-def _master_socket(declared: StatsSocket | None) -> MasterSocket | None:
+def _master_socket(declared: StatsSocket | None, adopted: list[socket.socket]) -> MasterSocket | None:
     if declared is None:
         return None
     from pylb.process.master_socket import MasterSocket
 
-    return MasterSocket(declared)
+    return MasterSocket(declared, adopted)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -267,6 +269,54 @@ def test_the_socket_in_lb_toml(tmp_path: Path) -> None:
         process.terminate()
         assert process.wait(10) == 0
     assert path.is_dir()  # not ours
+
+
+@pytest.mark.parametrize("kind", ["path", "port"])
+def test_it_goes_over_to_another_process(tmp_path: Path, kind: str) -> None:
+    """-sf with the same master socket."""
+    traffic, port = ports(2)
+    config, pidfile, path = tmp_path / "haproxy.cfg", tmp_path / "pid", tmp_path / "m.sock"
+    config.write_text(CONFIG.format(port=traffic))
+    place = ("127.0.0.1", port) if kind == "port" else str(path)
+    words = [
+        *PYLB,
+        "-D",
+        "-S",
+        f"127.0.0.1:{port}" if kind == "port" else str(path),
+        "-f",
+        str(config),
+        "-p",
+        str(pidfile),
+    ]
+
+    def master() -> str:
+        with socket.socket(socket.AF_INET if kind == "port" else socket.AF_UNIX) as sock:
+            sock.settimeout(5)
+            sock.connect(place)
+            sock.sendall(b"show proc\n")
+            sock.shutdown(socket.SHUT_WR)
+            return re.findall(r"^(\d+) +master", _read(sock), re.MULTILINE)[0]
+
+    pids: list[str] = []
+    try:
+        for _ in range(2):
+            subprocess.run([*words, "-sf", *pids], check=True, timeout=20)
+            pids.append(pidfile.read_text().strip())
+            if len(pids) == 2:
+                wait_for(lambda: not _runs(pids[0]), 10, "the old one's end")
+            assert master() == pids[-1]
+    finally:
+        for pid in pids:
+            with suppress(ProcessLookupError):
+                os.kill(int(pid), signal.SIGTERM)
+    wait_for(lambda: not path.exists(), 10, "the path's end")
+
+
+def _runs(pid: str) -> bool:
+    try:
+        return "State:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return False
 
 
 def test_the_words_of_s() -> None:
