@@ -1,4 +1,5 @@
-"""Which server a client had before: use-server rules, force-/ignore-persist, the persistence cookie (manual: `cookie`).
+"""Which server a client had before: use-server rules, force-/ignore-persist, stick rules (sticking.py), the persistence
+cookie (manual: `cookie`).
 
 `request(x)` runs before the server is chosen and may set `x.persist_server`; `response(x)` tells the client. In between
 stands the third and fourth letter of the log's termination state (manual 8.5), kept as `x.cookie_state`:
@@ -32,6 +33,7 @@ from pylb.http1.patterns import compiled
 if TYPE_CHECKING:
     from pylb.backend.backend import Backend
     from pylb.backend.server import Server
+    from pylb.backend.sticking import Sticking
 
 Test = Callable[[Any], bool]
 
@@ -74,11 +76,13 @@ def decode_date(digits: bytes) -> int | None:
 class Persistence:
     """All that may bind an exchange of one backend to a server; the rules' conditions are set by the loader."""
 
-    __slots__ = ("backend", "cookie", "force", "ignore", "use_server")
+    __slots__ = ("backend", "cookie", "force", "ignore", "sticking", "use_server")
 
     def __init__(self, backend: Backend, cookie: CookiePersistence | None) -> None:
         self.backend = backend
         self.cookie = cookie
+        self.sticking: Sticking | None = None
+        """Stick rules."""
         self.force: tuple[Test, ...] = ()
         """`force-persist`: true sends the client to its server even if that is down."""
         self.ignore: tuple[Test, ...] = ()
@@ -93,14 +97,14 @@ class Persistence:
         cookie = None
         if declared.cookie is not None and declared.mode == "http":
             cookie = CookiePersistence(declared.cookie, backend)
-        if cookie or declared.use_server or declared.force_persist or declared.ignore_persist:
+        if cookie or declared.use_server or declared.stick or declared.force_persist or declared.ignore_persist:
             return cls(backend, cookie)
         return None
 
     @property
     def needed(self) -> Persistence | CookiePersistence:
         """What to ask about each exchange: the cookie itself where no rule has a say. To be read when all is loaded."""
-        if self.cookie is None or self.force or self.ignore or self.use_server:
+        if self.cookie is None or self.force or self.ignore or self.use_server or self.sticking is not None:
             return self
         return self.cookie
 
@@ -115,9 +119,13 @@ class Persistence:
                 break
         if self.cookie is not None:
             self.cookie.request(x)
+        if self.sticking is not None:
+            self.sticking.request(x)
 
     def response(self, x: Any) -> None:
-        """Edit the response head so that the client comes back to `x.server`."""
+        """Remember `x.server`, and edit the response head so that the client comes back to it."""
+        if self.sticking is not None:
+            self.sticking.response(x)
         if self.cookie is not None:
             self.cookie.response(x)
 

@@ -11,7 +11,7 @@ front; with `nopurge` a full table refuses new keys instead. Invariant: never mo
     binary     bytes                           cut or padded with NUL to `len` (32)
 
 Counters hold 32 bits and stay at the top instead of wrapping. Rates count over a sliding period as HAProxy's do: the
-running period plus what is left of the previous one. Nothing tracks keys yet; rules will.
+running period plus what is left of the previous one. Keys come from stick rules (sticking.py) and operators.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ COUNTERS = frozenset(
 )
 BIG_COUNTERS = frozenset({"bytes_in_cnt", "bytes_out_cnt"})
 TAGS = frozenset({"gpt0", "server_id"})
+NAMES = frozenset({"server_key"})
 RATES = frozenset(
     {
         "conn_rate", "sess_rate", "http_req_rate", "http_err_rate", "http_fail_rate", "bytes_in_rate", "bytes_out_rate",
@@ -94,7 +95,7 @@ class Column:
 
 
 class Entry:
-    """The data of one key: numbers, SlidingRates or lists of them, by column name."""
+    """The data of one key: numbers, SlidingRates or lists of them, or a name, by column name."""
 
     __slots__ = ("data", "expires", "key")
 
@@ -133,6 +134,8 @@ def _fresh(column: Column) -> Any:
         return SlidingRate(column.period)
     if column.name == "gpc_rate":
         return [SlidingRate(column.period) for _ in range(column.count)]
+    if column.name in NAMES:
+        return ""
     return [0] * column.count if column.name in ARRAYS else 0
 
 
@@ -149,6 +152,16 @@ class StickTable:
         if self._convert is None:
             raise ValueError(f"unknown stick-table type '{declared.type}'")
         self._entries: OrderedDict[Any, Entry] = OrderedDict()
+        self.claims: dict[Any, str] = {}
+        """Keys for which stick rules have stored a server since the other processes were told, and which one they named
+        before."""
+        self.touched: dict[Any, None] = {}
+        """Keys whose expiry stick rules have put off since then."""
+
+    def keep(self, name: str) -> None:
+        """Store this, too. Before there are entries."""
+        if not any(column.name == name for column in self.columns):
+            self.columns = (*self.columns, Column(name))
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -214,7 +227,7 @@ def parse_column(text: str) -> Column:
         return Column(name, _period(text, period), _count(text, count))
     if name in ("gpc", "gpt") and argument:
         return Column(name, count=_count(text, argument))
-    if name in COUNTERS | BIG_COUNTERS | TAGS and argument is None:
+    if name in COUNTERS | BIG_COUNTERS | TAGS | NAMES and argument is None:
         return Column(name)
     raise ValueError(f"cannot store '{text}'")
 

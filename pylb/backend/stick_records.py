@@ -46,9 +46,7 @@ def _record(table: StickTable, now: float, most: int) -> list[Any]:
 
 
 def _written(table: StickTable, entry: Entry) -> list[Any]:
-    key = entry.key.decode("latin-1") if isinstance(entry.key, bytes) else entry.key
-    expires = None if entry.expires == float("inf") else entry.expires
-    return [key if isinstance(key, int | str) else str(key), expires, [_plain(value) for value in entry.data.values()]]
+    return [written_key(entry.key), written_time(entry.expires), [_plain(value) for value in entry.data.values()]]
 
 
 def _plain(value: Any) -> Any:
@@ -61,7 +59,7 @@ def _restore(table: StickTable, columns: list[Column], entries: list[list[Any]],
     kept = [(place, column) for place, column in enumerate(columns) if column in table.columns]
     latest = now + table.model.expire if table.model.expire is not None else float("inf")
     for key, expires, values in entries:
-        entry = table.track(_key(table.model.type, key), now)
+        entry = table.track(key_of(table.model.type, key), now)
         if entry is None:
             continue
         entry.expires = min(latest, expires if expires is not None and table.model.expire is not None else latest)
@@ -69,7 +67,20 @@ def _restore(table: StickTable, columns: list[Column], entries: list[list[Any]],
             entry.data[column.name] = _live(column, values[place])
 
 
-def _key(kind: str, key: Any) -> Any:
+def written_key(key: Any) -> Any:
+    """A key as JSON can carry it."""
+    if isinstance(key, bytes):
+        return key.decode("latin-1")
+    return key if isinstance(key, int) else str(key)
+
+
+def written_time(expires: float) -> float | None:
+    """The time of expiry as JSON can carry it; None: never."""
+    return None if expires == float("inf") else expires
+
+
+def key_of(kind: str, key: Any) -> Any:
+    """The key that `written_key` has made, for a table of that type."""
     if kind in ("ip", "ipv6"):
         return ip_address(key)
     return key if kind == "integer" else key.encode("latin-1")

@@ -470,6 +470,18 @@ class StickTable:
 
 
 @dataclass(frozen=True, slots=True)
+class StickRule:
+    """`stick on|match|store-request PATTERN [table T] [if …]`"""
+
+    kind: Literal["match", "on", "store-request"]
+    sample: Sample
+    table: str | None = None
+    """The section whose table it is; None: this one's."""
+    condition: Condition | None = None
+    at: Origin = field(default=NOWHERE, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class StatsPage:
     """`stats enable|uri|realm|auth|admin|refresh|hide-version|…` of one proxy."""
 
@@ -593,6 +605,7 @@ class Backend(Proxy):
     allbackups: bool = False
     use_server: tuple[UseBackend, ...] = ()
     """`use-server NAME if …`"""
+    stick: tuple[StickRule, ...] = ()
     force_persist: tuple[Condition, ...] = ()
     ignore_persist: tuple[Condition, ...] = ()
     persist: bool = False

@@ -84,6 +84,7 @@ class Exchange:
         "started",
         "started_wall",
         "status",
+        "stick_keys",
         "termination",
         "upstream",
         "variables",

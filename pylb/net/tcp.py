@@ -67,6 +67,8 @@ class TcpExchange(Tunnel):
         if self.payload:
             self.session.hold(NO_PEER)
         self.session.deadline = inf
+        if self.plan.persist is not None:
+            self.plan.persist.request(self)
         self.choose()
 
     def _find_backend(self) -> bool:
@@ -136,6 +138,8 @@ class TcpExchange(Tunnel):
         assert upstream is not None
         self.stage = "D"
         self.responded = self.connected
+        if self.plan.persist is not None:
+            self.plan.persist.response(self)
         if self.plan.logs_early:
             log_early(self, 0)
         upstream.tunnel()

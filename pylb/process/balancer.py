@@ -107,7 +107,14 @@ class Balancer:
         self.sinks: dict[str, Sink] = {}
         """One socket per log address, however many proxies log there."""
         self.listeners_: list[Listener] = []
-        self.world = World(config, hostname=socket.gethostname(), log_tag=general.log_tag, pid=self.pid, watch=tracer)
+        self.world = World(
+            config,
+            tables=self.tables,
+            hostname=socket.gethostname(),
+            log_tag=general.log_tag,
+            pid=self.pid,
+            watch=tracer,
+        )
         self.patterns = self.world.patterns
         self.certificates = CertificateStore()
         self.backends = [self._backend(declared, report) for declared in config.backends]

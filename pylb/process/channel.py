@@ -3,8 +3,10 @@
     worker  ─► READY                    it accepts connections
             ─► ANSWER id, text          to a COMMAND or a SETTLE
             ─► OBSERVED [b, s, event]   traffic met an event that may take a server down (manual: observe)
+            ─► STICK [[…], …]           its stick rules have stored or touched entries (sticks.py)
             ─► ORDER [b, s, action]     the statistics page was used to change a server
     steward ─► STATES [[…], …]          servers have changed (replicate.py)
+            ─► STICK [[…], …]           other workers' stick rules have
             ─► COMMAND id, text         from an admin socket, to be carried out and answered
             ─► SETTLE id                write your counters now, then answer
             ─► NEWS                     how the last reload went
@@ -41,6 +43,7 @@ class Kind(IntEnum):
     RETIRE = 8
     STOP = 9
     NEWS = 10
+    STICK = 11
 
 
 Receive = Callable[[Kind, bytes], None]

@@ -50,10 +50,11 @@ class Relay:
         if future is not None and not future.done():
             future.set_result(data)
 
-    def send(self, kind: Kind, payload: bytes = b"") -> None:
-        """A message to every worker that wants no answer."""
-        for channel in self._channels.values():
-            channel.send(kind, payload)
+    def send(self, kind: Kind, payload: bytes = b"", but: int = 0) -> None:
+        """A message to every worker that wants no answer; not to the one in the slot `but`."""
+        for slot, channel in self._channels.items():
+            if slot != but:
+                channel.send(kind, payload)
 
     async def ask_all(self, command: str, patience: float = PATIENCE) -> list[bytes]:
         """Have every worker carry out `command`; their answers in the order of their slots, b"" for one that gave none

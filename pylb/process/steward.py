@@ -38,7 +38,7 @@ from pylb.config.model import Config, ConfigError, Finding, StatsSocket
 from pylb.config.words import Report
 from pylb.net.checker import Checker
 from pylb.net.tls import silence_bad_names
-from pylb.process import binding, control, packets, privileges, replicate
+from pylb.process import binding, control, packets, privileges, replicate, sticks
 from pylb.process.balancer import Balancer
 from pylb.process.books import SPARE, TICK, StewardsBook, entries_of
 from pylb.process.carry import Inheritance, take_over
@@ -296,6 +296,8 @@ class Steward:
                 self._spawn(self._open())
             elif self._served:
                 self._tell_master_who_works("workers")
+        elif kind is Kind.STICK:
+            self._stick(worker, json.loads(payload), now)
         elif kind is Kind.OBSERVED:
             observed(backends, payload, now)
         elif kind is Kind.ORDER:
@@ -304,6 +306,13 @@ class Steward:
             if server is not None:
                 with suppress(operate.Refused):
                     act(server, action, now)
+
+    def _stick(self, worker: Employed, records: list[sticks.Record], now: float) -> None:
+        others, teller = sticks.merge(self._balancer.tables, records, now)
+        if others:
+            self._relay.send(Kind.STICK, json.dumps(others).encode(), but=worker.slot)
+        if teller and worker.channel is not None:
+            worker.channel.tell(Kind.STICK, teller)
 
     def _died(self, worker: Employed) -> None:
         """A worker has ended, whatever the reason."""

@@ -21,7 +21,7 @@ from pylb.admin.world import Reload
 from pylb.backend import state
 from pylb.backend.health import Event
 from pylb.backend.server import Server
-from pylb.process import control, replicate
+from pylb.process import control, replicate, sticks
 from pylb.process.books import TICK, WorkersBook, entries_of
 from pylb.process.channel import Channel, Kind, number_of, numbered
 
@@ -90,6 +90,7 @@ class Worker:
     def _beat(self, loop: asyncio.AbstractEventLoop) -> None:
         now = loop.time()
         self.balancer.tick(now)
+        self._tell_sticks(now)
         self.shared.beat(self.slot, now, os.getpid())
         loop.call_later(TICK, self._beat, loop)
 
@@ -105,8 +106,11 @@ class Worker:
             number, command = number_of(payload)
             answer = control.perform(command.decode("utf-8", "surrogateescape"), balancer)
             self._answer(number, answer)
+        elif kind is Kind.STICK:
+            sticks.apply(balancer.tables, json.loads(payload), balancer.now())
         elif kind is Kind.SETTLE:
             self._settle()
+            self._tell_sticks(balancer.now())
             self._answer(number_of(payload)[0], b"")
         elif kind is Kind.NEWS:
             balancer.reload = Reload(**json.loads(payload))
@@ -118,6 +122,11 @@ class Worker:
     def _answer(self, number: int, data: bytes) -> None:
         if self._channel is not None:
             self._channel.send(Kind.ANSWER, numbered(number, data))
+
+    def _tell_sticks(self, now: float) -> None:
+        if self._channel is not None:
+            for batch in sticks.batches(sticks.collect(self.balancer.tables.values(), now)):
+                self._channel.tell(Kind.STICK, batch)
 
     def _settle(self) -> None:
         self.balancer.settle()

@@ -13,15 +13,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from pylb.backend import sticking
 from pylb.config import model
 from pylb.config.values import parse_time
 from pylb.counters import ProxyCounters
 from pylb.rules.acl import Check, compile_condition, never
 from pylb.rules.action import Step
 from pylb.rules.captures import Captures
+from pylb.rules.compile import compile_sample
 from pylb.rules.context import Context, Session
 from pylb.rules.errors import compile_errors
 from pylb.rules.jsonlog import compile_json
+from pylb.rules.kinds import Kind
 from pylb.rules.logfields import exact_date
 from pylb.rules.logformat import compile_log, compile_structured, compile_text
 from pylb.rules.reply import ALLOW, Reply, Text
@@ -293,7 +296,8 @@ def dress_backend(backend: Any, world: World, report: Any) -> None:
     request, backend.http_response, backend.http_after_response = compile_http_rules(declared, scope)
     backend.http_request = content + request
     if backend.persist is not None:
-        _dress_persistence(backend.persist, declared, scope.at(Place.REQUEST))
+        place = Place.REQUEST if declared.mode == "http" else Place.CONTENT
+        _dress_persistence(backend.persist, declared, scope.at(place))
 
 
 def _dress_persistence(persist: Any, declared: model.Backend, scope: Scope) -> None:
@@ -305,6 +309,25 @@ def _dress_persistence(persist: Any, declared: model.Backend, scope: Scope) -> N
         if check is not None and name is not None:
             chosen.append((check, _as_function(name)))
     persist.use_server = tuple(chosen)
+    if declared.stick:
+        compiled = [_stick_rule(rule, declared, scope) for rule in declared.stick]
+        persist.sticking = sticking.Sticking(persist.backend, tuple(rule for rule in compiled if rule is not None))
+
+
+_KEYS = {"ip": Kind.ADDR, "ipv6": Kind.ADDR, "integer": Kind.INT, "string": Kind.STR, "binary": Kind.BIN}
+
+
+def _stick_rule(rule: model.StickRule, declared: model.Backend, scope: Scope) -> sticking.Rule | None:
+    name = rule.table or declared.name
+    table = scope.world.tables.get(name)
+    if table is None:
+        scope.report(rule.at, f'"{name}" has no stick table', "add a stick-table to that section")
+        return None
+    key = compile_sample(rule.sample, scope, _KEYS[table.model.type])
+    check = compile_condition(rule.condition, scope) if rule.condition is not None else None
+    if key is None or (rule.condition is not None and check is None):
+        return None
+    return sticking.Rule(table, key, check, rule.kind != "store-request", rule.kind != "match")
 
 
 def _checks(conditions: tuple[model.Condition, ...], scope: Scope) -> tuple[Check, ...]:

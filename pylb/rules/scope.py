@@ -19,6 +19,7 @@ from pylb.rules.pattern_lists import PatternLists
 
 if TYPE_CHECKING:
     from pylb.backend.backend import Backend
+    from pylb.backend.stick import StickTable
     from pylb.rules.frontend import Frontend
     from pylb.rules.reply import Reply
     from pylb.rules.watch import Watch
@@ -74,6 +75,8 @@ class World:
     config: Config = field(default_factory=Config)
     backends: dict[str, Backend] = field(default_factory=dict)
     frontends: dict[str, Frontend] = field(default_factory=dict)
+    tables: dict[str, StickTable] = field(default_factory=dict)
+    """Stick tables by the section that declares them."""
     services: dict[str, Callable[[Any], Reply]] = field(default_factory=dict)
     """`use-service NAME`: makes the reply from the exchange."""
     variables: dict[str, Any] = field(default_factory=dict)

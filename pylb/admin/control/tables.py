@@ -78,7 +78,7 @@ def _data(table: StickTable, entry: Entry, now: float) -> Iterator[tuple[str, An
             for index, element in enumerate(value):
                 yield f"{column.name}{index}{period}", _number(element, now)
         else:
-            yield f"{column.name}{period}", _number(value, now)
+            yield f"{column.name}{period}", _number(value, now) if value != "" else "-"
 
 
 def _number(value: Any, now: float) -> int:
@@ -109,6 +109,8 @@ def _filter(table: StickTable, words: Sequence[str], number: int) -> tuple[str, 
         raise Refused(f"Filter entry #{number}: Unknown data type")
     if not any(column.name == name for column in table.columns):
         raise Refused(f"Filter entry #{number}: Data type not stored in this table")
+    if name == "server_key":
+        raise Refused(f"Filter entry #{number}: Data type is no number")
     compare = OPERATORS.get(words[1]) if len(words) > 1 else None
     if compare is None:
         raise Refused(f'Filter entry #{number}: Require and operator among "eq", "ne", "le", "ge", "lt", "gt"')
@@ -163,7 +165,7 @@ def _setting(table: StickTable, words: Sequence[str]) -> tuple[Column, int]:
     if not words[0].startswith("data."):
         raise Refused('"data.<type>" followed by a value expected')
     name = words[0].removeprefix("data.")
-    if name not in ORDER:
+    if name not in ORDER or name == "server_key":
         raise Refused("Unknown data type")
     column = next((column for column in table.columns if column.name == name), None)
     if column is None:

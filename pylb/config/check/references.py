@@ -104,7 +104,9 @@ def stick_tables(config: Config) -> Iterator[Finding]:
 
 
 def used_tables(proxy: Proxy) -> Iterator[tuple[str, Origin]]:
-    """The sections whose tables a section's rules and tests use; a track rule without a name means its own."""
+    """The sections whose tables a section's rules and tests use; a rule without a name means its own."""
+    if isinstance(proxy, Backend):
+        yield from ((rule.table or proxy.name, rule.at) for rule in proxy.stick)
     yield from mentions(proxy, _TABLE)
     for name, at in mentions(proxy, _COUNTERS):
         if name and not name.isdigit():

@@ -77,6 +77,7 @@ def conditions(proxy: Proxy) -> Iterator[Condition]:
     if isinstance(proxy, Backend):
         yield from (*proxy.force_persist, *proxy.ignore_persist)
         yield from (rule.condition for rule in proxy.use_server if rule.condition is not None)
+        yield from (rule.condition for rule in proxy.stick if rule.condition is not None)
 
 
 def terms(proxy: Proxy) -> Iterator[Term]:

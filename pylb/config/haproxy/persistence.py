@@ -10,6 +10,7 @@ from pylb.config.expression import parse_sample
 from pylb.config.haproxy.keywords import Keyword, Line, Refusal, unknown_word
 from pylb.config.haproxy.proxy import ProxyDraft
 from pylb.config.haproxy.scalars import choice, duration, integer, put, size, text
+from pylb.config.haproxy.sticking import STICKING
 from pylb.config.model import Balance, Cookie, HashType, StickTable
 from pylb.config.words import Word
 
@@ -159,7 +160,11 @@ def stick_table(line: Line) -> StickTable:
         word = line.next()
         name = choice("type", "size", "expire", "nopurge", "store", "srvkey", "peers", "write-to", kind="option")(word)
         if name in ("peers", "srvkey", "write-to"):
-            raise Refusal(word.at, f'"{name}" of stick tables is not supported by pylb', "tables stay in one process")
+            raise Refusal(
+                word.at,
+                f'"{name}" of stick tables is not supported by pylb',
+                "tables are shared by the workers of one pylb",
+            )
         if name == "type":
             options["type"] = line.value(choice("ip", "ipv6", "integer", "string", "binary", kind="table type"))
             if options["type"] in ("string", "binary") and line.take("len"):
@@ -183,10 +188,7 @@ PERSISTENCE: list[Keyword[ProxyDraft]] = [
     Keyword("cookie", _read_cookie, "dflb", note="in a frontend without effect, as in HAProxy"),
     Keyword("hash-type", _read_hash_type, "dlb"),
     Keyword("stick-table", read_stick_table, "flb", strict=True, note="no peers, srvkey, write-to"),
-    *(
-        Keyword(f"stick {name}", None, "lb", "unsupported", "stick by cookie, or balance source")
-        for name in ("match", "on", "store-request", "store-response")
-    ),
+    *STICKING,
     Keyword("fullconn", put("fullconn", integer(0)), "dlb"),
     Keyword("hash-balance-factor", None, "dlb", "unsupported", "balance random keeps loads even"),
     Keyword("dynamic-cookie-key", put("dynamic_cookie_key", text), "dlb"),

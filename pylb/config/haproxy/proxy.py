@@ -34,6 +34,7 @@ from pylb.config.model import (
     Rule,
     Server,
     StatsPage,
+    StickRule,
     StickTable,
     Term,
     Timeouts,
@@ -85,6 +86,7 @@ class ProxyDraft(Draft):
         self.captures: list[Capture] = []
         self.use_backend: list[UseBackend] = []
         self.use_server: list[UseBackend] = []
+        self.stick: list[StickRule] = []
         self.monitor_fail: list[Condition] = []
         self.force_persist: list[Condition] = []
         self.ignore_persist: list[Condition] = []
@@ -179,6 +181,7 @@ class ProxyDraft(Draft):
             ),
             check=self.check.build(self.report),
             use_server=tuple(self.use_server),
+            stick=tuple(self.stick),
             force_persist=tuple(self.force_persist),
             ignore_persist=tuple(self.ignore_persist),
         )

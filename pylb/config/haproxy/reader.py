@@ -23,7 +23,7 @@ from pylb.config.model import Config, Origin
 from pylb.config.words import Report, Word, nearest
 
 UNSUPPORTED_SECTIONS = {
-    "peers": "stick tables stay in one process",
+    "peers": "stick tables are shared by the workers of one pylb",
     "resolvers": "server names are looked up once, at the start",
     "mailers": "state changes are logged",
     "cache": "responses are not cached",

@@ -19,12 +19,14 @@ from pylb.config.expression import (
     rule_words,
     split_condition,
     str_acl,
+    str_sample,
 )
 from pylb.config.haproxy.keywords import Line, Refusal
 from pylb.config.haproxy.logs import read_target
 from pylb.config.haproxy.persistence import PERSISTENCE, stored_data
 from pylb.config.haproxy.scalars import Draft
-from pylb.config.model import Acl, Address, Balance, Condition, HashType, LogTarget, Origin, Rule, UseBackend
+from pylb.config.haproxy.sticking import read_phrase
+from pylb.config.model import Acl, Address, Balance, Condition, HashType, LogTarget, Origin, Rule, StickRule, UseBackend
 from pylb.config.values import parse_address, parse_size, parse_time, str_address, str_size, str_time
 from pylb.config.words import Report, Word, join_words, split_words
 
@@ -149,6 +151,13 @@ def _show_use_backend(rule: UseBackend) -> str:
     return join_words([rule.backend, *(condition_words(rule.condition) if rule.condition else ())])
 
 
+def _show_stick(rule: StickRule) -> str:
+    table = ("table", rule.table) if rule.table is not None else ()
+    return join_words(
+        [rule.kind, str_sample(rule.sample), *table, *(condition_words(rule.condition) if rule.condition else ())]
+    )
+
+
 # ----------------------------------------------------------------------------------------------------------- choices
 
 
@@ -215,6 +224,7 @@ TCP_RULE = Phrase('a rule such as "connection reject if is_bad"', _tcp_rule, _sh
 ACL = Phrase('an ACL such as "is_api path_beg /api"', _acl, str_acl)
 CONDITION = Phrase('a condition such as "if is_api"', _condition, _show_condition)
 USE_BACKEND = Phrase('a name and a condition such as "api if is_api"', _use_backend, _show_use_backend)
+STICK = Phrase('a rule such as "on src table clients if is_api"', _line(read_phrase), _show_stick)
 BALANCE = Phrase('an algorithm such as "leastconn"', _line(_keyword("balance", "balance")), _show_balance)
 HASH_TYPE = Phrase('a hash type such as "consistent sdbm"', _line(_keyword("hash-type", "hash_type")), _show_hash_type)
 STORED = Phrase('what to store, such as "http_req_rate(10s)"', _line(_stored), str)

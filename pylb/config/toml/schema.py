@@ -77,6 +77,7 @@ PHRASES: dict[type, p.Phrase] = {
     m.Condition: p.CONDITION,
     m.HashType: p.HASH_TYPE,
     m.Rule: p.RULE,
+    m.StickRule: p.STICK,
     m.UseBackend: p.USE_BACKEND,
 }
 
@@ -187,7 +188,18 @@ LISTEN_FRONTEND = {"http-request", "http-response", "http-after-response", "tcp-
 LISTEN_BACKEND = {"cookie", "stick-table"}
 
 # What a section must say itself.
-OWN_KEYS = {"acl", "bind", "server", "use-backend", "use-server", "description", "id", "stick-table", "capture"}
+OWN_KEYS = {
+    "acl",
+    "bind",
+    "server",
+    "use-backend",
+    "use-server",
+    "description",
+    "id",
+    "stick",
+    "stick-table",
+    "capture",
+}
 
 # Tables whose keys are inherited one by one; any other table is taken whole or not at all.
 MERGED = {"timeout"}

@@ -404,6 +404,10 @@ LINES: dict[str, str] = {
 + monitor-uri /x
 + option abortonclose
 + no option allbackups
++ stick-table type ip size 1m\n stick on src if { path /x }
++ stick-table type string size 1m\n stick match url_param(id)\n stick store-request req.cook(S),lower
+- stick on
+- stick-table type ip size 1m\n stick on src table
 + use-server s0 if { path /x }
 - use-server s0
 + force-persist if { path /x }

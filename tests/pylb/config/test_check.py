@@ -149,6 +149,15 @@ ERRORS = {
             '10: unknown stick table "raten" in frontend "web" (did you mean "rates"?)',
         ],
     ),
+    "tables of stick rules": (
+        DEFAULTS + " listen l\n bind :80\n stick on src\n stick match src table clientz if nope\n"
+        " backend clients\n stick-table type ip size 1k",
+        [
+            '8: unknown stick table "l" in listen "l" (there are clients)',
+            '9: unknown stick table "clientz" in listen "l" (did you mean "clients"?)',
+            '9: unknown ACL "nope" in listen "l"',
+        ],
+    ),
     "use-server": (
         DEFAULTS + " listen l\n bind :80\n use-server b if TRUE\n server a 10.0.0.1:80",
         ['8: unknown server "b" in listen "l" (there are a)'],

@@ -1,0 +1,109 @@
+"""Stick rules: a client goes to the server that its key in a table names (manual: stick on, match, store-request).
+
+    request(x)   before the server is chosen, after rules and cookie, which come first: the first entry found that names
+                 a server which can be reached is followed; keys to be stored are kept in `x.stick_keys`
+    response(x)  when the server has answered (TCP: is connected): these keys name it from now on
+
+As in HAProxy an entry names its server by `server_key` (the name, which outlives another order of servers) and else by
+`server_id`, one rule a table stores, and what is found is touched. What is new or touched is noted at the table for the
+other processes (process/sticks.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address
+from typing import TYPE_CHECKING, Any
+
+from pylb.backend.stick import Entry, StickTable
+
+if TYPE_CHECKING:
+    from pylb.backend.backend import Backend
+    from pylb.backend.server import Server
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One line."""
+
+    table: StickTable
+    key: Callable[[Any], Any]
+    """The key of an exchange, None without one."""
+    test: Callable[[Any], bool] | None
+    matches: bool
+    stores: bool
+
+
+class Sticking:
+    """The stick rules of one backend."""
+
+    __slots__ = ("backend", "rules")
+
+    def __init__(self, backend: Backend, rules: tuple[Rule, ...]) -> None:
+        self.backend = backend
+        self.rules = rules
+        for rule in rules:
+            rule.table.keep("server_id")
+            rule.table.keep("server_key")
+
+    def request(self, x: Any) -> None:
+        """Set `x.persist_server`, unless something has, and `x.stick_keys`."""
+        now = x.session.loop.time()
+        keys: list[tuple[StickTable, Any]] = []
+        x.stick_keys = keys
+        for rule in self.rules:
+            table = rule.table
+            if any(table is other for other, _ in keys) or (rule.test is not None and not rule.test(x)):
+                continue
+            key = table.key(suited(table, rule.key(x)))
+            if key is None:
+                continue
+            if rule.matches and (entry := table.lookup(key, now)) is not None:
+                self._follow(x, entry)
+                table.track(key, now)
+                table.touched[key] = None
+            if rule.stores:
+                keys.append((table, key))
+
+    def response(self, x: Any) -> None:
+        """The keys name `x.server`."""
+        now = x.session.loop.time()
+        for table, key in x.stick_keys:
+            entry = table.track(key, now)
+            if entry is not None and not name_server(entry, x.server.sid, x.server.name, table.claims):
+                table.touched[key] = None
+
+    def _follow(self, x: Any, entry: Entry) -> None:
+        if x.persist_server is not None:
+            return
+        server = self._server(entry)
+        if server is not None and (server.reachable or x.force_persist or self.backend.model.persist):
+            x.persist_server = server
+
+    def _server(self, entry: Entry) -> Server | None:
+        name, sid = entry.data["server_key"], entry.data["server_id"]
+        server = self.backend.by_name.get(name)
+        if server is None and sid:
+            server = next((each for each in self.backend.servers if each.sid == sid), None)
+        return server
+
+
+def name_server(entry: Entry, sid: int, name: str, claims: dict[Any, str]) -> bool:
+    """Let an entry name a server, and note in `claims` what it named before; False if it does so already."""
+    data = entry.data
+    if data["server_key"] == name and data["server_id"] == sid:
+        return False
+    claims.setdefault(entry.key, data["server_key"])
+    data["server_key"], data["server_id"] = name, sid
+    return True
+
+
+def suited(table: StickTable, value: Any) -> Any:
+    """An address in the family of the table's, if it has one there; everything else as it is."""
+    kind = table.model.type
+    if kind == "ip" and isinstance(value, IPv6Address):
+        return value.ipv4_mapped
+    if kind == "ipv6" and isinstance(value, IPv4Address):
+        return IPv6Address(0xFFFF00000000 | int(value))
+    return value
