@@ -613,7 +613,8 @@ class Backend(Proxy):
     abortonclose: bool = False
     log_health_checks: bool = False
     source: str | None = None
-    load_server_state: str | None = None
+    load_server_state: Literal["global", "local"] | None = None
+    """load-server-state-from-file"""
 
 
 @dataclass(frozen=True, slots=True)

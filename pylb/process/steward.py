@@ -38,7 +38,7 @@ from pylb.config.model import Config, ConfigError, Finding, StatsSocket
 from pylb.config.words import Report
 from pylb.net.checker import Checker
 from pylb.net.tls import silence_bad_names
-from pylb.process import binding, control, packets, privileges, replicate, sticks
+from pylb.process import binding, control, packets, privileges, replicate, server_states, sticks
 from pylb.process.balancer import Balancer
 from pylb.process.books import SPARE, TICK, StewardsBook, entries_of
 from pylb.process.carry import Inheritance, take_over
@@ -194,6 +194,9 @@ class Steward:
         balancer.begin(time.monotonic(), self._order.master, self._book)
         if self._order.succeeds:
             self._take_over()
+        else:
+            for remark in server_states.load(balancer.backends, config.globals, time.monotonic()):
+                sys.stderr.write(f"pylb: warning: {remark}\n")
         self._inheritance = Inheritance(balancer)
         self._checker = Checker(balancer.backends, config.globals, balancer.node)
         silence_bad_names()

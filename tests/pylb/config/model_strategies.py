@@ -96,6 +96,13 @@ BY_TYPE: dict[Any, st.SearchStrategy[Any]] = {
     ),
     m.Capture: st.builds(m.Capture, st.sampled_from(["request", "response", "cookie"]), st.integers(1, 255), words),
     m.Rule: rules,
+    m.StickRule: st.builds(
+        m.StickRule,
+        kind=st.sampled_from(["match", "on", "store-request"]),
+        sample=samples,
+        table=st.none() | words,
+        condition=st.none() | conditions,
+    ),
     m.UseBackend: st.builds(m.UseBackend, backend=words, condition=st.none() | conditions),
 }
 BY_FIELD: dict[tuple[Any, str], st.SearchStrategy[Any]] = {
