@@ -342,8 +342,8 @@ def test_a_fixed_rate_is_kept_and_every_request_timed(around, tmp_path):
 @pytest.mark.interop
 def test_idle_clients_are_held_and_their_memory_counted(around):
     chosen = [programs.BY_NAME["pylb"], programs.BY_NAME["pyhaproxy-lb"]]
-    found = memory.measure_idle(around, chosen, 400, 100_000, lambda _: None)
-    assert found.held["pylb"].connections == 400
+    found = memory.measure_idle(around, chosen, 2000, 100_000, lambda _: None)
+    assert found.held["pylb"].connections == 2000
     assert 200 < found.held["pylb"].growth < 50_000
     assert "a minute" in found.reasons["pyhaproxy-lb"]
 

@@ -9,6 +9,7 @@ import stat
 import subprocess
 import sys
 import tomllib
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -101,6 +102,24 @@ def test_several_files_and_directories_are_one_configuration(file, tmp_path, cap
 def test_a_missing_file_is_an_error(file, capfd):
     assert main(["check", "nowhere.cfg"]) == 1
     assert capfd.readouterr().err.startswith("nowhere.cfg: error: no such file\n")
+
+
+def test_what_certificates_cover_and_until_when_is_told(file, capfd):
+    Path("pems").mkdir()
+    for name in ("a.lab", "b.lab"):
+        assert main(["cert", name, "10.0.0.1", "--days", "90", "-o", f"pems/{name}.pem"]) == 0
+    capfd.readouterr()
+    path = file("lb.toml", VALID.replace('"127.0.0.1:8080"', '{ address = ":443", ssl = { crt = ["pems"] } }'))
+    ends = (datetime.now(UTC) + timedelta(days=90)).strftime("%Y-%m-%d")
+    assert main(["check", path]) == 0
+    *notes, last = capfd.readouterr().err.splitlines()
+    assert [note[: note.index(ends) + 10] for note in notes] == [
+        f'lb.toml:6:1: note: certificate "pems/{name}.pem" covers {name}, 10.0.0.1, until {ends}'
+        for name in ("a.lab", "b.lab")
+    ]
+    assert last == "lb.toml: valid"
+    assert main(["check", "-q", path]) == 0
+    assert capfd.readouterr().err == ""
 
 
 def test_missing_and_useless_certificates_are_told(file, capfd):

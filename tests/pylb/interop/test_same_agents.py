@@ -121,10 +121,11 @@ def settled_rows(side) -> dict[str, dict[str, str]]:
     return seen
 
 
+# Not "up" without a newline: HAProxy ignores it or calls it an error, by whether the close comes with it.
 SAID = [
     b"up\n", b"down\n", b"up 50%\n", b"down # because of\n", b"fail#x y\n", b"stopped foo\n", b"up\n", b"drain\n",
     b"ready\n", b"maint\n", b"ready up\n", b"0%\n", b"250%\n", b"100% maxconn:30\n", b"nonsense\n", b"up nonsense\n",
-    b"-5%\n", b"x%\n", b"5\n", b"maxconn:x\n", b"maxconn:0\n", b"", b"\n", b"up", b"up,75%\tready\r\nmore", b"DOWN\n",
+    b"-5%\n", b"x%\n", b"5\n", b"maxconn:x\n", b"maxconn:0\n", b"", b"\n", b"up,75%\tready\r\nmore", b"DOWN\n",
     b"UP\n", b"down\n", b"ready\n", b"up 100%\n", b"down 30% maxconn:7 # three\n", b"up 10% down # two\n", b"up\n",
     None, b"up\n", b"DRAIN 90%\n", b"Ready\n", b"down maint\n", b"up ready 100%\n",
 ]  # fmt: skip
@@ -166,6 +167,11 @@ def test_agents_are_obeyed_logged_and_shown_alike(world):
         except AssertionError as error:
             wrong.append(f"{number} {says!r}: {error}")
     assert not wrong, "\n".join(wrong)
+
+
+def test_a_line_without_end_is_ignored(world):
+    _, ours = told(world, b"up")
+    assert ours["row alone"]["last_agt"] == "Ignoring incomplete line from agent"
 
 
 def test_what_is_said_to_agents(world):

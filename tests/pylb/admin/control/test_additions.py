@@ -20,6 +20,7 @@ defaults
     timeout server 10s
     timeout connect 1s
     timeout queue 1s
+    retries 0
 frontend web
     bind 127.0.0.1:{port}
     default_backend app

@@ -40,7 +40,7 @@ backend app
 """
 
 
-@pytest.fixture(params=["pylb", "haproxy"])
+@pytest.fixture(params=["pylb", pytest.param("haproxy", marks=pytest.mark.soak)])
 def balancer(tmp_path, request) -> Iterator[Program]:
     """pylb, and the real HAProxy to show that a test asks for nothing else; of their servers "dead" is down."""
     ports = {"port": free_port(), "admin": free_port(), "dead": free_port()}
