@@ -15,7 +15,7 @@ from typing import TypeAlias
 
 from pylb import __version__
 from pylb.config.model import ConfigError, Finding, Origin
-from pylb.process.examine import examine, worst
+from pylb.process.examine import certificates, examine, worst
 
 DESCRIPTION = "An HTTP load balancer that reads lb.toml and HAProxy's haproxy.cfg."
 
@@ -230,6 +230,8 @@ def check_files(args: argparse.Namespace) -> int:
     valid = config is not None and not (args.strict and warnings)
     show(worst(findings) if args.quiet and not args.strict else findings)
     if not args.quiet:
+        if config is not None:
+            sys.stderr.writelines(f"{line}\n" for line in certificates(config))
         show_summary(args.files, findings, valid)
     return OK if valid else INVALID
 

@@ -46,6 +46,10 @@ class Bundle:
     """DNS names, wildcards included, and IP addresses that the leaf covers."""
     problems: tuple[CertificateProblem, ...]
 
+    def __str__(self) -> str:
+        ends = _day(self.certificate.not_valid_after_utc)
+        return f'certificate "{self.path}" covers {covered(self.certificate)}, until {ends}'
+
     def pem(self) -> bytes:
         """Leaf, chain and key in the order that OpenSSL wants."""
         parts = [certificate.public_bytes(_PEM) for certificate in (self.certificate, *self.chain)]

@@ -6,7 +6,7 @@ Everything heavy is imported when it is needed: a daemon started from haproxy.cf
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -83,6 +83,17 @@ def _look() -> Look:
         return problems
 
     return Look(lambda path: Path(path).read_bytes(), certificates)
+
+
+def certificates(config: Config) -> Iterator[str]:
+    """A line for each certificate of a configuration that can be used: where it stands, what it covers, until when."""
+    from pylb.config.check.files import bundles
+    from pylb.net.certificates import load_bundle
+    from pylb.net.tls import certificate_files
+
+    for path, at in bundles(config):
+        for file in certificate_files([path], None):
+            yield f"{at}: note: {load_bundle(file)}"
 
 
 def new(more: Sequence[Finding], known: Sequence[Finding]) -> list[Finding]:

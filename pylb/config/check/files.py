@@ -41,7 +41,7 @@ def check_files(config: Config, look: Look) -> Iterator[Finding]:
             look.read(path)
         except OSError as problem:
             yield _unreadable(path, at, what, problem)
-    for path, at in _bundles(config):
+    for path, at in bundles(config):
         yield from _bundle(path, at, look)
 
 
@@ -80,7 +80,8 @@ def _plain_files(config: Config) -> Iterator[tuple[str, Origin, str]]:
         yield from ((in_base(base, path), at, "file") for path in files if path and path[0] != "@")
 
 
-def _bundles(config: Config) -> Iterator[tuple[str, Origin]]:
+def bundles(config: Config) -> Iterator[tuple[str, Origin]]:
+    """Every PEM file, or directory of such, that the configuration serves with or shows to servers."""
     base = config.globals.crt_base
     for _, bind in binds(config):
         for path in bind.tls.certificates if bind.tls is not None else ():
