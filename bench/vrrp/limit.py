@@ -15,6 +15,7 @@ from typing import Any
 
 from netlab import Lab, Node
 
+from bench.lab.net import command
 from bench.vrrp.measuring import PER_LINK, PROGRAMS, Extent, Step, all_masters, config, percentile, start_all
 from bench.vrrp.probes import Ear, cpu_share
 
@@ -124,7 +125,9 @@ def link(lab: Lab, node: Node, number: int) -> str:
     name, port, bridge = f"ens{37 + number}", f"m1p{number}", f"br{number}"
     lab.in_switch("ip", "link", "add", bridge, "type", "bridge", "mcast_snooping", "0")
     lab.in_switch("ip", "link", "set", bridge, "up")
-    lab.in_switch("ip", "link", "add", port, "type", "veth", "peer", "name", name, "netns", str(node.init))
+    # From outside, where both have a process number.
+    command("ip", "link", "add", name, "netns", str(node.init), "type", "veth",
+            "peer", "name", port, "netns", str(lab.switch.pid))  # fmt: skip
     lab.in_switch("ip", "link", "set", port, "master", bridge, "up")
     node.run("ip", "addr", "add", f"172.17.{number}.100/24", "dev", name)
     node.run("ip", "link", "set", name, "up")
