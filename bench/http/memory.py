@@ -56,8 +56,8 @@ class Idle:
 def measure_idle(
     world: World, contenders: Sequence[Contender], connections: int, limit: int, tell: Callable[[int], None]
 ) -> Idle:
-    """With at most as many connections as `limit` open files allow."""
-    connections = min(connections, limit - SPARE)
+    """With at most as many connections as `limit` open files allow: a proxy has two for each client in readiness."""
+    connections = min(connections, (limit - SPARE) // 2)
     held, reasons = {}, {}
     for contender in contenders:
         try:
