@@ -14,6 +14,8 @@ from typing import Any
 
 from rich.table import Table
 
+from bench.http.results import command
+
 Rows = list[dict[str, Any]]
 Column = tuple[str, Callable[[dict[str, Any]], str]]
 
@@ -28,7 +30,7 @@ def about(runs: int) -> dict[str, Any]:
     keepalived = subprocess.run(["keepalived", "--version"], capture_output=True, text=True, check=False)
     model = next(line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name"))
     return {
-        "command": " ".join(["python -m bench.vrrp", *sys.argv[1:]]),
+        "command": command("python -m bench.vrrp", sys.argv[1:]),
         "time": time.strftime("%Y-%m-%d %H:%M:%S"),
         "began": time.time(),
         "runs": runs,
