@@ -22,6 +22,8 @@ FAILURE = "#c1121f"
 COLOURS = {
     "haproxy": "#0072b2",
     "pylb": "#d55e00",
+    "haproxy-2": "#00395a",
+    "pylb-2": "#7a3600",
     "nginx": "#009e73",
     "aiohttp": "#cc79a7",
     "python-pyproxy": "#b8860b",
@@ -33,6 +35,8 @@ COLOURS = {
 MARKS = {
     "haproxy": "o",
     "pylb": "D",
+    "haproxy-2": "o",
+    "pylb-2": "D",
     "nginx": "s",
     "aiohttp": "^",
     "python-pyproxy": "v",
@@ -41,7 +45,7 @@ MARKS = {
     "keepalived": "o",
     "vrrpd": "D",
 }
-NAMES = {"haproxy": "HAProxy"}
+NAMES = {"haproxy": "HAProxy", "haproxy-2": "HAProxy, 2 threads", "pylb-2": "pylb, 2 workers"}
 """As they are written, where that differs from the key."""
 
 SETTINGS = {

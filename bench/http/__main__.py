@@ -77,7 +77,7 @@ def parse_arguments() -> argparse.Namespace:
     )
     parser.add_argument("--quick", action="store_true", help="short rounds, few of them, for a first impression")
     parser.add_argument("--scenario", nargs="+", metavar="NAME", choices=names, default=names, help=", ".join(names))
-    parser.add_argument("--program", nargs="+", metavar="NAME", choices=list(PROGRAMS), default=list(PROGRAMS),
+    parser.add_argument("--program", nargs="+", metavar="NAME", choices=list(PROGRAMS), default=programs.USUAL,
                         help=", ".join(PROGRAMS))  # fmt: skip
     parser.add_argument("--seconds", type=float, help=f"length of a round (default {FULL.effort.seconds})")
     parser.add_argument("--rounds", type=int, help=f"rounds of each program (default {FULL.effort.rounds})")

@@ -88,6 +88,8 @@ class Contender:
     reuse_safe: bool = True
     """A client's first request gets a server connection of its own (HAProxy's http-reuse safe)."""
     reads_haproxy_cfg: bool = False
+    workers: int = 1
+    """Threads or processes, all on the one core. More than one: measured only where --program names it."""
 
 
 def _same_for_all(words: list[str], ports: dict[str, int]) -> Commands:
@@ -126,6 +128,8 @@ _NO_CLOSE = "has no setting that ends server connections"
 CONTENDERS = (
     Contender("haproxy", _haproxy, lambda: first_line(["haproxy", "-v"]), reads_haproxy_cfg=True),
     Contender("pylb", _pylb, lambda: first_line([PYTHON, "-m", "pylb", "-v"]), reads_haproxy_cfg=True),
+    Contender("haproxy-2", _haproxy, lambda: first_line(["haproxy", "-v"]), reads_haproxy_cfg=True, workers=2),
+    Contender("pylb-2", _pylb, lambda: first_line([PYTHON, "-m", "pylb", "-v"]), reads_haproxy_cfg=True, workers=2),
     Contender("nginx", _nginx, lambda: first_line(["nginx", "-v"]), reuse_safe=False),
     Contender("aiohttp", _aiohttp, _release("aiohttp"), peer=True, reuse_safe=False),
     Contender(
@@ -165,6 +169,8 @@ CONTENDERS = (
     ),
 )
 BY_NAME = {contender.name: contender for contender in CONTENDERS}
+USUAL = [contender.name for contender in CONTENDERS if contender.workers == 1]
+"""What is measured when nothing is said."""
 
 
 @contextlib.contextmanager
@@ -176,7 +182,8 @@ def running(contender: Contender, world: World) -> Iterator[Program]:
         output = world.directory / f"{contender.name}-{receiver.port}"
         environment = os.environ | {frontend.upper(): str(port) for frontend, port in ports.items()}
         environment |= {server: str(port) for server, port in world.servers.items()}
-        environment |= {"LOG": str(receiver.port), "CERTIFICATE": str(world.certificate), "PYTHONPATH": str(ROOT)}
+        environment |= {"WORKERS": str(contender.workers), "LOG": str(receiver.port)}
+        environment |= {"CERTIFICATE": str(world.certificate), "PYTHONPATH": str(ROOT)}
         log: Log = receiver
         if contender.log_mark is not None:
             log = LogFile(output.with_suffix(".0"), contender.log_mark)
