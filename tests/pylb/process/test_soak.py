@@ -33,9 +33,13 @@ def resident(pid: int) -> int:
 
 
 def size(it: Place) -> tuple[int, int]:
-    """Memory and descriptors of all processes together."""
-    pids = [it.pylb.process.pid, *descendants(it.pylb.process.pid)]
-    return sum(map(resident, pids)), sum(map(descriptors, pids))
+    """Memory and descriptors of all processes together; those that end meanwhile do not count."""
+    memory = files = 0
+    for pid in (it.pylb.process.pid, *descendants(it.pylb.process.pid)):
+        with suppress(FileNotFoundError, ProcessLookupError):
+            now, open_ = resident(pid), descriptors(pid)
+            memory, files = memory + now, files + open_
+    return memory, files
 
 
 def settled(it: Place) -> tuple[int, int]:
