@@ -21,7 +21,7 @@ sessions (counters.scur, stot, rate) are counted by the caller; the ramp between
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import Enum
 from itertools import count
 from typing import Any, Final, Literal
@@ -30,7 +30,7 @@ from pylb.backend.balance import ALGORITHMS, Algorithm, Settings
 from pylb.backend.health import Event
 from pylb.backend.persist import Persistence
 from pylb.backend.queue import Queue, Ticket
-from pylb.backend.server import Log, Server, State
+from pylb.backend.server import Log, Server, Shared, State
 from pylb.config import model
 from pylb.counters import ProxyCounters
 
@@ -97,7 +97,12 @@ class Backend:
         self._overflows = self.balance.overflows
         self._waiting: dict[Any, Server | None] = {}
         self._serving: set[Server] = set()
-        self._tickets = count()
+        self._tickets: Iterator[int] = count()
+        self._queued: Callable[[Server | Backend], None] | None = None
+        self.shared: Shared | None = None
+        """Its queue and load, where other processes have a part in them."""
+        self.elsewhere = 0
+        """Its sessions in other processes, as of a moment ago, where limits depend on them."""
         self.active = self.backups = 0
         """Usable servers (stats: act, bck)."""
         self.first_backup: Server | None = None
@@ -113,6 +118,31 @@ class Backend:
         self.refresh()
         self.persist: Persistence | None = Persistence.of(self)
         """Cookie and persistence rules; None when there are none."""
+
+    # -------------------------------------------------------------------------------------------------- other processes
+
+    def share(
+        self, moved: Callable[[Server], None], queued: Callable[[Server | Backend], None], tickets: Iterator[int]
+    ) -> None:
+        """Other processes have exchanges here, too: `moved` hears of every change of a server's slots, `queued` of each
+        change of a queue, a server's or the backend's; `tickets` numbers waiters so that they compare between all."""
+        follow = self._moved
+        self._tickets, self._queued = tickets, queued
+
+        def both(server: Server) -> None:
+            moved(server)
+            if follow is not None:
+                follow(server)
+
+        self._moved = both
+
+    def compare(self, elsewhere: Iterable[int]) -> None:
+        """What other processes have in service and waiting at each of `servers`."""
+        for server, load in zip(self.servers, elsewhere, strict=True):
+            if load != server.elsewhere:
+                server.elsewhere = load
+                if self.balance.follows_load:
+                    self.balance.moved(server)
 
     # ----------------------------------------------------------------------------------------------- choosing a server
 
@@ -225,7 +255,7 @@ class Backend:
 
     def _wait_for(self, server: Server, x: Any, now: float) -> Assigned:
         """`server` was chosen and is full: queue there, unless maxqueue says no."""
-        if not server.maxqueue or server.queue.length < server.maxqueue:
+        if not server.maxqueue or server.queue_room():
             return self._wait(x, server)
         if x.persist_server is server and self.redispatch and not x.force_persist:
             return self._redispatch(x, server, now)
@@ -239,6 +269,8 @@ class Backend:
         counters.qmax = max(counters.qmax, queue.length)
         self._waiting[x] = server
         x.server = server
+        if self._queued is not None:
+            self._queued(self if server is None else server)
         if server is not None and self._moved is not None:
             self._moved(server)
         return QUEUED
@@ -251,6 +283,8 @@ class Backend:
             x.server_queue += server.queue.leave(x)
             if self._moved is not None:
                 self._moved(server)
+        if self._queued is not None:
+            self._queued(self if server is None else server)
 
     def withdraw(self, x: Any) -> bool:
         """Take `x` out of the queue it waits in: it will not be granted any more. False when it waits nowhere."""

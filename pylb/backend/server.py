@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import IntEnum, IntFlag
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pylb.backend.health import Agent, Health
 from pylb.backend.queue import Queue
@@ -29,9 +29,30 @@ SCALE = 16
 """Effective weights count sixteenths, so that slow start has steps below weight 1 (as in HAProxy)."""
 
 
-def _whole(limit: int) -> int:
-    """All of it: there is one process."""
-    return limit
+class Shared(Protocol):
+    """What several processes use and wait for together, as one of them sees it (process/usage.py)."""
+
+    @property
+    def mine(self) -> int:
+        """What this process has said that it holds."""
+
+    def use(self, count: int) -> None:
+        """This process holds so many."""
+
+    def wait(self, count: int, first: int) -> None:
+        """So many wait here, the first of them in this order."""
+
+    def pass_on(self) -> None:
+        """One has come free that nobody here waits for."""
+
+    def room(self, limit: int, mine: int) -> int:
+        """How many of `limit` this process, which holds `mine`, may hold now."""
+
+    def used_elsewhere(self) -> int:
+        """What the others hold."""
+
+    def queued_elsewhere(self) -> int:
+        """How many wait with the others."""
 
 
 def _nobody(server: Server) -> None:
@@ -77,6 +98,7 @@ class Server:
         "cookie",
         "counters",
         "downtime",
+        "elsewhere",
         "eweight",
         "followers",
         "hana",
@@ -90,13 +112,12 @@ class Server:
         "name",
         "net",
         "observes",
-        "part",
         "queue",
         "ramp",
         "reachable",
         "sessions",
+        "shared",
         "sid",
-        "slots",
         "state",
         "tracked",
         "usable",
@@ -124,10 +145,11 @@ class Server:
         self.counters.parent = backend.counters
         """counters.scur is the number of slots in use."""
         self.queue = Queue()
-        self.maxconn = self.minconn = self.slots = 0
-        """`slots` is what this process may use of maxconn."""
-        self.part: Callable[[int], int] = _whole
-        """This process's part of a limit."""
+        self.maxconn = self.minconn = 0
+        self.shared: Shared | None = None
+        """Slots and queue places that other processes have a part in; None: they are this process's alone."""
+        self.elsewhere = 0
+        """Exchanges served or waiting in other processes, as of a moment ago, where loads are compared."""
         self._share = 100  # per cent of the limit; less only during slow start
         self.maxqueue = declared.maxqueue or 0
         """0: unlimited."""
@@ -170,15 +192,22 @@ class Server:
         """Set `maxconn` and `minconn`; 0 is unlimited. A minconn above maxconn raises maxconn to it, as in HAProxy."""
         self.maxconn = max(maxconn, minconn)
         self.minconn = minconn or self.maxconn
-        self.slots = self.part(self.maxconn)
-        self._dynamic = self.minconn != self.maxconn or self._share != 100
+        self._depends()
         self.changed(self)
+
+    def share(self, shared: Shared) -> None:
+        """Other processes use this server, too."""
+        self.shared = shared
+        self._depends()
+
+    def _depends(self) -> None:
+        self._dynamic = self.minconn != self.maxconn or self._share != 100 or self.shared is not None
 
     def set_ramp(self, ramp: int, share: int) -> None:
         """Slow start's part of the weight, in sixteenths, and of maxconn, in per cent."""
         self.ramp = ramp
         self._share = share
-        self._dynamic = self.minconn != self.maxconn or share != 100
+        self._depends()
         self.set_weight(self.weight)
 
     def set_weight(self, weight: int) -> None:
@@ -188,24 +217,37 @@ class Server:
 
     def limit(self) -> int:
         """Slots at this moment, where maxconn is set: between minconn and maxconn by the backend's load (manual:
-        `fullconn`), less during slow start."""
+        `fullconn`), less during slow start, and without those that other processes use."""
+        limit = self.maxconn
         if not self._dynamic:
-            return self.slots
-        backend = self.backend
-        load, full = backend.counters.scur, self.part(backend.fullconn)
-        limit = self.slots
-        if load < full and self.minconn != self.maxconn:
-            limit = max(self.part(self.minconn), load * limit // full)
-        return max(1, limit * self._share // 100)
+            return limit
+        if self.minconn != limit:
+            backend = self.backend
+            load = backend.counters.scur + backend.elsewhere
+            if load < backend.fullconn:
+                limit = max(self.minconn, load * limit // backend.fullconn)
+        limit = max(1, limit * self._share // 100)
+        return limit if self.shared is None else self.shared.room(limit, self.counters.scur)
 
     def full(self) -> bool:
         """No slot for another exchange, or others wait already."""
         return self.maxconn != 0 and (self.queue.length > 0 or self.counters.scur >= self.limit())
 
+    def queue_room(self) -> int:
+        """Places that are left in a queue bounded by `maxqueue`; 0 where it is not bounded."""
+        if not self.maxqueue:
+            return 0
+        taken = self.queue.length + (0 if self.shared is None else self.shared.queued_elsewhere())
+        return max(0, self.maxqueue - taken)
+
+    def has_place(self) -> bool:
+        """A free slot, or room in a bounded queue of its own."""
+        return not self.maxconn or not self.full() or self.queue_room() > 0
+
     @property
     def inflight(self) -> int:
-        """Exchanges served or waiting: what `balance leastconn` compares."""
-        return self.counters.scur + self.queue.length
+        """Exchanges served or waiting, in all processes: what `balance leastconn` compares."""
+        return self.counters.scur + self.queue.length + self.elsewhere
 
     @property
     def cur_sess(self) -> int:

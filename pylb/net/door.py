@@ -12,9 +12,11 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from sys import maxsize
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from pylb.backend.server import Shared
     from pylb.net.listener import Listener
     from pylb.net.session import Session
     from pylb.rules.frontend import Frontend
@@ -40,11 +42,23 @@ class RateLimits:
     """maxsslrate: TLS handshakes"""
 
 
+class SharedRate(Protocol):
+    """Events of several processes (process/usage.py)."""
+
+    def tell(self, second: int, now: int, before: int) -> None:
+        """This process has had `now` events in this second and `before` in the one before."""
+
+    def elsewhere(self, second: int) -> tuple[int, int]:
+        """Events of all others in this second, and in the one before."""
+
+
 class Throttle:
     """At most `limit` events in any second, as HAProxy counts them: this second's and what is left of the last's."""
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, shared: SharedRate | None = None) -> None:
+        """With `shared`, other processes' events count too."""
         self.limit = limit
+        self._shared = shared
         self._second = 0
         self._now = self._before = 0
 
@@ -54,16 +68,17 @@ class Throttle:
         if second != self._second:
             self._before = self._now if second == self._second + 1 else 0
             self._second, self._now = second, 0
-        return self._now + self._before * (1 - now % 1) + 1 <= self.limit
+        events, before = self._now, self._before
+        if self._shared is not None:
+            events_elsewhere, before_elsewhere = self._shared.elsewhere(second)
+            events, before = events + events_elsewhere, before + before_elsewhere
+        return events + before * (1 - now % 1) + 1 <= self.limit
 
     def count(self) -> None:
         """One has happened; after `room` said yes."""
         self._now += 1
-
-
-def _whole(limit: int) -> int:
-    """All of it: there is one process."""
-    return limit
+        if self._shared is not None:
+            self._shared.tell(self._second, self._now, self._before)
 
 
 class House:
@@ -71,9 +86,15 @@ class House:
 
     def __init__(self, maxconn: int, rates: RateLimits | None = None) -> None:
         self.maxconn = maxconn
+        self.descriptors = maxsize
+        """Clients that this process has descriptors for."""
         self.rates = rates or RateLimits()
-        self.part: Callable[[int], int] = _whole
-        """This process's part of a limit that holds for all workers together."""
+        self.shared: Shared | None = None
+        """Connections that other processes have a part in; None: there is one process."""
+        self.rate_shares: tuple[SharedRate | None, SharedRate | None, SharedRate | None] = (None, None, None)
+        self.moved: Callable[[Door], None] | None = None
+        self.queued: Callable[[Door], None] | None = None
+        """With other processes: called when the connections inside, or the waiting ones, have changed."""
         self.throttles: tuple[tuple[bool, Throttle], ...] = ()
         """(for TLS only, throttle) of the rates that are limited."""
         self._timer: asyncio.TimerHandle | None = None
@@ -86,12 +107,19 @@ class House:
     @property
     def full(self) -> bool:
         """No more than maxconn at a time."""
-        return self.connections >= self.maxconn
+        connections = self.connections
+        if connections >= self.maxconn or connections >= self.descriptors:
+            return True
+        return self.shared is not None and connections >= self.shared.room(self.maxconn, connections)
 
     def rates_changed(self) -> None:
         """`rates` has new values."""
         limited = ((False, self.rates.connections), (False, self.rates.sessions), (True, self.rates.ssl))
-        self.throttles = tuple((tls, Throttle(self.part(limit))) for tls, limit in limited if limit)
+        self.throttles = tuple(
+            (tls, Throttle(limit, shared))
+            for (tls, limit), shared in zip(limited, self.rate_shares, strict=True)
+            if limit
+        )
 
     def too_fast(self, session: Session) -> bool:
         """A limited rate has no room for this session yet; `next` will be called when there may be some."""
@@ -127,8 +155,8 @@ class Door:
     def __init__(self, house: House, maxconn: int) -> None:
         self.house = house
         self.maxconn = maxconn
-        self.room = house.part(maxconn)
-        """What this process may let in of maxconn."""
+        self.shared: Shared | None = None
+        """Connections of this frontend that other processes have a part in."""
         self.inside = 0
         self.waiting: deque[Session] = deque()
         self.listeners: list[Listener] = []
@@ -150,8 +178,10 @@ class Door:
         """True: inside and counted. False: kept waiting, the listeners pause."""
         house = self.house
         house.total += 1
-        if self.inside >= self.room or house.full or (house.throttles and house.too_fast(session)):
+        if self.full or house.full or (house.throttles and house.too_fast(session)):
             self.waiting.append(session)
+            if house.queued is not None:
+                house.queued(self)
             if len(self.waiting) >= WAITING_ROOM and not self._paused:
                 self._paused = True
                 for listener in self.listeners:
@@ -160,6 +190,14 @@ class Door:
         self._admit(session)
         return True
 
+    @property
+    def full(self) -> bool:
+        """No more than the frontend's maxconn at a time; one that is not below the process's is seen to there."""
+        inside, maxconn = self.inside, self.maxconn
+        if inside >= maxconn:
+            return True
+        return self.shared is not None and maxconn < self.house.maxconn and inside >= self.shared.room(maxconn, inside)
+
     def _admit(self, session: Session) -> None:
         house = self.house
         self.inside += 1
@@ -167,18 +205,24 @@ class Door:
         if house.connections > house.most:
             house.most = house.connections
         self._members.add(session)
+        if house.moved is not None:
+            house.moved(self)
 
     def leave(self, session: Session) -> bool:
         """True: it was inside. The next one comes in."""
+        house = self.house
         if session not in self._members:
             if session in self.waiting:
                 self.waiting.remove(session)
+                if house.queued is not None:
+                    house.queued(self)
             return False
-        house = self.house
         others_wait = house.full
         self._members.discard(session)
         self.inside -= 1
         house.connections -= 1
+        if house.moved is not None:
+            house.moved(self)
         self.next()
         if others_wait:
             house.next()
@@ -187,10 +231,12 @@ class Door:
     def next(self) -> None:
         """Let in as many as there is room for, then accept again."""
         house = self.house
-        while self.waiting and self.inside < self.room and not house.full:
+        while self.waiting and not self.full and not house.full:
             if house.throttles and house.too_fast(self.waiting[0]):
                 return
             session = self.waiting.popleft()
+            if house.queued is not None:
+                house.queued(self)
             self._admit(session)
             session.listener.admit(session)
         if self._paused and not self.waiting and not self.state:
@@ -203,7 +249,6 @@ class Door:
     def set_maxconn(self, limit: int) -> None:
         """`set maxconn frontend`: whoever waits comes in as far as there is room now."""
         self.maxconn = limit
-        self.room = self.house.part(limit)
         self.next()
 
     def disable(self) -> None:

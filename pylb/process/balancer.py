@@ -11,11 +11,9 @@ import asyncio
 import os
 import socket
 import ssl
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pylb import __version__
@@ -38,11 +36,10 @@ from pylb.net.clock import Clock
 from pylb.net.door import Door, House, RateLimits
 from pylb.net.endpoint import Endpoint
 from pylb.net.listener import EARS, Listener
-from pylb.process import binding
+from pylb.process import binding, sharing
 from pylb.process.books import StewardsBook, WorkersBook
 from pylb.process.carry import live_objects
 from pylb.process.resolve import resolve
-from pylb.process.shares import part
 from pylb.rules.acl import compile_condition
 from pylb.rules.compile import compile_sample
 from pylb.rules.frontend import Frontend, compile_frontend, dress_backend
@@ -74,8 +71,6 @@ class Balancer:
         self.maxconn = self.hard_maxconn = general.maxconn or DEFAULT_MAXCONN
         self.rate_limits = RateLimits(connections=general.max_rate or 0)
         self.house = House(self.maxconn, self.rate_limits)
-        self._room = sys.maxsize
-        """Clients that there are descriptors for."""
         self.doors = {
             frontend.name: Door(self.house, frontend.maxconn or self.maxconn)
             for frontend in config.frontends
@@ -317,23 +312,11 @@ class Balancer:
         for backend in self.backends:
             for server in backend.servers:
                 server.changed = _not_here  # the steward's herald has no channels here
-        self._take_part(partial(part, book.slot, self.workers))
+        if book.shared.usage is not None:
+            sharing.join(self, book.shared.usage, book.slot)
         for backend in self.backends:
             backend.log = _unlogged
         self.conn_rate = self.sess_rate = self.ssl_rate = self.bytes_out_rate = Rate(lambda: 0)
-
-    def _take_part(self, mine: Callable[[int], int]) -> None:
-        """Use a part of every limit that holds for all workers together."""
-        house = self.house
-        house.part = mine
-        house.maxconn = min(house.maxconn, mine(self.maxconn))
-        house.rates_changed()
-        for door in self.doors.values():
-            door.set_maxconn(door.maxconn)
-        for backend in self.backends:
-            for server in backend.servers:
-                server.part = mine
-                server.set_limits(server.maxconn, server.minconn if server.minconn != server.maxconn else 0)
 
     async def open(self) -> None:
         """Listen: from here on traffic comes."""
@@ -437,7 +420,7 @@ class Balancer:
     def set_maxconn(self, limit: int) -> None:
         """`set maxconn global`: whoever waits comes in as far as there is room now."""
         self.maxconn = limit
-        self.house.maxconn = min(self.house.part(limit), self._room)
+        self.house.maxconn = limit
         self.house.next()
 
     @property
@@ -448,10 +431,9 @@ class Balancer:
     def fit(self, descriptors: int) -> str | None:
         """Let in no more clients than there are descriptors for, two each: without one, accepting would turn clients
         away in place of letting them wait. What to say about it when that is less than maxconn."""
-        room = self._room = max(1, (descriptors - self.spare_descriptors) // 2)
+        room = self.house.descriptors = max(1, (descriptors - self.spare_descriptors) // 2)
         if room >= self.maxconn:
             return None
-        self.house.maxconn = room
         return (
             f"only {descriptors} file descriptors for maxconn {self.maxconn}: {room} clients are let in at a time, "
             "others wait (raise ulimit -n or lower maxconn)"

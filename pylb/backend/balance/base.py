@@ -35,6 +35,9 @@ class Candidate(Protocol):
     def full(self) -> bool:
         """Whether it has no slot to give."""
 
+    def has_place(self) -> bool:
+        """A free slot, or room in a bounded queue of its own (manual: `maxqueue`)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:

@@ -61,7 +61,7 @@ class LeastConn(Algorithm):
             if place.get(server) != entry[1]:
                 heappop(heap)
                 continue
-            if not _has_room(server):
+            if server.maxconn and not server.has_place():
                 passed.append(heappop(heap))
             elif server is avoid:
                 second_best = server
@@ -78,8 +78,3 @@ def _load(server: Any) -> int:
     """The sort key: exchanges per weight, one more than there are so that weight counts from the first on."""
     inflight: int = server.inflight
     return (inflight + 1) * _FULL_WEIGHT // int(server.eweight) if inflight else 0
-
-
-def _has_room(server: Any) -> bool:
-    """A free slot, or room in a bounded queue of its own (manual: `maxqueue`)."""
-    return not server.maxconn or server.inflight < server.limit() + server.maxqueue

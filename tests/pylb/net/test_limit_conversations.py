@@ -532,7 +532,7 @@ def test_clients_wait_for_descriptors(begin) -> None:
     world.server().sends(OK)
     assert clients[2].gets().endswith(b"hi")
     world.balancer.set_maxconn(50)
-    assert world.balancer.house.maxconn == 2
+    assert world.balancer.house.full
 
 
 # ------------------------------------------------------------------------------------------------------------ tunnels

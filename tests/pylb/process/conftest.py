@@ -1,6 +1,7 @@
-"""Makes the helpers here and of tests/pylb/net importable: these tests run whole processes, too."""
+"""Makes the helpers here, of tests/pylb/net and of tests/pylb/backend importable; whole processes run here, too."""
 
 import sys
 from pathlib import Path
 
-sys.path[:0] = [str(Path(__file__).parent.parent / "net"), str(Path(__file__).parent)]
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE.parent / "net"), str(HERE), str(HERE.parent / "backend")]

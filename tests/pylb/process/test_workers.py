@@ -186,14 +186,13 @@ def test_limits_hold_for_all_workers_together(tmp_path: Path, globally: str, fro
     )
     with serving(tmp_path, text, ready=port) as pylb:
         wait_for(lambda: len(pylb.workers()) == 2, 10, "workers")
-        threads = [threading.Thread(target=_ask_often, args=(port, 10)) for _ in range(24)]
+        threads = [threading.Thread(target=_ask_often, args=(port, 4)) for _ in range(24)]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join(60)
         wanted = 1 if limit == "maxconn 1" else 5
-        assert 1 <= most <= wanted + (wanted == 1), most
-        assert most >= 2
+        assert wanted <= most <= wanted + 1, most
     server.close()
 
 

@@ -1,0 +1,188 @@
+"""What every worker uses and waits for, in one shared memory that is read where a limit is about to be met.
+
+    row       a server, frontend, backend (its number in the shared counters), the process, one of its rates
+    used      what each worker holds of it now: slots, connections
+    queued    how many wait for it in each worker
+    first     the order of the one who has waited longest there, see `order`; 0: nobody waits
+
+Each cell has one writer, so there is no lock: a worker adds the others' cells up, and takes one unit if there is one.
+Of W workers each can have one such unit on its way, so N is exceeded by fewer than W, and one worker alone may use all
+of it. When a unit comes free while several workers have somebody who waits, the longest waiter goes first, as if there
+were one queue: who is not the longest leaves the unit and rings that worker's bell, an eventfd. To keep bells rare, a
+worker need not ask while it holds less than its even part. A worker that leaves a unit where it is for GRACE seconds
+(it hangs, or has died a moment ago) is not waited for.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import struct
+import time
+from collections.abc import Callable
+
+from pylb.backend.queue import Ticket
+
+GRACE = 0.05
+"""Seconds in which a longest waiter of another worker must have taken what was left to him."""
+
+PROCESS, CONNECTIONS, SESSIONS, SSL = range(4)
+"""Rows behind those of the counters: connections of all frontends together, and the three rates."""
+EXTRA = 4
+
+_FIELDS = 3
+
+
+def order(ticket: Ticket) -> int:
+    """One whole number for priority class and moment (microseconds of the monotonic clock): the smaller goes first."""
+    return (ticket.priority + 2048) << 51 | (ticket.number & (1 << 51) - 1)
+
+
+def microseconds() -> int:
+    """What waiters draw in place of a number, so that they compare between processes."""
+    return time.monotonic_ns() // 1000
+
+
+class Usage:
+    """The memory and the bells; made by the steward before it forks."""
+
+    def __init__(self, workers: int, rows: int) -> None:
+        self.workers = workers
+        self.rows = rows
+        self.memory = mmap.mmap(-1, 8 * _FIELDS * workers * rows)
+        self.cells = memoryview(self.memory).cast("q")
+        self.bells = [os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC) for _ in range(workers)]
+
+    def leave(self, slot: int) -> None:
+        """The worker in `slot`, from 1, is dead: it holds nothing and nobody waits there."""
+        for place in range(slot - 1, len(self.cells), self.workers):
+            self.cells[place] = 0
+
+    def ring(self, place: int) -> None:
+        """Have the worker at `place`, from 0, look after those who wait there."""
+        os.eventfd_write(self.bells[place], 1)
+
+
+class Share:
+    """One worker's view of one row."""
+
+    __slots__ = ("_at", "_cells", "_left_at", "_left_to", "_lines", "_memory", "_place", "_read", "_usage", "_workers")
+
+    def __init__(self, usage: Usage, row: int, slot: int, *lines: Share) -> None:
+        """`slot`: the worker's, from 1; `lines`: other rows whose waiters want this row's units, too."""
+        self._usage = usage
+        self._memory, self._cells = usage.memory, usage.cells
+        self._workers = usage.workers
+        self._place = slot - 1
+        self._at = _FIELDS * usage.workers * row
+        self._read: Callable[..., tuple[int, ...]] = struct.Struct(f"{usage.workers}q").unpack_from
+        self._lines = (self, *lines)
+        self._left_to, self._left_at = 0, 0.0
+
+    # -------------------------------------------------------------------------------------------------------- writing
+
+    def use(self, count: int) -> None:
+        """This worker holds so many."""
+        self._cells[self._at + self._place] = count
+
+    def wait(self, count: int, first: int) -> None:
+        """So many wait here; `first` is the `order` of the longest waiter, 0 where there is none."""
+        at = self._at + self._workers + self._place
+        self._cells[at] = count
+        self._cells[at + self._workers] = first
+
+    # -------------------------------------------------------------------------------------------------------- reading
+
+    @property
+    def mine(self) -> int:
+        """What this worker has said that it holds."""
+        return self._cells[self._at + self._place]
+
+    def used_elsewhere(self) -> int:
+        """What the others hold."""
+        used = self._read(self._memory, 8 * self._at)
+        return sum(used) - used[self._place]
+
+    def queued_elsewhere(self) -> int:
+        """How many wait with the others."""
+        queued = self._read(self._memory, 8 * (self._at + self._workers))
+        return sum(queued) - queued[self._place]
+
+    def room(self, limit: int, mine: int) -> int:
+        """How many of `limit` this worker, which holds `mine`, may hold now: what the others do not, or `mine` when
+        somebody else's waiter comes first."""
+        used = self._read(self._memory, 8 * self._at)
+        room = limit - sum(used) + used[self._place]
+        if room <= mine:
+            self._left_to = 0
+        elif mine >= limit // self._workers and self._others_come_first():
+            return mine
+        return room
+
+    def _others_come_first(self) -> bool:
+        place, first = self._eldest_elsewhere()
+        if not first:
+            return False
+        own = self._own_first()
+        if own and own <= first:
+            return False
+        if first != self._left_to:
+            self._left_to, self._left_at = first, time.monotonic()
+        elif time.monotonic() - self._left_at > GRACE:
+            return False
+        self._usage.ring(place)
+        return True
+
+    def pass_on(self) -> None:
+        """A unit has come free for which nobody waits here: ring for the longest waiter."""
+        place, first = self._eldest_elsewhere()
+        if first:
+            self._usage.ring(place)
+
+    def _eldest_elsewhere(self) -> tuple[int, int]:
+        """The worker where the longest waiter is, and his order; (0, 0) where nobody waits."""
+        place = eldest = 0
+        for line in self._lines:
+            firsts = self._read(self._memory, 8 * (line._at + 2 * self._workers))
+            if not any(firsts):
+                continue
+            for other, first in enumerate(firsts):
+                if first and other != self._place and (not eldest or first < eldest):
+                    place, eldest = other, first
+        return place, eldest
+
+    def _own_first(self) -> int:
+        firsts = [self._cells[line._at + 2 * self._workers + self._place] for line in self._lines]
+        return min((first for first in firsts if first), default=0)
+
+
+class RateShare:
+    """One worker's view of how many events the others have had in a second: `used` holds second and events, `queued`
+    the events of the second before."""
+
+    def __init__(self, usage: Usage, row: int, slot: int) -> None:
+        self._memory, self._cells = usage.memory, usage.cells
+        self._workers, self._place = usage.workers, slot - 1
+        self._at = _FIELDS * usage.workers * row
+        self._read = struct.Struct(f"{2 * usage.workers}q").unpack_from
+
+    def tell(self, second: int, now: int, before: int) -> None:
+        """This worker has had `now` events in this second and `before` in the one before."""
+        at = self._at + self._place
+        self._cells[at + self._workers] = before
+        self._cells[at] = second << 32 | now
+
+    def elsewhere(self, second: int) -> tuple[int, int]:
+        """Events of all others in this second, and in the one before."""
+        cells = self._read(self._memory, 8 * self._at)
+        now = before = 0
+        for place in range(self._workers):
+            if place == self._place:
+                continue
+            told, events = cells[place] >> 32, cells[place] & 0xFFFFFFFF
+            if told == second:
+                now += events
+                before += cells[self._workers + place]
+            elif told == second - 1:
+                before += events
+        return now, before

@@ -1,0 +1,204 @@
+"""Limits, queues and loads of several workers are one load balancer's: real processes beside a real HAProxy."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from live import Pylb, Server, ask, ports, read_head, serving
+from load import descriptors
+from support import require_program, wait_for, wait_for_port
+
+CONFIG = """
+global
+ nbthread {workers}
+ {globally}
+defaults
+ mode http
+ timeout client 20s
+ timeout server 20s
+ timeout connect 3s
+ timeout queue 20s
+frontend f
+ bind 127.0.0.1:{port}
+ {frontend}
+ default_backend b
+backend b
+{backend}
+"""
+
+
+class Farm:
+    """Servers that answer after a time of their own, and know how many requests they have had at once and in all."""
+
+    def __init__(self, *seconds: float) -> None:
+        self.inside, self.most, self.total = Counter[int](), Counter[int](), Counter[int]()
+        self._lock = threading.Lock()
+        self.servers = [Server(self._serving(number, delay)) for number, delay in enumerate(seconds)]
+
+    def _serving(self, number: int, delay: float) -> Callable[[socket.socket], None]:
+        def serve(connection: socket.socket) -> None:
+            with connection.makefile("rb") as stream:
+                while read_head(stream):
+                    with self._lock:
+                        self.inside[number] += 1
+                        self.total[number] += 1
+                        self.most[number] = max(self.most[number], self.inside[number])
+                    time.sleep(delay)
+                    with self._lock:
+                        self.inside[number] -= 1
+                    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n%d" % number)
+
+        return serve
+
+    def lines(self, options: str = "") -> str:
+        """Server lines."""
+        return "\n".join(f" server s{n} 127.0.0.1:{one.port} {options}" for n, one in enumerate(self.servers))
+
+    def close(self) -> None:
+        for server in self.servers:
+            server.close()
+
+
+@contextmanager
+def farm(*seconds: float) -> Iterator[Farm]:
+    made = Farm(*seconds)
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+@contextmanager
+def pylb(
+    directory: Path, backend: str, workers: int = 2, globally: str = "", frontend: str = ""
+) -> Iterator[tuple[Pylb, int]]:
+    """pylb, all workers there, and its port."""
+    (port,) = ports(1)
+    text = CONFIG.format(workers=workers, port=port, backend=backend, globally=globally, frontend=frontend)
+    with serving(directory, text, ready=port) as it:
+        wait_for(lambda: len(it.workers()) == workers, 10, "workers")
+        time.sleep(0.2)  # all of them accept
+        yield it, port
+
+
+@contextmanager
+def haproxy(directory: Path, backend: str, workers: int = 2) -> Iterator[int]:
+    """The real one with the same configuration."""
+    (port,) = ports(1)
+    file = directory / "real.cfg"
+    file.write_text(CONFIG.format(workers=workers, port=port, backend=backend, globally="", frontend=""))
+    process = subprocess.Popen([require_program("haproxy"), "-db", "-f", str(file)], stderr=subprocess.DEVNULL)
+    try:
+        wait_for_port(port)
+        yield port
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+@contextmanager
+def clients_of(it: Pylb, worker: int, port: int, count: int) -> Iterator[list[socket.socket]]:
+    """Connections that one worker has, since all others were stopped when they came."""
+    others = [pid for pid in it.workers() if pid != worker]
+    before = descriptors(worker)
+    for pid in others:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        connections = [socket.create_connection(("127.0.0.1", port), 20) for _ in range(count)]
+        wait_for(lambda: descriptors(worker) - before >= count, 5, "all clients at one worker")
+    finally:
+        for pid in others:
+            os.kill(pid, signal.SIGCONT)
+    try:
+        yield connections
+    finally:
+        for connection in connections:
+            connection.close()
+
+
+def at_once(connections: list[socket.socket], request: bytes = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n") -> list[int]:
+    """One request on each connection, all at once; statuses."""
+    with ThreadPoolExecutor(len(connections)) as pool:
+        return list(pool.map(lambda connection: ask(connection, request)[0], connections))
+
+
+def test_one_worker_may_use_all_of_a_limit(tmp_path: Path) -> None:
+    with farm(0.25) as servers, pylb(tmp_path, servers.lines("maxconn 10")) as (it, port):
+        first, second = it.workers()
+        with clients_of(it, first, port, 14) as connections:
+            assert at_once(connections) == [200] * 14
+            assert servers.most[0] == 10, "all of it, and not one more"
+            with clients_of(it, second, port, 14) as others:
+                assert at_once(connections + others) == [200] * 28
+        assert 10 <= servers.most[0] <= 11, "one more at most can have been on its way"
+
+
+def test_a_limit_below_the_number_of_workers_holds(tmp_path: Path) -> None:
+    with farm(0.01) as servers, pylb(tmp_path, servers.lines("maxconn 1"), workers=4) as (it, port):
+        with ThreadPoolExecutor(12) as pool:
+            statuses = list(pool.map(lambda _: ask(port)[0], range(120)))
+        assert statuses == [200] * 120
+        assert servers.most[0] <= 4
+        began = time.monotonic()
+        with clients_of(it, it.workers()[0], port, 1) as (one,), clients_of(it, it.workers()[1], port, 1) as (other,):
+            with ThreadPoolExecutor(2) as pool:
+                answers = list(pool.map(lambda client: [ask(client)[0] for _ in range(25)], (one, other)))
+            assert answers == [[200] * 25] * 2
+        assert time.monotonic() - began < 3.0, "a slot that comes free is handed over at once"  # 0.5 for the requests
+
+
+@pytest.mark.parametrize("where", ["globally", "frontend"])
+def test_one_worker_may_have_all_connections(tmp_path: Path, where: str) -> None:
+    last = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    with farm(0.25) as servers, pylb(tmp_path, servers.lines(), **{where: "maxconn 10"}) as (it, port):
+        first, second = it.workers()
+        with clients_of(it, first, port, 12) as some, clients_of(it, second, port, 2) as others:
+            assert at_once(some + others, last) == [200] * 14
+        assert servers.most[0] == 10
+
+
+def test_a_bounded_queue_is_as_long_as_haproxys(tmp_path: Path) -> None:
+    with farm(0.5) as servers:
+        backend = " balance source\n" + servers.lines("maxconn 2 maxqueue 3")
+        with pylb(tmp_path, backend) as (it, port):
+            first, second = it.workers()
+            with clients_of(it, first, port, 6) as some, clients_of(it, second, port, 6) as others:
+                ours = Counter(at_once(some + others))
+        with haproxy(tmp_path, backend) as port:
+            connections = [socket.create_connection(("127.0.0.1", port), 20) for _ in range(12)]
+            theirs = Counter(at_once(connections))
+            for connection in connections:
+                connection.close()
+        assert theirs[503] == 7 or theirs[503] == 6
+        assert abs(ours[200] - theirs[200]) <= 2 and ours[200] + ours[503] == 12
+
+
+def test_leastconn_knows_what_other_workers_have_in_service(tmp_path: Path) -> None:
+    """Six long requests, taking turns between two workers, for six servers: each gets one, as from HAProxy."""
+
+    def occupied(connections: list[socket.socket], servers: Farm) -> list[int]:
+        with ThreadPoolExecutor(len(connections)) as pool:
+            asked = []
+            for connection in connections:
+                asked.append(pool.submit(ask, connection))
+                time.sleep(0.2)
+            assert [one.result()[0] for one in asked] == [200] * len(connections)
+        return [servers.total[number] for number in range(6)]
+
+    with farm(*[1.4] * 6) as servers:
+        backend = " balance leastconn\n" + servers.lines()
+        with pylb(tmp_path, backend) as (it, port):
+            first, second = it.workers()
+            with clients_of(it, first, port, 3) as some, clients_of(it, second, port, 3) as others:
+                assert occupied([one for pair in zip(some, others, strict=True) for one in pair], servers) == [1] * 6
