@@ -1,8 +1,10 @@
-"""Stick rules: a client goes to the server that its key in a table names (manual: stick on, match, store-request).
+"""Stick rules: a client goes to the server that its key in a table names (manual: stick on, match, store-request,
+store-response).
 
     request(x)   before the server is chosen, after rules and cookie, which come first: the first entry found that names
                  a server which can be reached is followed; keys to be stored are kept in `x.stick_keys`
-    response(x)  when the server has answered (TCP: is connected): these keys name it from now on
+    learn(x)     when the server has answered, before rules change what it says: store-response finds further keys
+    response(x)  when that is done (TCP: the server is connected): these keys name it from now on
 
 As in HAProxy an entry names its server by `server_key` (the name, which outlives another order of servers) and else by
 `server_id`, one rule a table stores, and what is found is touched. What is new or touched is noted at the table for the
@@ -31,18 +33,21 @@ class Rule:
     key: Callable[[Any], Any]
     """The key of an exchange, None without one."""
     test: Callable[[Any], bool] | None
-    matches: bool
-    stores: bool
+    matches: bool = False
+    stores: bool = False
+    learns: bool = False
+    """From the response."""
 
 
 class Sticking:
     """The stick rules of one backend."""
 
-    __slots__ = ("backend", "rules")
+    __slots__ = ("backend", "learning", "rules")
 
     def __init__(self, backend: Backend, rules: tuple[Rule, ...]) -> None:
         self.backend = backend
-        self.rules = rules
+        self.rules = tuple(rule for rule in rules if not rule.learns)
+        self.learning = tuple(rule for rule in rules if rule.learns)
         for rule in rules:
             rule.table.keep("server_id")
             rule.table.keep("server_key")
@@ -65,6 +70,18 @@ class Sticking:
                 table.touched[key] = None
             if rule.stores:
                 keys.append((table, key))
+
+    def learn(self, x: Any) -> None:
+        """A step before the response's rules: add to `x.stick_keys`, one key a table."""
+        found: list[tuple[StickTable, Any]] = []
+        for rule in self.learning:
+            table = rule.table
+            if any(table is other for other, _ in found) or (rule.test is not None and not rule.test(x)):
+                continue
+            key = table.key(suited(table, rule.key(x)))
+            if key is not None:
+                found.append((table, key))
+        x.stick_keys += found
 
     def response(self, x: Any) -> None:
         """The keys name `x.server`."""

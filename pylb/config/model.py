@@ -471,9 +471,9 @@ class StickTable:
 
 @dataclass(frozen=True, slots=True)
 class StickRule:
-    """`stick on|match|store-request PATTERN [table T] [if …]`"""
+    """`stick on|match|store-request|store-response PATTERN [table T] [if …]`"""
 
-    kind: Literal["match", "on", "store-request"]
+    kind: Literal["match", "on", "store-request", "store-response"]
     sample: Sample
     table: str | None = None
     """The section whose table it is; None: this one's."""
@@ -615,6 +615,8 @@ class Backend(Proxy):
     source: str | None = None
     load_server_state: Literal["global", "local"] | None = None
     """load-server-state-from-file"""
+    server_state_file_name: str | None = None
+    """server-state-file-name: the file of `load-server-state-from-file local`; None: one with the backend's name"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,12 @@ def _or_inf(*values: float | None) -> float:
     return next((value for value in values if value is not None), inf)
 
 
+def _learning(backend: Backend) -> tuple[Any, ...]:
+    """`stick store-response`, as the first of the response's rules; empty without."""
+    sticking = backend.persist.sticking if backend.persist is not None else None
+    return () if sticking is None or not sticking.learning else (sticking.learn,)
+
+
 class Page(Protocol):
     """A page of our own that some targets lead to: the statistics (admin/page.py)."""
 
@@ -128,7 +134,7 @@ class Plan:
         self.persist: Any = None if backend.persist is None else backend.persist.needed
         self.stats: Page | None = backend.stats
         self.backend_rules = backend.http_request
-        self.response_rules = backend.http_response + frontend.http_response
+        self.response_rules = _learning(backend) + backend.http_response + frontend.http_response
         self.after_response_rules = backend.http_after_response + frontend.http_after_response
         self.connect_timeout = _or_inf(times.connect)
         self.queue_timeout = _or_inf(times.queue, times.connect)

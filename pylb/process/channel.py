@@ -4,9 +4,11 @@
             ─► ANSWER id, text          to a COMMAND or a SETTLE
             ─► OBSERVED [b, s, event]   traffic met an event that may take a server down (manual: observe)
             ─► STICK [[…], …]           its stick rules have stored or touched entries (sticks.py)
+            ─► PATTERNS [[…], …]        its rules have changed maps and ACLs (pattern_news.py)
             ─► ORDER [b, s, action]     the statistics page was used to change a server
     steward ─► STATES [[…], …]          servers have changed (replicate.py)
             ─► STICK [[…], …]           other workers' stick rules have
+            ─► PATTERNS slot, [[…], …]  the rules of the worker in that slot have
             ─► COMMAND id, text         from an admin socket, to be carried out and answered
             ─► SETTLE id                write your counters now, then answer
             ─► NEWS                     how the last reload went
@@ -44,6 +46,7 @@ class Kind(IntEnum):
     STOP = 9
     NEWS = 10
     STICK = 11
+    PATTERNS = 12
 
 
 Receive = Callable[[Kind, bytes], None]

@@ -150,6 +150,8 @@ class AdminSockets:
             await self._relay.settle()
             return execute(session, self._world, command)
         async with self._turn:
+            if self._world.patterns.named:
+                await self._relay.settle()  # what rules have done to maps and ACLs before comes before
             # This process first: a worker that dies is forked from it, and has what was changed since.
             own = execute(session, self._world, command) if row.kind is Kind.CHANGE else b""
             answers = await self._relay.ask_all(text_of(session, command))

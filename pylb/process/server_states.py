@@ -58,7 +58,8 @@ def _files(backends: Iterable[Backend], general: Global) -> dict[Path, list[Back
     files: dict[Path, list[Backend]] = {}
     for backend in backends:
         wanted = backend.model.load_server_state
-        name = general.server_state_file if wanted == "global" else backend.name if wanted == "local" else None
+        own = backend.model.server_state_file_name or backend.name
+        name = general.server_state_file if wanted == "global" else own if wanted == "local" else None
         if name:
             files.setdefault(Path(general.server_state_base or "") / name, []).append(backend)
     return files

@@ -38,7 +38,7 @@ from pylb.config.model import Config, ConfigError, Finding, StatsSocket
 from pylb.config.words import Report
 from pylb.net.checker import Checker
 from pylb.net.tls import silence_bad_names
-from pylb.process import binding, control, packets, privileges, replicate, server_states, sticks
+from pylb.process import binding, control, packets, pattern_news, privileges, replicate, server_states, sticks
 from pylb.process.balancer import Balancer
 from pylb.process.books import SPARE, TICK, StewardsBook, entries_of
 from pylb.process.carry import Inheritance, take_over
@@ -301,6 +301,9 @@ class Steward:
                 self._tell_master_who_works("workers")
         elif kind is Kind.STICK:
             self._stick(worker, json.loads(payload), now)
+        elif kind is Kind.PATTERNS:
+            told = pattern_news.merge(self._balancer.patterns, json.loads(payload))
+            self._relay.send(Kind.PATTERNS, json.dumps([worker.slot, told]).encode())
         elif kind is Kind.OBSERVED:
             observed(backends, payload, now)
         elif kind is Kind.ORDER:

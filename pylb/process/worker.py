@@ -21,7 +21,7 @@ from pylb.admin.world import Reload
 from pylb.backend import state
 from pylb.backend.health import Event
 from pylb.backend.server import Server
-from pylb.process import control, replicate, sticks
+from pylb.process import control, pattern_news, replicate, sticks
 from pylb.process.books import TICK, WorkersBook, entries_of
 from pylb.process.channel import Channel, Kind, number_of, numbered
 
@@ -91,6 +91,7 @@ class Worker:
         now = loop.time()
         self.balancer.tick(now)
         self._tell_sticks(now)
+        self._tell_patterns()
         self.shared.beat(self.slot, now, os.getpid())
         loop.call_later(TICK, self._beat, loop)
 
@@ -108,9 +109,13 @@ class Worker:
             self._answer(number, answer)
         elif kind is Kind.STICK:
             sticks.apply(balancer.tables, json.loads(payload), balancer.now())
+        elif kind is Kind.PATTERNS:
+            slot, records = json.loads(payload)
+            pattern_news.apply(balancer.patterns, records, slot == self.slot)
         elif kind is Kind.SETTLE:
             self._settle()
             self._tell_sticks(balancer.now())
+            self._tell_patterns()
             self._answer(number_of(payload)[0], b"")
         elif kind is Kind.NEWS:
             balancer.reload = Reload(**json.loads(payload))
@@ -127,6 +132,11 @@ class Worker:
         if self._channel is not None:
             for batch in sticks.batches(sticks.collect(self.balancer.tables.values(), now)):
                 self._channel.tell(Kind.STICK, batch)
+
+    def _tell_patterns(self) -> None:
+        if self._channel is not None:
+            for batch in pattern_news.collect(self.balancer.patterns):
+                self._channel.tell(Kind.PATTERNS, batch)
 
     def _settle(self) -> None:
         self.balancer.settle()

@@ -17,8 +17,9 @@ from pylb.config.model import NOWHERE, Condition, Origin, Term, Test
 from pylb.rules.compile import Compiled, compile_typed
 from pylb.rules.context import Context
 from pylb.rules.kinds import Kind, address, convertible
-from pylb.rules.matches import METHODS, Match
-from pylb.rules.pattern_lists import How, PatternList, Use
+from pylb.rules.matches import METHODS, Match, adjust
+from pylb.rules.pattern_edits import Entry, PatternUse
+from pylb.rules.pattern_lists import How, PatternList
 from pylb.rules.predefined import PREDEFINED
 from pylb.rules.registry import FETCHES, BadArgument
 from pylb.rules.samples.headers import header_values
@@ -183,8 +184,9 @@ def _assemble(
         scope.report(test.at, str(error))
         return None
     check, change = _shape(sample, method, matches, whole)
+    use = _use(method, ignore_case, lists, build, change, (matches, whole))
     for each in lists:
-        each.uses.append(Use(build, change))
+        each.uses.append(use)
         if (how := How(method, ignore_case)) not in each.hows:
             each.hows.append(how)
     return check
@@ -192,6 +194,27 @@ def _assemble(
 
 Change = Callable[[tuple[Match, bool]], None]
 """Puts another match into a test's closure."""
+
+
+def _use(
+    method: str,
+    ignore_case: bool,
+    lists: list[PatternList],
+    build: Callable[[], tuple[Match, bool]],
+    change: Change,
+    built: tuple[Match, bool],
+) -> PatternUse:
+    """How a test follows the changes of its lists."""
+
+    def accept(pattern: str, _value: str | None) -> None:
+        METHODS[method].build([pattern], ignore_case)
+
+    def adjusted(matches: Match, edited: PatternList, pattern: str, live: list[Entry], _is_new: bool) -> bool:
+        if not live and any(each.by_number for each in lists if each is not edited):
+            return False  # another list may have the pattern, too
+        return adjust(matches, pattern, bool(live))
+
+    return PatternUse(build, change, built, lambda made: made[0], lambda matches: (matches, False), accept, adjusted)
 
 
 def _shape(sample: Compiled, method: str, matches: Match, whole: bool) -> tuple[Check, Change]:

@@ -323,11 +323,19 @@ def _stick_rule(rule: model.StickRule, declared: model.Backend, scope: Scope) ->
     if table is None:
         scope.report(rule.at, f'"{name}" has no stick table', "add a stick-table to that section")
         return None
+    if rule.kind == "store-response":
+        if not scope.http:
+            scope.report(rule.at, '"stick store-response" looks at responses, which mode tcp does not', "mode http")
+            return None
+        scope = scope.at(Place.RESPONSE)
     key = compile_sample(rule.sample, scope, _KEYS[table.model.type])
     check = compile_condition(rule.condition, scope) if rule.condition is not None else None
     if key is None or (rule.condition is not None and check is None):
         return None
-    return sticking.Rule(table, key, check, rule.kind != "store-request", rule.kind != "match")
+    kind = rule.kind
+    return sticking.Rule(
+        table, key, check, kind in ("match", "on"), kind in ("on", "store-request"), kind == "store-response"
+    )
 
 
 def _checks(conditions: tuple[model.Condition, ...], scope: Scope) -> tuple[Check, ...]:

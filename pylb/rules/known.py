@@ -39,9 +39,9 @@ CONVERTER_FAMILIES = {
     r"(51d|da-csv|wurfl|sha3).*": "device databases, options of some builds",
 }
 ACTIONS = """
-add-acl cache-store cache-use del-acl del-map disable-l7-retry do-resolve early-hint normalize-uri
+cache-store cache-use disable-l7-retry do-resolve early-hint normalize-uri
 sc-inc-gpc sc-inc-gpc0 sc-inc-gpc1 sc-set-gpt0 sc-set-gpt sc-add-gpc send-spoe-group set-bandwidth-limit
-set-dst set-dst-port set-fc-mark set-fc-tos set-map set-mark set-nice set-priority-offset set-src set-src-port
+set-dst set-dst-port set-fc-mark set-fc-tos set-mark set-nice set-priority-offset set-src set-src-port
 set-timeout set-tos strict-mode switch-mode track-sc0 track-sc1 track-sc2 wait-for-body
 wait-for-handshake expect-netscaler-cip expect-proxy attach-srv lua.
 """

@@ -145,13 +145,31 @@ class Networks:
 
     def __init__(self, networks: Sequence[IPv4Network | IPv6Network]) -> None:
         self._prefixes: dict[tuple[int, int], set[int]] = {}
+        self._unlike = True
+        """No two of the networks are the same, so that one can be taken out."""
+        self._lookups: list[tuple[int, int, set[int]]] = []
+        self._has_4 = self._has_6 = False
         for network in networks:
-            bits = network.max_prefixlen - network.prefixlen
-            key = (network.version, bits)
-            self._prefixes.setdefault(key, set()).add(int(network.network_address) >> bits)
-        self._lookups = [(version, bits, prefixes) for (version, bits), prefixes in self._prefixes.items()]
-        self._has_4 = any(version == 4 for version, _, _ in self._lookups)
-        self._has_6 = any(version == 6 for version, _, _ in self._lookups)
+            self._add(*prefix_of(network))
+
+    def _add(self, version: int, bits: int, prefix: int) -> None:
+        prefixes = self._prefixes.get((version, bits))
+        if prefixes is None:
+            prefixes = self._prefixes[version, bits] = set()
+            self._lookups.append((version, bits, prefixes))
+            self._has_4 |= version == 4
+            self._has_6 |= version == 6
+        self._unlike &= prefix not in prefixes
+        prefixes.add(prefix)
+
+    def adjust(self, network: IPv4Network | IPv6Network, present: bool) -> bool:
+        """Add a network or take one out; False where it may be there for another reason, too."""
+        version, bits, prefix = prefix_of(network)
+        if present:
+            self._add(version, bits, prefix)
+        elif self._unlike:
+            self._prefixes[version, bits].discard(prefix)
+        return present or self._unlike
 
     def __contains__(self, address: IpAddress) -> bool:
         number = int(address)
@@ -167,6 +185,12 @@ class Networks:
             if version == wanted and number >> bits in prefixes:
                 return True
         return False
+
+
+def prefix_of(network: IPv4Network | IPv6Network) -> tuple[int, int, int]:
+    """IP version, number of bits that do not count, the others as a number."""
+    bits = network.max_prefixlen - network.prefixlen
+    return network.version, bits, int(network.network_address) >> bits
 
 
 def embedded(number: int) -> int | None:
@@ -190,7 +214,7 @@ def _cased(patterns: Sequence[str], ignore_case: bool) -> tuple[bytes, ...]:
 
 @method("str", Kind.STR)
 def _str(patterns: Sequence[str], ignore_case: bool) -> Match:
-    wanted = frozenset(_cased(patterns, ignore_case))
+    wanted = set(_cased(patterns, ignore_case))
     return (lambda value: value.lower() in wanted) if ignore_case else wanted.__contains__
 
 
@@ -252,6 +276,16 @@ def _reg(patterns: Sequence[str], ignore_case: bool) -> Match:
         search = searches[0]
         return lambda value: search(value) is not None
     return lambda value: any(search(value) is not None for search in searches)
+
+
+def adjust(matches: Match, pattern: str, present: bool) -> bool:
+    """Let a match that `str` or `ip` has built find a pattern, or find it no more; False for all others, which have to
+    be built anew."""
+    holder = getattr(matches, "__self__", None)
+    if isinstance(holder, set):
+        (holder.add if present else holder.discard)(encode(pattern))
+        return True
+    return isinstance(holder, Networks) and holder.adjust(parse_network(pattern), present)
 
 
 @method("bin", Kind.BIN)

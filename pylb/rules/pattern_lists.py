@@ -6,6 +6,9 @@
 A request goes through closures that know nothing of lists, so being changeable costs it nothing. A change is first
 built for all uses, then put in place: a pattern that one of them cannot use changes nothing.
 
+Rules change lists, too (pattern_edits.py), one pattern at a time and at once, without building anything anew where the
+use is a dictionary or a set.
+
 Each list has versions (management manual, `prepare acl`): entries of later ones wait until their version is committed.
 Numbers are those that `show acl` and `show map` give: in the order of the configuration, files before the words of a
 line. Entries are named by numbers that are the same in every process that carries out the same commands.
@@ -15,33 +18,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import count
 from typing import Any
 
 from pylb.config.model import Origin, Test
-
-MEMORY = 1 << 28
-"""Bytes of patterns that a list may grow to by commands."""
-
-
-@dataclass(slots=True)
-class Entry:
-    """A pattern; in a map with what it stands for."""
-
-    number: int
-    pattern: str
-    value: str | None
-    version: int
-
-
-@dataclass(frozen=True, slots=True)
-class Use:
-    """One place that looks at a list."""
-
-    build: Callable[[], Any]
-    """From the patterns as they are; raises registry.BadArgument."""
-    change: Callable[[Any], None]
-    """Take what build gave from now on."""
+from pylb.rules.pattern_edits import MEMORY, Edits, Entry, Use
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +46,8 @@ class PatternList:
     """Of a line's words: what they are compared with."""
     map: bool = False
     number: int = -1
-    entries: list[Entry] = field(default_factory=list)
+    by_number: dict[int, Entry] = field(default_factory=dict)
+    """Entries by the number that names each in commands; it is their order, too."""
     current: int = 0
     """The version in force."""
     next: int = 0
@@ -74,8 +55,23 @@ class PatternList:
     places: list[Origin] = field(default_factory=list)
     hows: list[How] = field(default_factory=list)
     uses: list[Use] = field(default_factory=list)
-    _numbers: count[int] = field(default_factory=lambda: count(1))
-    _size: int = 0
+    last: int = 0
+    """The highest number given."""
+    size: int = 0
+    """Bytes, about."""
+    revision: int = 0
+    """Grows when the entries are other ones."""
+
+    unordered: bool = False
+    """Whether `by_number` has to be put in order."""
+
+    @property
+    def entries(self) -> list[Entry]:
+        """Of all versions."""
+        if self.unordered:
+            self.by_number = dict(sorted(self.by_number.items()))
+            self.unordered = False
+        return list(self.by_number.values())
 
     def live(self) -> list[Entry]:
         """What counts now."""
@@ -84,20 +80,18 @@ class PatternList:
     def add(self, pairs: Iterable[tuple[str, str | None]], version: int | None = None) -> None:
         """Add patterns (with values) to a version. Raises registry.BadArgument or OverflowError and changes nothing."""
         version = self.current if version is None else version
-        added = [Entry(next(self._numbers), pattern, value, version) for pattern, value in pairs]
-        size = sum(len(entry.pattern) + len(entry.value or "") + 100 for entry in added)
-        if self._size + size > MEMORY:
+        added = [Entry(self.last + n, pattern, value, version) for n, (pattern, value) in enumerate(pairs, 1)]
+        if self.size + sum(entry.size for entry in added) > MEMORY:
             raise OverflowError("the list would become too big")
+        self.last += len(added)
         self.replace([*self.entries, *added])
-        self._size += size
 
     def remove(self, chosen: Callable[[Entry], bool]) -> bool:
         """Take entries out; whether there were any."""
         kept = [entry for entry in self.entries if not chosen(entry)]
-        if len(kept) == len(self.entries):
+        if len(kept) == len(self.by_number):
             return False
         self.replace(kept)
-        self._size = sum(len(entry.pattern) + len(entry.value or "") + 100 for entry in kept)
         return True
 
     def set_value(self, chosen: Callable[[Entry], bool], value: str) -> bool:
@@ -125,12 +119,14 @@ class PatternList:
 
     def replace(self, entries: list[Entry]) -> None:
         """Build for all uses, then change all."""
-        before, self.entries = self.entries, entries
+        before, self.by_number = self.by_number, {entry.number: entry for entry in entries}
         try:
             built = [(use, use.build()) for use in self.uses]
         except Exception:
-            self.entries = before
+            self.by_number = before
             raise
+        self.size = sum(entry.size for entry in entries)
+        self.revision += 1
         for use, made in built:
             use.change(made)
 
@@ -141,6 +137,9 @@ class PatternLists:
     def __init__(self) -> None:
         self._files: dict[str, PatternList] = {}
         self._words: dict[Any, PatternList] = {}
+        self.named: dict[str, Origin] = {}
+        """Files that rules change, and where."""
+        self._edits: dict[str, Edits] = {}
 
     def file(self, path: str, at: Origin, read: Callable[[], Iterable[tuple[str, str | None]]]) -> PatternList:
         """The list of a file, which all that name it share; `read` gives its entries the first time."""
@@ -162,6 +161,17 @@ class PatternLists:
             found.add((value, None) for value in test.values)
             self._words[key] = found
         return found
+
+    def edits(self, path: str) -> Edits | None:
+        """The list of a file for rules that change it; None when no ACL and no map looks at the file."""
+        found = self._edits.get(path)
+        if found is None and path in self._files:
+            found = self._edits[path] = Edits(self._files[path])
+        return found
+
+    def edited(self) -> Iterable[tuple[str, Edits]]:
+        """Those that there were changes of."""
+        return self._edits.items()
 
     def all(self) -> Sequence[PatternList]:
         """In the order of their numbers."""

@@ -18,7 +18,7 @@ from pylb.rules.context import Context
 from pylb.rules.kinds import Kind
 from pylb.rules.logformat import compile_text
 from pylb.rules.matches import encode
-from pylb.rules.pattern_lists import Use
+from pylb.rules.pattern_edits import Use
 from pylb.rules.reply import Text
 from pylb.rules.scope import Scope
 

@@ -13,7 +13,8 @@ from pylb.rules.converters.maps import split_line
 from pylb.rules.kinds import Kind as Type
 from pylb.rules.kinds import Value, address
 from pylb.rules.matches import METHODS, encode, parse_network
-from pylb.rules.pattern_lists import Entry, How, PatternList
+from pylb.rules.pattern_edits import Entry
+from pylb.rules.pattern_lists import How, PatternList
 from pylb.rules.registry import BadArgument
 
 NAMES = {False: "ACL", True: "map"}

@@ -1,15 +1,16 @@
 """`pylb check`: what is wrong with a configuration that can be read.
 
 Errors keep it from running: names that lead nowhere, names taken twice (`references`), files that cannot be read
-(`files`). Warnings do not: the doctor's rules (`stickiness`, `security`, `encryption`, `traffic`, `health`) each know
-one mistake that is easily made and hard to see. The model is all they look at, so they work on both languages alike.
+(`files`). Warnings do not: the doctor's rules (`stickiness`, `security`, `encryption`, `traffic`, `health`, `lists`)
+each know one mistake that is easily made and hard to see. The model is all they look at, so they work on both languages
+alike.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pylb.config.check import encryption, health, security, stickiness, traffic
+from pylb.config.check import encryption, health, lists, security, stickiness, traffic
 from pylb.config.check.files import CertificateProblem, Look, check_files
 from pylb.config.check.references import CHECKS
 from pylb.config.check.registry import RULES
@@ -23,6 +24,7 @@ __all__ = [
     "encryption",
     "health",
     "in_order",
+    "lists",
     "security",
     "stickiness",
     "traffic",

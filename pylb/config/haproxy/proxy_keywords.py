@@ -127,6 +127,11 @@ def _read_load_state(draft: ProxyDraft, line: Line) -> None:
     draft.values["load_server_state"] = None if where == "none" else where
 
 
+def _read_state_file(draft: ProxyDraft, line: Line) -> None:
+    name = line.value(text) if line.more else "use-backend-name"
+    draft.values["server_state_file_name"] = None if name == "use-backend-name" else name
+
+
 def _read_source(draft: ProxyDraft, line: Line) -> None:
     draft.values["source"] = read_source(line)
 
@@ -152,6 +157,7 @@ _PLAIN: list[Keyword[ProxyDraft]] = [
     Keyword("http-reuse", put("http_reuse", choice("never", "safe", "aggressive", "always")), "dlb"),
     Keyword("id", _read_id, "flb"),
     Keyword("load-server-state-from-file", _read_load_state, "dlb"),
+    Keyword("server-state-file-name", _read_state_file, "dlb"),
     Keyword("log", read_proxy_log, "dflb", negatable=True, note=LOG_NOTE),
     Keyword("log-format", _read_log_format, "dfl"),
     Keyword("log-format-sd", _format("log_format_sd"), "dfl"),
@@ -199,7 +205,6 @@ _REST: list[Keyword[ProxyDraft]] = [
     *_unsupported("tcp-check send-lf, tcp-check send-binary-lf", "dlb", "tcp-check send takes a plain text"),
     *_unsupported("http-send-name-header", "dlb", "http-request set-header X-Server %s"),
     *_unsupported("rate-limit sessions", "dfl", "maxconn limits connections"),
-    *_unsupported("server-state-file-name", "dlb", "load-server-state-from-file global"),
     *_unsupported("transparent", "dlb", "clients' destinations are not followed"),
     *_unsupported("use-fcgi-app", "lb", "FastCGI is not spoken"),
     Keyword("bind-process", None, "dflb", "removed", "every worker serves every proxy"),

@@ -1,4 +1,4 @@
-"""Stick rules (manual: `stick match`, `stick on`, `stick store-request`)."""
+"""Stick rules (manual: `stick match`, `stick on`, `stick store-request`, `stick store-response`)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pylb.config.haproxy.proxy import ProxyDraft
 from pylb.config.haproxy.scalars import choice
 from pylb.config.model import StickRule
 
-KINDS = ("match", "on", "store-request")
+KINDS = ("match", "on", "store-request", "store-response")
 
 
 def stick_rule(kind: str, line: Line) -> StickRule:
@@ -33,7 +33,9 @@ def stick_rule(kind: str, line: Line) -> StickRule:
 
 def read_phrase(line: Line) -> StickRule:
     """`on PATTERN …`, as lb.toml has it. Raises Refusal."""
-    return stick_rule(choice(*KINDS, kind="kind of stick rule")(line.next("on, match or store-request")), line)
+    return stick_rule(
+        choice(*KINDS, kind="kind of stick rule")(line.next("on, match, store-request or store-response")), line
+    )
 
 
 def _read(draft: ProxyDraft, line: Line) -> None:
@@ -42,5 +44,4 @@ def _read(draft: ProxyDraft, line: Line) -> None:
 
 STICKING: list[Keyword[ProxyDraft]] = [
     *(Keyword(f"stick {kind}", _read, "lb", strict=True) for kind in KINDS),
-    Keyword("stick store-response", None, "lb", "unsupported", "stick on what the request has, or by cookie"),
 ]

@@ -13,8 +13,9 @@ from typing import Any
 
 from pylb.config.model import NOWHERE
 from pylb.rules.kinds import IpAddress, Kind, Value, address
-from pylb.rules.matches import METHODS, embedded, encode, parse_network
-from pylb.rules.pattern_lists import How, Use
+from pylb.rules.matches import METHODS, embedded, encode, parse_network, prefix_of
+from pylb.rules.pattern_edits import Entry, PatternUse
+from pylb.rules.pattern_lists import How, PatternList
 from pylb.rules.patterns import compile_regex, expand_substitution
 from pylb.rules.registry import BadArgument, Step, converter_with
 from pylb.rules.scope import Scope
@@ -64,28 +65,69 @@ def _longest(pairs: list[tuple[str, Any]]) -> Lookup:
     return look
 
 
-def _network(pairs: list[tuple[str, Any]]) -> Lookup:
-    tables: dict[tuple[int, int], dict[int, Any]] = {}
-    for key, value in pairs:
-        network = parse_network(key)
-        bits = network.max_prefixlen - network.prefixlen
-        tables.setdefault((network.version, bits), {}).setdefault(int(network.network_address) >> bits, value)
-    order = sorted(tables.items(), key=lambda item: item[0][1])
+class _Networks:
+    """Values of networks; of those that fit the longest counts."""
 
-    def look_for(version: int, number: int) -> Any:
-        for (wanted, bits), table in order:
+    def __init__(self, pairs: list[tuple[str, Any]]) -> None:
+        self._tables: dict[tuple[int, int], dict[int, Any]] = {}
+        self._order: list[tuple[tuple[int, int], dict[int, Any]]] = []
+        self._unlike = True
+        """No two of the keys are the same network."""
+        for key, value in pairs:
+            table, prefix = self._table(key)
+            self._unlike &= prefix not in table
+            table.setdefault(prefix, value)
+
+    def _table(self, key: str) -> tuple[dict[int, Any], int]:
+        version, bits, prefix = prefix_of(parse_network(key))
+        table = self._tables.get((version, bits))
+        if table is None:
+            table = self._tables[version, bits] = {}
+            self._order = sorted(self._tables.items(), key=lambda item: item[0][1])
+        return table, prefix
+
+    def adjust(self, key: str, value: Any, is_new: bool) -> bool:
+        """Give a key a value, None: none. False where another key may mean the same network."""
+        table, prefix = self._table(key)
+        if not self._unlike or (is_new and prefix in table):
+            return False
+        if value is None:
+            table.pop(prefix, None)
+        else:
+            table[prefix] = value
+        return True
+
+    def _look(self, version: int, number: int) -> Any:
+        for (wanted, bits), table in self._order:
             if wanted == version and (found := table.get(number >> bits)) is not None:
                 return found
         return None
 
-    def look(wanted: IpAddress) -> Any:
+    def look(self, wanted: IpAddress) -> Any:
+        """The value of an address; IPv4 and IPv6 are compared across as in tests (matches.py)."""
         number = int(wanted)
-        found = look_for(wanted.version, number)
+        found = self._look(wanted.version, number)
         if found is None and isinstance(wanted, IPv6Address) and (inner := embedded(number)) is not None:
-            return look_for(4, inner)
-        return found if found is not None or wanted.version == 6 else look_for(6, 0xFFFF << 32 | number)
+            return self._look(4, inner)
+        return found if found is not None or wanted.version == 6 else self._look(6, 0xFFFF << 32 | number)
 
-    return look
+
+def _network(pairs: list[tuple[str, Any]]) -> Lookup:
+    return _Networks(pairs).look
+
+
+def _adjust(look: Lookup, key: str, value: Any, is_new: bool) -> bool:
+    """Give a key a value in what a match has built, None: none; False where everything has to be built anew."""
+    holder = getattr(look, "__self__", None)
+    if isinstance(holder, _Networks):
+        return holder.adjust(key, value, is_new)
+    if not isinstance(holder, dict):
+        return False
+    if value is None:
+        holder.pop(encode(key), None)
+    else:
+        holder[encode(key)] = value
+    return True
 
 
 def _in_order(method: str) -> Callable[[list[tuple[str, Any]]], Lookup]:
@@ -137,6 +179,27 @@ def _read(scope: Scope, path: str) -> list[tuple[str, str | None]]:
     return [split_line(line) for line in lines if line.strip(" \t")]
 
 
+def _use(
+    build: Callable[[], Lookup],
+    change: Callable[[Lookup], None],
+    look: Lookup,
+    make: Callable[[list[tuple[str, Any]]], Lookup],
+    output: str,
+) -> PatternUse:
+    """How a converter follows the changes of its map."""
+
+    def accept(key: str, value: str | None) -> None:
+        make([(key, _output(output, value or ""))])
+
+    def adjusted(look: Lookup, _map: PatternList, key: str, live: list[Entry], is_new: bool) -> bool:
+        return _adjust(look, key, _output(output, live[0].value or "") if live else None, is_new)
+
+    def same(look: Lookup) -> Lookup:
+        return look
+
+    return PatternUse(build, change, look, same, same, accept, adjusted)
+
+
 def _register(names: str, method: str, output: str) -> None:
     source = METHODS["reg" if method == "regm" else method].kind
 
@@ -160,7 +223,7 @@ def _register(names: str, method: str, output: str) -> None:
             nonlocal look
             look = to
 
-        patterns.uses.append(Use(build, change))
+        patterns.uses.append(_use(build, change, look, make, output))
         if (how := How(method, False, output)) not in patterns.hows:
             patterns.hows.append(how)
 

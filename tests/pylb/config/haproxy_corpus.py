@@ -188,6 +188,9 @@ LINES: dict[str, str] = {
 - disabled now
 + load-server-state-from-file global
 - load-server-state-from-file nosuch
++ load-server-state-from-file local\n server-state-file-name web.state
++ server-state-file-name
++ server-state-file-name use-backend-name
 - persist nosuch
 + option httpchk
 + option httpchk /health
@@ -406,6 +409,8 @@ LINES: dict[str, str] = {
 + no option allbackups
 + stick-table type ip size 1m\n stick on src if { path /x }
 + stick-table type string size 1m\n stick match url_param(id)\n stick store-request req.cook(S),lower
++ stick-table type string size 1m\n stick store-response res.cook(S)\n stick store-response res.hdr(x) if { status 200 }
+- stick store-response
 - stick on
 - stick-table type ip size 1m\n stick on src table
 + use-server s0 if { path /x }

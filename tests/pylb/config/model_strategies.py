@@ -98,7 +98,7 @@ BY_TYPE: dict[Any, st.SearchStrategy[Any]] = {
     m.Rule: rules,
     m.StickRule: st.builds(
         m.StickRule,
-        kind=st.sampled_from(["match", "on", "store-request"]),
+        kind=st.sampled_from(["match", "on", "store-request", "store-response"]),
         sample=samples,
         table=st.none() | words,
         condition=st.none() | conditions,

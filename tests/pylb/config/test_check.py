@@ -456,6 +456,20 @@ WARNINGS: dict[str, tuple[str, list[str]]] = {
         FRONTEND + SERVER + " server a 10.0.0.1:80 minconn 9 maxconn 5",
         ['11: minconn 9 of server "a" is above its maxconn 5 (write the smaller number as minconn)'],
     ),
+    "list-without-reader": (
+        FRONTEND
+        + " http-request set-map(/a.map) %[src] 1\n http-request add-acl(/a.lst) %[src]\n acl a src -f /b.lst\n"
+        + " http-request del-acl(/b.lst) %[src] if a\n http-request del-map(/c.map) x\n"
+        + " http-response set-map(/d.map) x y\n use_backend %[src,map_ip(/d.map)] if TRUE\n"
+        + " http-request set-header X %[str(x),map(/c.map)]\nbackend app\n"
+        + TWO,
+        [
+            '9: "set-map" has no effect: no map and no ACL is read from "/a.map" '
+            "(write the file's name as it stands in map(…) or behind -f)",
+            '10: "add-acl" has no effect: no map and no ACL is read from "/a.lst" '
+            "(write the file's name as it stands in map(…) or behind -f)",
+        ],
+    ),
     "minconn-without-maxconn": (
         FRONTEND + SERVER + " server a 10.0.0.1:80 minconn 9",
         ['11: minconn of server "a" has no effect without maxconn (add maxconn)'],

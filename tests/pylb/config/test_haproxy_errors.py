@@ -43,7 +43,7 @@ def test_all_errors_come_at_once_in_the_files_order():
         ("frontend f\n bind :80 acept-proxy", 11, 'unknown bind option "acept-proxy"', 'did you mean "accept-proxy"?'),
         ("fronted f", 1, 'unknown keyword "fronted" out of section', 'did you mean "frontend"?'),
         ("defaults dev\nfrontend f from deev", 17, 'defaults section "deev" not found', 'did you mean "dev"?'),
-        ("backend b\n stick store-response src", 2, '"stick store-response" is not', "stick on what the request has"),
+        ("backend b\n use-fcgi-app x", 2, '"use-fcgi-app" is not', "FastCGI is not spoken"),
         ("backend b\n stick on", 2, '"stick on" needs a sample, as in src', ""),
         ("backend b\n stick on src tabel x", 15, '"tabel"', 'did you mean "table"?'),
         ("backend b\n stick on src table", 15, 'after "table" stands one name', "stick on src table clients"),

@@ -395,7 +395,7 @@ class Side:
     def __init__(self, name: str, command: list[str], directory: Path, text: str, answers: dict[str, Any]) -> None:
         self.name = name
         self.directory = directory / name
-        self.directory.mkdir()
+        self.directory.mkdir(exist_ok=True)
         self.logs = LogReceiver()
         self.origins: dict[str, Origin] = {}
         self.ports: dict[str, int] = {}

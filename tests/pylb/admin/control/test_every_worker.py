@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import ssl
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -30,6 +31,10 @@ frontend web
     bind 127.0.0.1:{port}
     bind 127.0.0.1:{tls} ssl crt {dir}/one.pem
     acl blocked path_beg -f {dir}/paths
+    http-request add-acl({dir}/paths) %[url_param(k)] if {{ path /add }}
+    http-request del-acl({dir}/paths) %[url_param(k)] if {{ path /del }}
+    http-request set-map({dir}/words) %[url_param(k)] %[url_param(v)] if {{ path /set }}
+    http-request del-map({dir}/words) %[url_param(k)] if {{ path /unset }}
     http-request deny if blocked
     acl asks path_beg /map
     http-request return status 200 content-type text/plain lf-string %[path,map({dir}/words,none)] if asks
@@ -116,6 +121,39 @@ def test_changes_hold_in_every_worker_and_in_its_successor(balancer: Program):
     wait_for(lambda: len(workers(balancer) - {victim}) == 3, 10, "the successor")
     assert not Path(f"/proc/{victim}/cmdline").exists() or victim not in workers(balancer)
     all_is_changed(balancer)
+
+
+def test_what_a_rule_changes_holds_in_every_worker_within_a_second(balancer: Program):
+    def answers(path: str) -> set[tuple[int, str]]:
+        return {get(balancer, path) for _ in range(TURNS)}
+
+    get(balancer, "/add?k=/shut")
+    get(balancer, "/set?k=/map/r&v=ruled")
+    time.sleep(1.0)
+    assert {status for status, _ in answers("/shut")} == {403}
+    assert answers("/map/r") == {(200, "ruled")}
+    assert "/map/r ruled" in balancer.ask(f"show map {balancer.directory}/words")
+    for number in range(TURNS):  # each in another worker, one after another
+        get(balancer, f"/set?k=/map/r&v=v{number}")
+    get(balancer, "/del?k=/shut")
+    shown = balancer.ask(f"show map {balancer.directory}/words").strip().splitlines()[-1]
+    reference, key, value = shown.split()
+    assert (
+        key == "/map/r"
+        and value.startswith("v")
+        and "/shut" not in balancer.ask(f"show acl {balancer.directory}/paths")
+    )
+    time.sleep(0.2)
+    assert answers("/map/r") == {(200, value)}
+    assert {status for status, _ in answers("/shut")} == {503}
+    get(balancer, "/set?k=/map/s&v=mine")
+    balancer.ask(f"set map {balancer.directory}/words #{reference} operator's")
+    balancer.ask(f"set map {balancer.directory}/words /map/s theirs")
+    assert answers("/map/r") == {(200, "operator's")} and answers("/map/s") == {(200, "theirs")}
+    victim = min(workers(balancer))
+    os.kill(victim, signal.SIGKILL)
+    wait_for(lambda: len(workers(balancer) - {victim}) == 3, 10, "the successor")
+    assert answers("/map/r") == {(200, "operator's")} and answers("/map/s") == {(200, "theirs")}
 
 
 def test_counters_of_an_added_server_are_sums_and_go_with_it(balancer: Program):

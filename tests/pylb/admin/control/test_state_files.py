@@ -39,6 +39,10 @@ backend own
     load-server-state-from-file local
     server one 127.0.0.1:{dead}
     server two 127.0.0.1:{dead}
+backend named
+    load-server-state-from-file local
+    server-state-file-name another
+    server one 127.0.0.1:{dead}
 backend none
     load-server-state-from-file none
     server one 127.0.0.1:{dead}
@@ -47,6 +51,7 @@ ORDERS = (
     "set server plain/one state maint", "set server plain/two weight 7", "set server plain/three state ready",
     "set server plain/four state drain", "set server checked/two state maint", "set server checked/three state drain",
     "disable health checked/one", "set server own/two state maint", "set server own/one weight 9",
+    "set server named/one state drain",
     "set server none/one state maint", "set server plain/five weight 3",
 )  # fmt: skip
 CHANGES = {
@@ -71,6 +76,7 @@ def save(program: Program, directory: Path) -> None:
     directory.mkdir(exist_ok=True)
     (directory / "all").write_text(program.ask("show servers state"))
     (directory / "own").write_text(program.ask("show servers state own"))
+    (directory / "another").write_text(program.ask("show servers state named"))
 
 
 def test_each_goes_on_from_the_file_of_either(tmp_path: Path) -> None:
@@ -116,7 +122,8 @@ def test_what_is_wrong_changes_nothing_and_is_said(tmp_path: Path, kind: str) ->
     text = FILES[kind]
     directory = tmp_path / "states"
     directory.mkdir()
-    (directory / "own").write_text("1\n# nothing\n")
+    for name in ("own", "another"):
+        (directory / name).write_text("1\n# nothing\n")
     if text is not None:
         (directory / "all").write_text(text)
     with both(tmp_path, CONFIG.replace("{states}", str(directory)), *NAMES) as pair:

@@ -1,0 +1,159 @@
+"""Words of the rule language, each in one haproxy.cfg for both programs: maps and ACLs that rules change."""
+
+from __future__ import annotations
+
+import pytest
+from haproxy_pair import Answer, running_pair
+from same_cases import describe, get, judge
+
+pytestmark = pytest.mark.interop
+
+CONFIG = r"""
+defaults
+    mode http
+    timeout connect 1s
+    timeout client 3s
+    timeout server 3s
+
+frontend lists
+    bind "127.0.0.1:${FE_lists}"
+    http-request add-acl("${DIR}/blocked.lst") %[src] if { path /block }
+    http-request del-acl("${DIR}/blocked.lst") %[src] if { path /unblock }
+    http-request set-map("${DIR}/names.map") %[url_param(k)] %[url_param(v)] if { path /name }
+    http-request set-map("${DIR}/names.map") fixed yes if { path /fixed }
+    http-request del-map("${DIR}/names.map") %[url_param(k)] if { path /forget }
+    http-request set-map("${DIR}/networks.map") %[url_param(k)] %[url_param(v)] if { path /network }
+    http-request del-map("${DIR}/networks.map") %[url_param(k)] if { path /nonetwork }
+    http-request set-map("${DIR}/numbers.map") %[url_param(k)] %[url_param(v)] if { path /number }
+    http-request set-map("${DIR}/parts.map") %[url_param(k)] %[url_param(v)] if { path /part }
+    http-request del-map("${DIR}/parts.map") %[url_param(k)] if { path /nopart }
+    http-request add-acl("${DIR}/paths.lst") %[url_param(k)] if { path /path }
+    http-request del-acl("${DIR}/paths.lst") %[url_param(k)] if { path /nopath }
+    http-request set-map("${DIR}/nobody.map") a b
+    http-request deny deny_status 429 if { src -f "${DIR}/blocked.lst" } !{ path /unblock }
+    http-request deny deny_status 410 if { url_param(q) -m beg -f "${DIR}/paths.lst" /always }
+    http-request return status 200 content-type text/plain lf-string "LOOKS" if !{ path /answer }
+    default_backend app
+
+frontend learning
+    bind "127.0.0.1:${FE_learning}"
+    default_backend learning
+
+backend learning
+    balance roundrobin
+    stick-table type string len 20 size 1k expire 1m
+    stick match url_param(id)
+    stick store-response res.cook(SID)
+    stick store-response res.hdr(x-second)
+    stick store-response res.hdr(x-other) if { status 201 }
+    http-response del-header set-cookie
+    server a "127.0.0.1:${SRV_a}"
+    server b "127.0.0.1:${SRV_b}"
+
+backend app
+    http-response set-map("${DIR}/names.map") answered "%[status] %[res.hdr(x-origin)]"
+    http-response add-acl("${DIR}/paths.lst") /from-response
+    server a "127.0.0.1:${SRV_a}"
+"""
+
+LOOKS = ("map({}/names.map,-)", "map_beg({}/names.map,-)", "map_ip({}/networks.map,-)", "map_sub({}/parts.map,-)",
+         "map_str_int({}/numbers.map,-1)")  # fmt: skip
+CONFIG = CONFIG.replace("LOOKS", " ".join(f"%[url_param(q),{look.format('${DIR}')}]" for look in LOOKS))
+
+FILES = {
+    "blocked.lst": "10.0.0.0/8\n",
+    "names.map": "one 1\ntwo 2\n",
+    "networks.map": "10.0.0.0/8 ten\n192.168.1.1 host\n",
+    "numbers.map": "a 1\n",
+    "parts.map": "bc first\nabc second\n",
+    "paths.lst": "/old\n",
+}
+
+EDITS = {
+    "an address is blocked and let in again": ("/?q=one", "/block", "/?q=one", "/block", "/unblock", "/?q=one"),
+    "a value is given, changed and taken": (
+        "/?q=k", "/name?k=k&v=1&q=k", "/?q=k", "/name?k=k&v=2", "/?q=k", "/?q=key", "/forget?k=k&q=k", "/?q=k",
+        "/forget?k=k",
+    ),
+    "an entry of the file is changed and taken": ("/name?k=one&v=uno&q=one", "/forget?k=one&q=one", "/?q=two"),
+    "constants": ("/fixed?q=fixed", "/forget?k=fixed&q=fixed"),
+    "networks": (
+        "/?q=10.1.2.3", "/network?k=10.1.0.0/16&v=more&q=10.1.2.3", "/?q=10.2.2.3", "/network?k=10.0.0.0/8&v=less",
+        "/?q=10.2.2.3", "/nonetwork?k=10.1.0.0/16&q=10.1.2.3", "/network?k=2001:db8::/32&v=six&q=2001:db8::1",
+        "/network?k=11.1.1.1&v=x&q=11.1.1.1", "/nonetwork?k=11.1.1.1&q=11.1.1.1",
+        "/nonetwork?k=192.168.1.1&q=192.168.1.1",
+    ),
+    "what is no network": ("/network?k=nonsense&v=x&q=10.9.9.9", "/?q=10.9.9.9"),
+    "numbers": ("/number?k=b&v=7&q=b", "/number?k=b&v=8&q=b", "/?q=a"),
+    "tried in their order": (
+        "/?q=xabcx", "/part?k=a&v=third&q=xabcx", "/?q=a", "/part?k=bc&v=FIRST&q=xabcx", "/nopart?k=bc&q=xabcx",
+        "/part?k=bc&v=last&q=xabcx", "/?q=xbcx",
+    ),
+    "patterns by their beginning": (
+        "/?q=/old/a", "/path?k=/new&q=/new/a", "/?q=/newer", "/nopath?k=/old&q=/old", "/?q=/always",
+        "/nopath?k=/always", "/?q=/always",
+    ),
+    "an empty key": ("/name?k=&v=x", "/?q="),
+    "what a response says": ("/answer", "/?q=answered", "/?q=/from-response/x"),
+}  # fmt: skip
+
+
+def answer(*fields: str, status: str = "200 OK") -> Answer:
+    head = "".join(f"{field}\r\n" for field in fields)
+    return Answer(f"HTTP/1.1 {status}\r\n{head}Content-Length: 2\r\n\r\nok".encode())
+
+
+ANSWERS = {
+    "session": answer("Set-Cookie: SID=one; path=/", "X-Second: two"),
+    "second": answer("X-Second: three", "X-Other: four", status="201 Created"),
+    "other": answer("X-Other: five", status="201 Created"),
+    "neither": answer("X-Other: six"),
+}
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("words")
+    for name in ("haproxy", "pylb"):
+        (directory / name).mkdir()
+        for file, text in FILES.items():
+            (directory / name / file).write_text(text)
+    with running_pair(directory, CONFIG, ANSWERS) as pair:
+        yield pair
+
+
+def asked(side, frontend, *requests):
+    """The answers to requests over one connection, as both sides must give them."""
+    with side.talk(frontend) as talk:
+        answers = []
+        for request in requests:
+            talk.send(request)
+            answers.append(talk.response())
+    return describe(answers)
+
+
+@pytest.mark.parametrize("paths", EDITS.values(), ids=EDITS)
+def test_rules_change_maps_and_acls(pair, paths):
+    judge(*pair.both(lambda side: asked(side, "lists", *map(get, paths))))
+
+
+@pytest.mark.parametrize("do", ["session", "second", "other", "neither"])
+def test_servers_are_learned_from_responses(pair, do):
+    """Round robin alternates, a key that has been learned stays with its server."""
+
+    def scenario(side):
+        with side.talk("learning") as talk:
+            talk.send(get("/", f"Do: {do}"))
+            learned = describe([talk.response()])
+            first = side.records()[-1].origin
+            stays = {}
+            for key in ("one", "two", "three", "four", "five", "six"):
+                origins = []
+                for _ in range(3):
+                    talk.send(get(f"/?id={key}"))
+                    talk.response()
+                    origins.append(side.records()[-1].origin)
+                stays[key] = set(origins) == {first}
+        return learned | {"stays": stays}
+
+    judge(*pair.both(scenario))
