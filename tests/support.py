@@ -6,7 +6,9 @@ because nothing ran.
 
 from __future__ import annotations
 
+import contextlib
 import os
+import secrets
 import shutil
 import socket
 import time
@@ -33,12 +35,20 @@ def require_program(name: str) -> str:
     return path
 
 
+_given: set[int] = set()
+
+
 def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
-    """A port of 127.0.0.1 that was free a moment ago."""
-    with socket.socket(socket.AF_INET, kind) as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-        return port
+    """A port of 127.0.0.1 for a program that binds it a moment later: none of those that the kernel gives to
+    connections, one of which could take it meanwhile, and never the same twice, because two programs with SO_REUSEPORT
+    would share it unnoticed."""
+    while True:
+        port = secrets.choice(range(12_000, 32_000))
+        with contextlib.suppress(OSError), socket.socket(socket.AF_INET, kind) as sock:
+            sock.bind(("127.0.0.1", port))
+            if port not in _given:
+                _given.add(port)
+                return port
 
 
 def wait_for(condition: Callable[[], object], timeout: float = 10.0, what: str = "the condition") -> None:

@@ -137,7 +137,7 @@ class Victim:
                 stdout=out, stderr=err,
             )  # fmt: skip
         try:
-            wait_for_port(self.watch, timeout=5)
+            wait_for_port(self.watch, timeout=20)
         except AssertionError as error:
             raise AssertionError(self.errors()) from error
 

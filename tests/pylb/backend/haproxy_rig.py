@@ -80,10 +80,15 @@ class Haproxy:
                 [require_program("haproxy"), "-db", "-f", str(configuration)], stdout=subprocess.DEVNULL, stderr=errors
             )
         try:
-            wait_for(self._control.exists, what="HAProxy's admin socket")
+            wait_for(self._listens, what="HAProxy's admin socket")
         except AssertionError as error:
             self.stop()
             raise AssertionError((directory / "stderr").read_text()) from error
+
+    def _listens(self) -> bool:
+        with contextlib.suppress(OSError):
+            return self.command("show version") != ""
+        return False
 
     def _read_log(self) -> None:
         while True:

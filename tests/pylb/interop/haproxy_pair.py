@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import random
 import re
 import select
 import socket
@@ -30,7 +29,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from support import require_program, wait_for
+from support import free_port, require_program, wait_for
 
 T = TypeVar("T")
 LINE = b"\r\n"
@@ -116,11 +115,28 @@ class Response:
         return [value for key, value in self.headers if key == name]
 
 
+_callers: set[tuple[str, int]] = set()
+
+
+def connected(port: int, source: str = "127.0.0.1") -> socket.socket:
+    """A connection from a port of `source` that no client has had before: a log line names one client only."""
+    while True:
+        sock = socket.socket()
+        sock.bind((source, 0))
+        if (caller := sock.getsockname()) not in _callers:
+            break
+        sock.close()
+    _callers.add(caller)
+    sock.settimeout(PATIENCE)
+    sock.connect(("127.0.0.1", port))
+    return sock
+
+
 class Talk:
     """A client connection to one side's frontend."""
 
     def __init__(self, port: int, source: str = "127.0.0.1", sock: socket.socket | None = None) -> None:
-        self.sock = sock or socket.create_connection(("127.0.0.1", port), PATIENCE, (source, 0))
+        self.sock = sock or connected(port, source)
         self.sock.settimeout(PATIENCE)
         host, port = self.sock.getsockname()[:2]
         self.address = f"{host}:{port} "
@@ -255,6 +271,8 @@ class Origin:
         self.answers = answers
         self.records: list[Recorded] = []
         self.checks = 0
+        self.greeting = b""
+        """What every connection begins with: a client that has read it knows that it is connected all through."""
         self._connections = 0
         self._open: set[socket.socket] = set()
         self._listen(0)
@@ -280,6 +298,7 @@ class Origin:
         try:
             sock.settimeout(60)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            sock.sendall(self.greeting)
             while True:
                 request = Recorded(self.name, number, reader.until(BLANK))
                 if request.get("user-agent") == "check":
@@ -344,21 +363,6 @@ class Origin:
 # --------------------------------------------------------------------------------------------------------------- sides
 
 
-_given: set[int] = set()
-
-
-def listening_port() -> int:
-    """A free port for a program that binds it a moment later: below those that the system gives to connections, and
-    never the same twice, because two programs with SO_REUSEPORT would share it unnoticed."""
-    while True:
-        port = random.randrange(12_000, 32_000)
-        with contextlib.suppress(OSError), socket.socket() as sock:
-            sock.bind(("127.0.0.1", port))
-            if port not in _given:
-                _given.add(port)
-                return port
-
-
 class LogReceiver:
     """A syslog server on UDP: `lines` are the messages without what syslog puts in front."""
 
@@ -416,7 +420,7 @@ class Side:
     def _port(self, variable: str) -> int:
         kind, _, name = variable.partition("_")
         if kind == "FE":
-            self.ports[name] = listening_port()
+            self.ports[name] = free_port()
             return self.ports[name]
         if kind == "SRV":
             self.origins[name] = Origin(name, self._answers)
@@ -468,15 +472,24 @@ class Side:
         """The log lines since `forget` (of `client`, an address with port), when there are at least `count`; probing
         requests and starting proxies are left out."""
         deadline = time.monotonic() + timeout
+        named = re.compile(rf"(?<!\d){re.escape(client.strip())}(?!\d)")
         while True:
             lines = [
                 line
                 for line in self.logs.lines
-                if client in line and "/kept" not in line and not line.startswith("Proxy ")
+                if named.search(line) and "/kept" not in line and not line.startswith("Proxy ")
             ]
             if len(lines) >= count or time.monotonic() > deadline:
                 return lines
             time.sleep(0.01)
+
+    def logged_before(self, frontend: str, client: str) -> list[str]:
+        """The lines of a client of whom none is expected, when a later client's line, of `frontend`, has come."""
+        with self.talk(frontend) as later:
+            later.send(b"GET /later HTTP/1.1\r\nHost: later\r\n\r\n")
+            later.response()
+        assert self.logged(1, client=later.address)
+        return self.logged(0, client=client)
 
     def stop(self) -> None:
         self.process.kill()

@@ -21,7 +21,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from haproxy_pair import Origin, Talk, listening_port
+from haproxy_pair import Origin, Talk
 from same_cases import describe, get
 from support import free_port, require_program, wait_for, wait_for_port
 
@@ -45,7 +45,7 @@ class Lab:
         self.directory = directory
         directory.mkdir(mode=0o755)
         (directory / "chroot").mkdir(mode=0o755)
-        self.ports = {name: listening_port() for name in ("http", "https", "stats", "admin")}
+        self.ports = {name: free_port() for name in ("http", "https", "stats", "admin")}
         self.origins = {name: Origin(name, {}) for name in WORKERS.values()}
         certificate = directory / "server.pem"
         subprocess.run(
@@ -289,7 +289,7 @@ def test_traffic_reaches_rsyslog_and_a_soft_stop_ends_it_all(lab, logs):
 
 def test_a_daemon_that_cannot_start_says_so_and_its_status_tells(place):
     path = place / "wrong.cfg"
-    bind = f"bind 127.0.0.1:{listening_port()}"
+    bind = f"bind 127.0.0.1:{free_port()}"
     path.write_text(f"global\n daemon\n chroot {place}/missing\nfrontend f\n {bind}\n mode http\n"
                     " timeout client 1s\n default_backend b\nbackend b\n mode http\n")  # fmt: skip
     done = subprocess.run(

@@ -4,7 +4,6 @@ back, connections that are reused, and WebSocket and TLS through it all."""
 from __future__ import annotations
 
 import asyncio
-import socket
 import ssl
 import subprocess
 import sys
@@ -13,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import websockets
-from haproxy_pair import Talk, normal_line, running_pair
+from haproxy_pair import Talk, connected, normal_line, running_pair
 from same_cases import describe, get, judge
 from support import wait_for
 
@@ -296,7 +295,7 @@ def secure(side, frontend: str, name: str | None, pair, **settings) -> Talk:
         context.maximum_version = settings["maximum"]
     if settings.get("client"):
         context.load_cert_chain(pair.directory / settings["client"])
-    raw = socket.create_connection(("127.0.0.1", side.ports[frontend]), 5)
+    raw = connected(side.ports[frontend])
     return Talk(0, sock=context.wrap_socket(raw, server_hostname=name))
 
 

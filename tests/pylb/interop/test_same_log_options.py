@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import contextlib
 import re
-import socket
 import ssl
 import subprocess
 import sys
@@ -13,7 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
-from haproxy_pair import Answer, normal_line, running_pair
+from haproxy_pair import Answer, connected, normal_line, running_pair
 from same_cases import get, judge
 
 pytestmark = pytest.mark.interop
@@ -227,12 +226,12 @@ def pair(tmp_path_factory):
         yield pair
 
 
-def asked(side, frontend: str, data: bytes, count: int = 1) -> tuple[str, list[str]]:
+def asked(side, frontend: str, data: bytes) -> tuple[str, list[str]]:
     """The client's address and what is logged of it."""
     with side.talk(frontend) as talk:
         talk.send(data)
         talk.response()
-    return talk.address, side.logged(count, client=talk.address.strip(), timeout=8 if count else 0.4)
+    return talk.address, side.logged(1, client=talk.address)
 
 
 def without_ports(line: str) -> str:
@@ -355,7 +354,8 @@ def test_samples(pair):
             with side.talk("sampled") as talk:
                 talk.send(get(f"/{'500-' if number in (1, 2, 5, 6, 7) else ''}{number}"))
                 talk.response()
-        time.sleep(0.3)
+        datagrams(side, 9, b"/")
+        side.logged_before("plain", "")
         return {
             facility: [raw.split()[-1].decode() for raw in side.logs.raw if raw.startswith(facility)]
             for facility in (b"<142>", b"<139>", b"<150>", b"<147>")
@@ -404,7 +404,7 @@ def test_error_log_format_for_a_certificate_of_nobody(pair, tmp_path):
         context = ssl.create_default_context()
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         context.load_cert_chain(stranger)
-        with socket.create_connection(("127.0.0.1", side.ports["tls_client"])) as plain:
+        with connected(side.ports["tls_client"]) as plain:
             address = "{}:{}".format(*plain.getsockname())
             with contextlib.suppress(OSError), context.wrap_socket(plain) as sock:
                 sock.recv(1000)
@@ -422,8 +422,7 @@ def test_lines_written_early(pair):
             early = side.logged(1, client=talk.address.strip())
             came = len(talk.reader.data) if hasattr(talk.reader, "data") else 0
             answer = talk.response()
-        time.sleep(0.2)
-        lines = side.logged(1, client=talk.address.strip())
+        lines = side.logged_before("plain", talk.address)
         return {"early": [normal_line(line) for line in early], "lines": len(lines), "body": answer.body, "came": came}
 
     judge(*pair.both(scenario))
@@ -445,8 +444,7 @@ def test_early_lines_of_tcp(pair):
             early = side.logged(1, client=talk.address.strip())
             talk.send(get("/"))
             talk.response()
-        time.sleep(0.2)
-        lines = side.logged(1, client=talk.address.strip())
+        lines = side.logged_before("plain", talk.address)
         return {"early": [normal_line(line) for line in early], "lines": len(lines)}
 
     judge(*pair.both(scenario))
@@ -462,7 +460,7 @@ def test_httpslog(pair, name):
         context = ssl.create_default_context()
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         with (
-            socket.create_connection(("127.0.0.1", side.ports["tls"])) as plain,
+            connected(side.ports["tls"]) as plain,
             context.wrap_socket(plain, server_hostname=name) as sock,
         ):
             address = (

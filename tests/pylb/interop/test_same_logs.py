@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 
 import pytest
 from haproxy_pair import Answer, normal_line, running_pair
@@ -51,6 +50,12 @@ frontend tcp
     mode tcp
     option tcplog
     default_backend tcp
+
+frontend greeted
+    bind "127.0.0.1:${FE_greeted}"
+    mode tcp
+    option tcplog
+    default_backend greeter
 
 frontend tcphttp
     bind "127.0.0.1:${FE_tcphttp}"
@@ -118,6 +123,10 @@ backend tcp
     mode tcp
     server a "127.0.0.1:${SRV_a}"
 
+backend greeter
+    mode tcp
+    server g "127.0.0.1:${SRV_greeter}"
+
 backend checked
     option log-health-checks
     server up "127.0.0.1:${SRV_up}" check inter 100ms rise 1 fall 1
@@ -141,8 +150,9 @@ ANSWERS = {"two": Answer(b"HTTP/1.1 200 OK\r\nX-Two: second\r\nX-Two: third\r\nC
 def pair(tmp_path_factory):
     with running_pair(tmp_path_factory.mktemp("logs"), CONFIG, ANSWERS) as pair:
         for side in pair.sides:
-            wait_for(lambda side=side: any("has no server" in line or "is DOWN" in line for line in side.logs.lines))
-        time.sleep(0.2)
+            side.origins["greeter"].greeting = b"hello"
+            for words in ("checked/up", "checked/down is DOWN"):
+                wait_for(lambda side=side, words=words: any(words in line for line in side.logs.lines), what=words)
         pair.first = [list(side.logs.lines) for side in pair.sides]
         yield pair
 
@@ -160,7 +170,7 @@ def line_of(side, frontend: str, data: bytes, count: int = 1, finish: bool = Fal
             talk.finish()
             talk.rest()
     client = talk.address.split(":")[1].strip() if clf else talk.address.strip()
-    return side.logged(count, client=client, timeout=8 if count else 0.4)
+    return side.logged(count, client=client) if count else side.logged_before("web", client)
 
 
 REQUESTS = {
@@ -214,7 +224,7 @@ def test_tcplog(pair):
     judge(*pair.both(lambda side: {"log": [normal_line(line) for line in line_of(side, "tcp", get("/"))]}))
 
 
-@pytest.mark.parametrize("frontend", ["web", "null", "monitored", "tcp"])
+@pytest.mark.parametrize("frontend", ["web", "null", "monitored"])
 @pytest.mark.parametrize("data", [b"", b"G"], ids=["nothing", "one byte"])
 def test_probes(pair, frontend, data):
     count = 0 if (frontend, data) == ("null", b"") else 1
@@ -223,6 +233,24 @@ def test_probes(pair, frontend, data):
         return {"log": [normal_line(line) for line in line_of(side, frontend, data, count, finish=True)]}
 
     judge(*pair.both(scenario))
+
+
+@pytest.mark.parametrize("data", [b"", b"G"], ids=["nothing", "one byte"])
+def test_probes_of_a_port(pair, data):
+    """The client leaves once the server is connected: before, the quicker one would decide how the line ends."""
+
+    def scenario(side):
+        with side.talk("greeted") as talk:
+            talk.send(data)
+            greeting = talk.reader.exactly(5)
+            talk.finish()
+            end = talk.rest()
+        log = [normal_line(line) for line in side.logged(1, client=talk.address)]
+        return {"greeting": greeting, "end": end, "log": log}
+
+    theirs, ours = pair.both(scenario)
+    judge(theirs, ours)
+    assert " -- " in ours["log"][0]
 
 
 @pytest.mark.parametrize("path,count", [("/", 0), ("/dead", 1)])

@@ -15,7 +15,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from haproxy_pair import Cut, Reader, Talk, running_pair
+from haproxy_pair import Cut, Reader, Talk, connected, running_pair
 from same_cases import get, judge
 from support import wait_for
 
@@ -244,7 +244,7 @@ def test_client_certificates_are_judged_alike(world, frontend, who):
         context.load_cert_chain(directory / CLIENTS[who])
 
     def scenario(side):
-        sock = socket.create_connection(("127.0.0.1", side.ports[frontend]), 5)
+        sock = connected(side.ports[frontend])
         address = "{}:{} ".format(*sock.getsockname())
         try:
             with context.wrap_socket(sock, server_hostname="server.test") as tls:
@@ -269,7 +269,7 @@ def test_protocols_are_agreed_on_alike(world, frontend, offer):
     context.set_alpn_protocols(offer)
 
     def scenario(side):
-        sock = socket.create_connection(("127.0.0.1", side.ports[frontend]), 5)
+        sock = connected(side.ports[frontend])
         with context.wrap_socket(sock, server_hostname="server.test") as tls:
             return {"agreed": tls.selected_alpn_protocol()}
 

@@ -5,7 +5,6 @@ Every `Pylb` is stopped by its test, and its stderr must never have held a trace
 
 from __future__ import annotations
 
-import random
 import re
 import signal
 import socket
@@ -18,7 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from support import wait_for
+from support import free_port, wait_for
 
 TIMEOUT = 10.0
 COMPLAINTS = re.compile(r"Traceback|Exception|Task was destroyed|never retrieved|socket\.send\(\) raised")
@@ -263,15 +262,8 @@ def serving(directory: Path, text: str, *options: str, **more: Any) -> Iterator[
 
 
 def ports(count: int) -> list[int]:
-    """Free ports, all different, and not of those that the kernel gives to anybody who asks for any."""
-    found: list[int] = []
-    for port in random.sample(range(12_000, 32_000), 2_000):
-        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as sock, suppress(OSError):
-            sock.bind(("127.0.0.1", port))
-            found.append(port)
-        if len(found) == count:
-            break
-    return found
+    """Free ports, all different."""
+    return [free_port() for _ in range(count)]
 
 
 DEFAULTS = """
