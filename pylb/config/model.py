@@ -160,6 +160,10 @@ class BindTls:
 
     certificates: tuple[str, ...] = ()
     """crt: PEM files, or directories of them; the first is the default certificate."""
+    crt_list: tuple[str, ...] = ()
+    """crt-list: files of certificates with settings and names of their own."""
+    crt_list_first: bool = False
+    """The first crt-list stands before any crt: the default certificate is its first."""
     strict_sni: bool = False
     """strict-sni: no certificate for the name, no handshake."""
     alpn: tuple[str, ...] = ()

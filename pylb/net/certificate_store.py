@@ -72,9 +72,9 @@ class CertificateStore:
         if bundle.key is None:
             raise ValueError(f'"{path}" has no private key')
         stored = self.files[path]
-        made = [(each, each.make(bundle, path)) for each in stored.maps]
-        for each, context in made:
-            each.replace(path, bundle, context)
+        made = [each.renew(path, bundle) for each in stored.maps]
+        for put in made:
+            put()
         stored.bundle = bundle
         self.pending = None
         return len(made)

@@ -12,7 +12,7 @@ import ssl
 import sys
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,8 @@ from typing import Any
 from cryptography import x509
 
 from pylb.config import model
+from pylb.config.haproxy.crt_list import read_crt_list
+from pylb.config.words import Report
 from pylb.net.certificates import Bundle, load_bundle
 from pylb.net.tls_sessions import ResumingContext
 
@@ -76,57 +78,91 @@ def silence_bad_names() -> None:
     sys.unraisablehook = hook
 
 
+Make = Callable[[Bundle, str], ssl.SSLContext]
+"""The context that shows a bundle, which has that file name. Raises ValueError naming the file."""
+
+
+@dataclass(slots=True)
+class Shown:
+    """A certificate of a bind."""
+
+    path: str
+    bundle: Bundle
+    context: ssl.SSLContext
+    make: Make
+    names: tuple[str, ...] | None
+    """What it is shown for; None: what it covers."""
+    excluded: frozenset[str]
+    """Names that its wildcards leave to others."""
+
+
 class CertificateMap:
-    """The contexts of one bind by the names that their certificates cover.
+    """The contexts of one bind by the names that their certificates cover, or that a crt-list gives them.
 
     Handshakes begin in `default`, whose SNI callback moves each to the context in force: so a certificate can be
     replaced (net/certificate_store.py) although the listener has the context from the start.
     """
 
-    def __init__(self, strict: bool, make: Callable[[Bundle, str], ssl.SSLContext]) -> None:
+    def __init__(self, strict: bool) -> None:
         self.default: ssl.SSLContext | None = None
-        self.make = make
-        """The context that shows a bundle here. Raises ValueError naming the file."""
         self._strict = strict
-        self._entries: dict[str, tuple[Bundle, ssl.SSLContext]] = {}
-        self._fallback: ssl.SSLContext | None = None
-        self._exact: dict[str, ssl.SSLContext] = {}
-        self._wildcard: dict[str, ssl.SSLContext] = {}
+        self._entries: list[Shown] = []
+        self._exact: dict[str, Shown] = {}
+        self._wildcard: dict[str, list[Shown]] = {}
 
-    def add(self, path: str, bundle: Bundle) -> None:
-        """The first certificate for a name keeps it; the first of all is the default."""
-        context = self.make(bundle, path)
+    def add(
+        self,
+        path: str,
+        bundle: Bundle,
+        make: Make,
+        names: tuple[str, ...] | None = None,
+        excluded: frozenset[str] = frozenset(),
+    ) -> None:
+        """The first certificate for a name keeps it; the first of all is the default. Raises what `make` does."""
+        context = make(bundle, path)
         if self.default is None:
             self.default = context
             context.sni_callback = self._choose
-        self.replace(path, bundle, context)
+        self._entries.append(Shown(path, bundle, context, make, names, excluded))
+        self._index()
 
-    def replace(self, path: str, bundle: Bundle, context: ssl.SSLContext) -> None:
-        """Show another certificate in the place of the one of that file."""
-        self._entries[path] = (bundle, context)
+    def renew(self, path: str, bundle: Bundle) -> Callable[[], None]:
+        """Make what shows another certificate in the place of the one of that file; the result puts it there. Raises
+        ValueError."""
+        made = [(shown, shown.make(bundle, path)) for shown in self._entries if shown.path == path]
+
+        def put() -> None:
+            for shown, context in made:
+                shown.bundle, shown.context = bundle, context
+            self._index()
+
+        return put
+
+    def _index(self) -> None:
         self._exact, self._wildcard = {}, {}
-        self._fallback = next(context for _, context in self._entries.values())
-        for each, shown in self._entries.values():
-            for name in each.names:
+        for shown in self._entries:
+            for name in shown.bundle.names if shown.names is None else shown.names:
                 name = name.lower()
-                if name.startswith("*."):
-                    self._wildcard.setdefault(name[1:], shown)
+                if name.startswith("*"):
+                    self._wildcard.setdefault(name[1:], []).append(shown)
                 else:
                     self._exact.setdefault(name, shown)
 
     def files(self) -> list[tuple[str, Bundle]]:
         """The certificates by file."""
-        return [(path, bundle) for path, (bundle, _) in self._entries.items()]
+        return list({shown.path: shown.bundle for shown in self._entries}.items())
 
     def find(self, name: str) -> ssl.SSLContext | None:
         """The context for a host name, or None."""
         name = name.lower().rstrip(".")
         found = self._exact.get(name)
-        if found is None:
-            dot = name.find(".")
-            if dot > 0:
-                found = self._wildcard.get(name[dot:])
-        return found
+        if found is not None:
+            return found.context
+        dot = name.find(".")
+        for shown in self._wildcard.get(name[dot:], ()) if dot > 0 else ():
+            if name not in shown.excluded:
+                return shown.context
+        return None
 
     def _choose(self, ssl_object: Any, name: str | None, context: ssl.SSLContext) -> int | None:
         ssl_object.sni = name
@@ -134,7 +170,7 @@ class CertificateMap:
         if found is None:
             if self._strict:
                 return ssl.ALERT_DESCRIPTION_UNRECOGNIZED_NAME
-            found = self._fallback
+            found = self._entries[0].context
         if found is not None and found is not context:
             ssl_object.context = found
         return None
@@ -170,15 +206,30 @@ def with_defaults(settings: Any, defaults: Any) -> Any:
     return replace(settings, tickets=settings.tickets and defaults.tickets, **changes)
 
 
-def server_side(settings: model.BindTls, general: model.Global, mode: str = "http") -> CertificateMap:
-    """The contexts for one `bind … ssl`.
+def server_side(
+    settings: model.BindTls, general: model.Global, mode: str = "http", report: Report | None = None
+) -> CertificateMap:
+    """The contexts for one `bind … ssl`. What is wrong in a crt-list is reported.
 
     Raises OSError or ValueError, naming the file, for certificates that cannot be used.
     """
     settings = with_defaults(settings, general.ssl_default_bind)
-    certificates = CertificateMap(settings.strict_sni, partial(_server_context, settings, general, mode))
+    certificates = CertificateMap(settings.strict_sni)
+    plain = partial(_server_context, settings, general, mode)
+
+    def add_lists() -> None:
+        for path in settings.crt_list:
+            for listed in read_crt_list(Path(path).read_bytes(), path, settings, report or Report()):
+                file = str(Path(general.crt_base or "") / listed.certificate)
+                make = partial(_server_context, listed.settings, general, mode)
+                certificates.add(file, load_bundle(file), make, listed.names, listed.excluded)
+
+    if settings.crt_list_first:
+        add_lists()
     for path in certificate_files(settings.certificates, general.crt_base):
-        certificates.add(path, load_bundle(path))
+        certificates.add(path, load_bundle(path), plain)
+    if not settings.crt_list_first:
+        add_lists()
     if certificates.default is None:
         raise ValueError("bind … ssl without a certificate: add crt FILE")
     return certificates

@@ -246,7 +246,7 @@ class Balancer:
         if bind.tls is None:
             return None
         try:
-            certificates = tls.server_side(bind.tls, self.config.globals, mode)
+            certificates = tls.server_side(bind.tls, self.config.globals, mode, report)
         except (OSError, ValueError) as error:
             report(bind.at, f"TLS: {error}")
             return None

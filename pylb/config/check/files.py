@@ -12,7 +12,9 @@ from pathlib import PurePosixPath
 
 from pylb.config.check.registry import warning
 from pylb.config.check.walk import binds, named, proxies, servers, tests
+from pylb.config.haproxy.crt_list import read_crt_list
 from pylb.config.model import Config, Finding, Origin
+from pylb.config.words import Report
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,23 @@ def check_files(config: Config, look: Look) -> Iterator[Finding]:
             yield _unreadable(path, at, what, problem)
     for path, at in bundles(config):
         yield from _bundle(path, at, look)
+    yield from _crt_lists(config, look)
+
+
+def _crt_lists(config: Config, look: Look) -> Iterator[Finding]:
+    """What is wrong in the files of `crt-list`, and with the certificates that they name."""
+    for _, bind in binds(config):
+        for path in bind.tls.crt_list if bind.tls is not None else ():
+            assert bind.tls is not None
+            try:
+                content = look.read(path)
+            except OSError as problem:
+                yield _unreadable(path, bind.at, "crt-list", problem)
+                continue
+            report = Report()
+            for listed in read_crt_list(content, path, bind.tls, report):
+                yield from _bundle(in_base(config.globals.crt_base, listed.certificate), listed.at, look)
+            yield from report.findings
 
 
 def _unreadable(path: str, at: Origin, what: str, problem: OSError) -> Finding:

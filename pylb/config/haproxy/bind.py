@@ -147,6 +147,13 @@ def _read_crt(draft: BindDraft, line: Line) -> None:
     draft.tls["certificates"] = (*draft.tls.get("certificates", ()), line.value(text, "a PEM file or a directory"))
 
 
+def _read_crt_list(draft: BindDraft, line: Line) -> None:
+    lists = (*draft.tls.get("crt_list", ()), line.value(text, "a file of certificates"))
+    draft.tls["crt_list"] = lists
+    if "certificates" not in draft.tls:
+        draft.tls["crt_list_first"] = True
+
+
 def _read_ssl(draft: BindDraft, line: Line) -> None:
     draft.ssl = True
 
@@ -172,6 +179,7 @@ BIND_OPTIONS: Table[BindDraft] = Table(
         Keyword("ciphersuites", put_tls("ciphersuites", text)),
         Keyword("crl-file", put_tls("crl_file", text)),
         Keyword("crt", _read_crt),
+        Keyword("crt-list", _read_crt_list, note="versions and verify stand on the bind line"),
         Keyword("defer-accept", constant("defer_accept", True)),
         Keyword("expose-fd", _read_expose_fd),
         Keyword("gid", put("gid", integer(0))),
@@ -211,7 +219,6 @@ BIND_OPTIONS: Table[BindDraft] = Table(
         *unsupported("ca-ignore-err crt-ignore-err", "a certificate is either good or refused"),
         *unsupported("ca-sign-file ca-sign-pass generate-certificates", "certificates are not made on the fly"),
         *unsupported("ca-verify-file", "ca-file holds the whole chain"),
-        *unsupported("crt-list", "name the files by crt, one or more times, or a directory"),
         *unsupported("namespace", "start pylb inside the network namespace"),
         *unsupported("quic-cc-algo quic-force-retry", "QUIC is not spoken"),
         *unsupported("tls-ticket-keys", "workers share no ticket keys"),
@@ -228,9 +235,9 @@ def read_bind(line: Line, unix_defaults: dict[str, Any], unix_prefix: str) -> li
     draft = BindDraft()
     read_options(BIND_OPTIONS, draft, line, "bind option")
     tls = BindTls(**tls_fields(draft.tls, draft.banned, line.at)) if draft.ssl else None
-    if tls is not None and not tls.certificates:
+    if tls is not None and not tls.certificates and not tls.crt_list:
         line.report(line.at, '"ssl" without "crt": there is no certificate to show', "add crt FILE")
-    elif tls is None and draft.tls.get("certificates"):
+    elif tls is None and (draft.tls.get("certificates") or draft.tls.get("crt_list")):
         line.report.warning(line.at, '"crt" without "ssl": the port speaks plain text', "add ssl")
     binds = []
     for text_of_one in places.text.removesuffix(",").split(","):  # HAProxy takes a comma at the end

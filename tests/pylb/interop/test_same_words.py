@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import socket
+import ssl
+
 import pytest
-from haproxy_pair import Answer, running_pair
+from cryptography import x509
+from haproxy_pair import Answer, Talk, running_pair
 from same_cases import describe, get, judge
+
+from pylb.net.certificates import self_signed
 
 pytestmark = pytest.mark.interop
 
@@ -34,6 +40,14 @@ frontend lists
     http-request deny deny_status 410 if { url_param(q) -m beg -f "${DIR}/paths.lst" /always }
     http-request return status 200 content-type text/plain lf-string "LOOKS" if !{ path /answer }
     default_backend app
+
+frontend listed
+    bind "127.0.0.1:${FE_listed}" ssl crt-list "${DIR}/../certs.list" alpn http/1.1
+    http-request return status 200 content-type text/plain lf-string "%[ssl_fc_sni] %[ssl_fc_alpn]"
+
+frontend strict
+    bind "127.0.0.1:${FE_strict}" ssl crt "${DIR}/../one.pem" crt-list "${DIR}/../certs.list" strict-sni
+    http-request return status 200 content-type text/plain lf-string "%[ssl_fc_sni] %[ssl_fc_alpn]"
 
 frontend learning
     bind "127.0.0.1:${FE_learning}"
@@ -98,6 +112,26 @@ EDITS = {
 }  # fmt: skip
 
 
+CERTIFICATES = {
+    "one": ["one.lab", "www.one.lab"], "two": ["two.lab"], "wild": ["wild.lab"], "alpn": ["alpn.lab"],
+    "own": ["own.lab", "*.own.lab"], "out": ["out.lab"],
+}  # fmt: skip
+CERTS = """\
+DIR/one.pem !*
+# by other names than they have
+DIR/two.pem two.example three.example
+DIR/wild.pem *.wild.example !not.wild.example
+DIR/own.pem
+DIR/alpn.pem [alpn http/1.0] alpn.lab exact.wild.example
+DIR/out.pem !www.out.lab
+"""
+HOSTS = (
+    None, "one.lab", "www.one.lab", "two.lab", "two.example", "THREE.example", "a.wild.example", "not.wild.example",
+    "exact.wild.example", "a.b.wild.example", "wild.lab", "own.lab", "x.own.lab", "alpn.lab", "out.lab", "www.out.lab",
+    "nothing.example",
+)  # fmt: skip
+
+
 def answer(*fields: str, status: str = "200 OK") -> Answer:
     head = "".join(f"{field}\r\n" for field in fields)
     return Answer(f"HTTP/1.1 {status}\r\n{head}Content-Length: 2\r\n\r\nok".encode())
@@ -118,6 +152,9 @@ def pair(tmp_path_factory):
         (directory / name).mkdir()
         for file, text in FILES.items():
             (directory / name / file).write_text(text)
+    for name, covers in CERTIFICATES.items():
+        (directory / f"{name}.pem").write_bytes(self_signed(covers))
+    (directory / "certs.list").write_text(CERTS.replace("DIR", str(directory)))
     with running_pair(directory, CONFIG, ANSWERS) as pair:
         yield pair
 
@@ -155,5 +192,25 @@ def test_servers_are_learned_from_responses(pair, do):
                     origins.append(side.records()[-1].origin)
                 stays[key] = set(origins) == {first}
         return learned | {"stays": stays}
+
+    judge(*pair.both(scenario))
+
+
+@pytest.mark.parametrize("host", HOSTS)
+@pytest.mark.parametrize("frontend", ["listed", "strict"])
+def test_a_crt_list_chooses_the_certificate(pair, frontend, host):
+    def scenario(side):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        context.set_alpn_protocols(["http/1.0", "http/1.1"])
+        raw = socket.create_connection(("127.0.0.1", side.ports[frontend]), 5)
+        try:
+            sock = context.wrap_socket(raw, server_hostname=host)
+        except ssl.SSLError:
+            return {"refused": True}
+        with sock, Talk(0, sock=sock) as talk:
+            certificate = x509.load_der_x509_certificate(sock.getpeercert(True))
+            talk.send(get("/"))
+            return describe([talk.response()]) | {"shown": certificate.subject.rfc4514_string()}
 
     judge(*pair.both(scenario))
