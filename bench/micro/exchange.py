@@ -23,7 +23,7 @@ from pylb.net.clock import Clock
 from pylb.net.door import Door
 from pylb.net.listener import Listener
 from pylb.process.balancer import Balancer
-from pylb.process.steward import GC_THRESHOLDS
+from pylb.process.preparation import GC_THRESHOLDS
 
 CONFIG = Path(__file__).parents[1] / "http" / "haproxy.cfg"
 ROUNDS, EXCHANGES, CLIENTS = 25, 2048, 64
@@ -164,7 +164,8 @@ class Bench:
         frontend = self.balancer.world.frontends[name]
         door = Door(self.balancer.house, 3000)
         loop: Any = self.loop
-        return Listener(frontend.model.binds[0], frontend, door, loop, self.clock, self.balancer.limits, None, [])
+        limits = self.balancer.listeners.limits
+        return Listener(frontend.model.binds[0], frontend, door, loop, self.clock, limits, None, [])
 
     def client(self, listener: Listener) -> Any:
         session = listener.make(listener)

@@ -116,23 +116,23 @@ def _message(code: str, close: str) -> str:
 
 def _process(world: World) -> str:
     limit = f" / {exact(world.maxconn)}" if world.maxconn else ""
-    now = world.now()
+    now, figures = world.now(), world.figures
     facts = (
         ("Uptime", uptime_text(uptime(world))),
         ("Workers", str(world.workers)),
-        ("Connections", f"{exact(world.actconn)}{limit}"),
+        ("Connections", f"{exact(figures.actconn)}{limit}"),
         (
             "Connections/s",
-            f"{exact(world.conn_rate.value(now))} <small>max {exact(world.conn_rate.max)}</small>",
+            f"{exact(figures.conn_rate.value(now))} <small>max {exact(figures.conn_rate.max)}</small>",
         ),
-        ("All connections", big(world.cum_conn)),
-        ("All requests", big(world.cum_req)),
-        ("TLS connections", f"{exact(world.ssl_conns)} <small>of {big(world.cum_ssl_conns)}</small>"),
+        ("All connections", big(figures.cum_conn)),
+        ("All requests", big(figures.cum_req)),
+        ("TLS connections", f"{exact(figures.ssl_conns)} <small>of {big(figures.cum_ssl_conns)}</small>"),
         (
             "TLS handshakes/s",
-            f"{exact(world.ssl_rate.value(now))} <small>max {exact(world.ssl_rate.max)}</small>",
+            f"{exact(figures.ssl_rate.value(now))} <small>max {exact(figures.ssl_rate.max)}</small>",
         ),
-        ("Lost log lines", exact(world.dropped_logs)),
+        ("Lost log lines", exact(figures.dropped_logs)),
     )
     tiles = "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in facts)
     stopping = '<p class="message warn">The process is stopping.</p>\n' if world.stopping else ""

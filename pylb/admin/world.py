@@ -57,6 +57,62 @@ class FrontendView(Protocol):
         """ "" while it listens, "PAUSED" or "STOP" after an operator's order."""
 
 
+class Figures(Protocol):
+    """The process in numbers, all its workers together (process/figures.py)."""
+
+    @property
+    def actconn(self) -> int:
+        """Client connections now."""
+
+    @property
+    def cum_conn(self) -> int:
+        """Client connections since the start."""
+
+    @property
+    def cum_req(self) -> int:
+        """Requests since the start."""
+
+    @property
+    def ssl_conns(self) -> int:
+        """TLS connections now."""
+
+    @property
+    def cum_ssl_conns(self) -> int:
+        """TLS handshakes since the start."""
+
+    @property
+    def conn_rate(self) -> Rate:
+        """Client connections per second."""
+
+    @property
+    def sess_rate(self) -> Rate:
+        """Sessions per second."""
+
+    @property
+    def ssl_rate(self) -> Rate:
+        """TLS handshakes with clients per second."""
+
+    @property
+    def bytes_out_rate(self) -> Rate:
+        """Bytes to clients per second."""
+
+    @property
+    def listeners(self) -> int:
+        """Addresses listened on."""
+
+    @property
+    def tasks(self) -> int:
+        """Tasks of the event loops."""
+
+    @property
+    def idle_percent(self) -> int:
+        """How much of the last second there was nothing to do."""
+
+    @property
+    def dropped_logs(self) -> int:
+        """Log lines that could not be sent."""
+
+
 class World(Protocol):
     """The process as a whole (process/balancer.py)."""
 
@@ -93,47 +149,7 @@ class World(Protocol):
     @property
     def rate_limits(self) -> RateLimits: ...
     @property
-    def bytes_out_rate(self) -> Rate:
-        """Bytes to clients per second."""
-
-    @property
-    def tasks(self) -> int:
-        """Tasks of the event loop."""
-
-    @property
-    def idle_percent(self) -> int:
-        """How much of the last second there was nothing to do."""
-
-    @property
-    def actconn(self) -> int:
-        """Client connections now."""
-
-    @property
-    def cum_conn(self) -> int:
-        """Client connections since the start."""
-
-    @property
-    def cum_req(self) -> int: ...
-    @property
-    def conn_rate(self) -> Rate:
-        """Client connections per second."""
-
-    @property
-    def sess_rate(self) -> Rate: ...
-    @property
-    def ssl_rate(self) -> Rate:
-        """TLS handshakes with clients per second."""
-
-    @property
-    def ssl_conns(self) -> int:
-        """TLS connections now."""
-
-    @property
-    def cum_ssl_conns(self) -> int: ...
-    @property
-    def listeners(self) -> int:
-        """Addresses listened on."""
-
+    def figures(self) -> Figures: ...
     @property
     def order(self) -> Callable[[str, str, str], None] | None:
         """Has another process, which keeps the servers' true state, do an action too: backend, server, action."""
@@ -144,8 +160,6 @@ class World(Protocol):
 
     @property
     def stopping(self) -> bool: ...
-    @property
-    def dropped_logs(self) -> int: ...
     @property
     def startup_logs(self) -> Sequence[str]:
         """What was said at the start, a line each."""

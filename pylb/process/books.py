@@ -81,8 +81,8 @@ class Book:
         """`clear counters` has been carried out in this process; `everything`: its totals are gone too."""
         raise NotImplementedError
 
-    def figure(self, name: str, own: int) -> int:
-        """A figure over all processes; `own` is this one's, written a moment ago at most."""
+    def figure(self, name: str) -> int:
+        """A figure over all processes."""
         return int(self.shared.figure(0, name)) if name == "most" else self.shared.sum_figure(name)
 
     def rate(self, name: str) -> KnownRate:
@@ -121,19 +121,19 @@ class WorkersBook(Book):
         self.settle()
 
     def write_process(self, balancer: Balancer, now: float) -> None:
-        house, write = balancer.house, self.shared.write_figure
+        house, figures, write = balancer.house, balancer.figures, self.shared.write_figure
         for name, value in (
             ("connections", house.connections),
             ("most", house.most),
             ("total", house.total),
-            ("ssl", balancer.own_ssl_conns),
-            ("dropped", balancer.own_dropped_logs),
-            ("tasks", balancer.own_tasks),
-            ("idle", balancer.own_idle_percent),
+            ("ssl", figures.own_ssl_conns),
+            ("dropped", figures.own_dropped_logs),
+            ("tasks", figures.own_tasks),
+            ("idle", figures.own_idle_percent),
         ):
             write(self.slot, name, value)
         for name in RATES_OF_PROCESS:
-            setattr(balancer, name, self.rate(name))
+            setattr(figures, name, self.rate(name))
 
     def _write(self, row: int, live: Live) -> None:
         counters = own_totals(live)
@@ -201,15 +201,16 @@ class StewardsBook(Book):
             self.shared.write_figure(0, "most", most)
 
     def write_process(self, balancer: Balancer, now: float) -> None:
-        self.shared.write_figure(0, "dropped", balancer.own_dropped_logs)
+        figures = balancer.figures
+        self.shared.write_figure(0, "dropped", figures.own_dropped_logs)
         alone = max(self.shared.figure(slot, "most") for slot in range(self.shared.slots))
         self.shared.write_figure(0, "most", max(alone, self.shared.sum_figure("connections")))
         second = now >= self._next_second
         if second:
             self._next_second = now + 1.0
-        self.shared.write_figure(0, "tasks", balancer.own_tasks)
+        self.shared.write_figure(0, "tasks", figures.own_tasks)
         for name in RATES_OF_PROCESS:
-            rate = getattr(balancer, name)
+            rate = getattr(figures, name)
             if second:
                 rate.sample(now)
             self.shared.write_figure(0, name, rate.value(now))

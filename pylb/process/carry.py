@@ -53,7 +53,7 @@ class Inheritance:
 
     def state(self) -> dict[str, Any]:
         """Everything, as JSON can carry it."""
-        balancer = self._balancer
+        balancer, figures = self._balancer, self._balancer.figures
         rows = {}
         for name, live in live_objects(balancer):
             counters = live.counters
@@ -61,16 +61,16 @@ class Inheritance:
             rows[name] = [
                 [getattr(counters, field) for field in FIELDS], [getattr(counters, rate).max for rate in RATES]
             ]  # fmt: skip
-        self._told[""] = [balancer.cum_conn]
+        self._told[""] = [figures.cum_conn]
         return {
             "servers": [[record_of(s), _declared(s)] for backend in balancer.backends for s in backend.servers],
             "backends": {backend.name: backend.last_change for backend in balancer.backends},
             "rows": rows,
             "tables": stick_records.records_of(balancer.tables.values(), balancer.now()),
             "process": {
-                "total": balancer.cum_conn,
-                "most": balancer.most_conn,
-                "rates": [rate.max for rate in (balancer.conn_rate, balancer.sess_rate, balancer.ssl_rate)],
+                "total": figures.cum_conn,
+                "most": figures.most_conn,
+                "rates": [rate.max for rate in (figures.conn_rate, figures.sess_rate, figures.ssl_rate)],
                 "started": balancer.started,
                 "started_wall": balancer.started_wall,
             },
@@ -87,7 +87,7 @@ class Inheritance:
             if before is not None and current != before:
                 news[name] = [now - then if now >= then else now for now, then in zip(current, before, strict=True)]
             self._told[name] = current
-        total = self._balancer.cum_conn
+        total = self._balancer.figures.cum_conn
         if total != self._told[""][0]:
             news[""] = [total - self._told[""][0]]
             self._told[""] = [total]
@@ -96,10 +96,10 @@ class Inheritance:
 
 def take_over(balancer: Balancer, book: StewardsBook, given: dict[str, Any], now: float) -> None:
     """The new generation's side, before its workers are."""
-    process = given["process"]
+    process, figures = given["process"], balancer.figures
     balancer.started, balancer.started_wall = process["started"], process["started_wall"]
     book.begin_process(process["total"], process["most"])
-    for rate, most in zip((balancer.conn_rate, balancer.sess_rate, balancer.ssl_rate), process["rates"], strict=True):
+    for rate, most in zip((figures.conn_rate, figures.sess_rate, figures.ssl_rate), process["rates"], strict=True):
         rate.max = most
         rate.sample(now)
     rows = given["rows"]
@@ -119,6 +119,15 @@ def take_over(balancer: Balancer, book: StewardsBook, given: dict[str, Any], now
     stick_records.restore(balancer.tables.values(), given["tables"], now)
     for record, declared in given["servers"]:
         _take_server(balancer.world.backends, record, declared, now)
+
+
+def add_counted(balancer: Balancer, book: StewardsBook, counted: dict[str, list[int]]) -> None:
+    """Also the new generation's side: the one before has gone on counting."""
+    for name, live in live_objects(balancer):
+        if name in counted:
+            book.add_counts(live, counted[name])
+    if "" in counted:
+        book.begin_process(*counted[""])
 
 
 def _take_server(backends: dict[str, Backend], record: list[Any], before: list[Any], now: float) -> None:

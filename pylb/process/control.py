@@ -155,7 +155,7 @@ class AdminSockets:
             # This process first: a worker that dies is forked from it, and has what was changed since.
             own = execute(session, self._world, command) if row.kind is Kind.CHANGE else b""
             answers = await self._relay.ask_all(text_of(session, command))
-            self._world.carried_out()
+            self._world.listeners.carried_out()
         if row.kind is Kind.CHANGE:
             return own
         return row.join(answers) if row.join is not None else b"".join(answers)

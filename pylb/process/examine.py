@@ -58,10 +58,11 @@ def _aftermath(error: ConfigError) -> list[Finding]:
 
 
 def _compile(config: Config) -> Sequence[Finding]:
-    from pylb.process.steward import check_start
+    from pylb.config.words import Report
+    from pylb.process.balancer import Balancer
 
     try:
-        check_start(config)
+        Balancer(config, Report()).close()
     except ConfigError as error:
         return error.findings
     return ()

@@ -8,33 +8,29 @@
 
 The master reads no configuration, parses nothing that a peer or a worker has made, and has no traffic; operators reach
 it by signals and, where it is asked for, by the master socket. Its pid and its pid file stay the same over all reloads.
-Because it holds every listening socket, none is ever closed and opened again: clients in their backlogs are accepted by
-whichever generation is there.
+It holds every listening socket (kept_sockets.py), so that none is ever closed and opened again.
 """
 
 from __future__ import annotations
 
 import asyncio
-import mmap
 import os
 import signal
 import socket
-import struct
 import sys
 import time
 from contextlib import suppress
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pylb.admin.control.master import Member
 from pylb.config.model import Config
-from pylb.process import privileges
-from pylb.process.binding import path_of
-from pylb.process.forking import fork
+from pylb.process import orphans, privileges
+from pylb.process.attempts import Attempts
+from pylb.process.generation import Generation, Heartbeat
+from pylb.process.kept_sockets import KeptSockets
 from pylb.process.kernel import become_subreaper
-from pylb.process.packets import Message, Packets
-from pylb.process.steward import Order, Steward
+from pylb.process.order import Order
+from pylb.process.packets import Message
 from pylb.process.supervisor import Supervisor
 
 if TYPE_CHECKING:
@@ -49,41 +45,6 @@ LAST_WORDS = 3.0
 
 RETRY = 1.0
 """Seconds between attempts to start a generation in the place of one that has died."""
-
-_BEAT = struct.Struct("d")
-
-
-@dataclass(slots=True)
-class Generation:
-    """One start or reload."""
-
-    number: int
-    pid: int
-    pidfd: int
-    packets: Packets
-    beats: mmap.mmap
-    uses: set[str] = field(default_factory=set)
-    """Keys of the sockets it listens on."""
-    opened: dict[str, socket.socket] = field(default_factory=dict)
-    """What it has bound and this process does not have yet for good."""
-    workers: list[int] = field(default_factory=list)
-    reason: str = ""
-    """Why it could not start."""
-    ready: bool = False
-    retiring: bool = False
-    began: float = field(default_factory=time.monotonic)
-
-    def last_beat(self) -> float:
-        """CLOCK_MONOTONIC of the steward's last sign of life."""
-        return float(_BEAT.unpack_from(self.beats)[0])
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How a reload went."""
-
-    success: bool
-    reason: str
 
 
 class Master:
@@ -101,33 +62,22 @@ class Master:
         """`given`: descriptors that stay open in all processes; `adopted`: listening sockets of another process."""
         self.pid = os.getpid()
         self.began = time.monotonic()
-        self._master_socket = master_socket
-        self._adopted = adopted
-        self._inodes: dict[str, int] = {}
-        """Of the paths of unix sockets, by key: another process may have put its own in their place."""
         self._config: Config | None = config
         self._options = options
         self._given = given
         self._daemon = daemon
-        self._sockets: dict[str, socket.socket] = {}
+        self._adopted = adopted
+        self._master_socket = master_socket
+        self._sockets = KeptSockets()
+        self._attempts = Attempts()
         self._generations: list[Generation] = []
         self._current: Generation | None = None
         self._numbers = 0
+        self._orphans = orphans.Orphans()
         self._jobs: asyncio.Queue[tuple[str, int]] = asyncio.Queue()
         """"start" a generation, "end" with a status: what is done outside of the loop."""
-        self._starting = False
-        self._again = False
-        """Another reload has been asked for while one was under way."""
-        self._waiting: list[asyncio.Future[Outcome]] = []
-        """For the reload under way, or the one that follows it."""
-        self._orphans: list[int] = []
-        """Workers whose steward has died."""
         self._stopping = False
         self._supervisor = Supervisor()
-        self._reloads = 0
-        self.failed = 0
-        """Reloads, since the last one that succeeded."""
-        self._last: Message = {"at": 0.0, "success": True, "reason": "", "count": 0}
 
     def run(self) -> int:
         """Until a signal ends it; the exit status."""
@@ -137,6 +87,7 @@ class Master:
         self._watch_signals(loop)
         if self._master_socket is not None:
             self._master_socket.attend(loop, self)
+        self._attempts.ask()
         self._start(loop)
         self._look_after_stewards(loop)
         while True:
@@ -144,7 +95,9 @@ class Master:
             if what == "end":
                 break
             self._start(loop)
-        self._end()
+        if self._master_socket is not None:
+            self._master_socket.close()
+        self._sockets.end()
         loop.close()
         return number
 
@@ -154,52 +107,36 @@ class Master:
         for number in (signal.SIGUSR2, signal.SIGHUP):
             loop.add_signal_handler(number, self.reload)
         loop.add_signal_handler(signal.SIGUSR1, self._soft_stop)
-        loop.add_signal_handler(signal.SIGCHLD, self._reap_orphans)
-
-    def _end(self) -> None:
-        if self._master_socket is not None:
-            self._master_socket.close()
-        for name, sock in self._sockets.items():
-            sock.close()
-            if _inode(name) == self._inodes.get(name):
-                _remove_path(name)
-        self._sockets.clear()
+        loop.add_signal_handler(signal.SIGCHLD, lambda: orphans.reap({each.pid for each in self._generations}))
 
     # ---------------------------------------------------------------------------------------------------- generations
 
     def _start(self, loop: asyncio.AbstractEventLoop) -> None:
         """Fork the steward of another generation. The loop must not run."""
-        self._starting = True
         self._numbers += 1
-        ours, theirs = Packets.pair()
-        beats = mmap.mmap(-1, mmap.PAGESIZE)
-        _BEAT.pack_into(beats, 0, time.monotonic())
+        heartbeat = Heartbeat()
         order = Order(
             files=self._options.files,
             config=self._config,
-            inherited=self._sockets,
+            inherited=self._sockets.by_key,
             adopted=self._adopted,
-            last_reload=self._last,
+            last_reload=self._attempts.last,
             maxconn=self._options.maxconn,
-            master=os.getpid(),
+            master=self.pid,
             quiet=self._options.quiet,
             trace=self._options.trace,
             show=self._options.show,
             null=self._daemon.null if self._daemon is not None else None,
             succeeds=self._current is not None,
-            beat=lambda now: _BEAT.pack_into(beats, 0, now),
+            beat=heartbeat.beat,
         )
-        keep = self._given | {theirs.sock.fileno()} | {sock.fileno() for sock in self._sockets.values()}
-        keep |= {sock.fileno() for sock in self._adopted}
+        keep = {*self._given, *self._sockets.descriptors(), *(sock.fileno() for sock in self._adopted)}
         if self._daemon is not None:
             keep.add(self._daemon.null)
-        pid = fork(lambda: Steward(order, theirs).main(), keep)
-        theirs.close()
+        generation = Generation.start(self._numbers, order, heartbeat, keep)
         self._config = None  # read once: a reload reads the files again, and does so in a process of its own
-        generation = Generation(self._numbers, pid, os.pidfd_open(pid), ours, beats)
         self._generations.append(generation)
-        ours.sock.setblocking(False)
-        loop.add_reader(ours.sock.fileno(), self._heard, generation)
+        loop.add_reader(generation.packets.sock.fileno(), self._heard, generation)
         loop.add_reader(generation.pidfd, self._died, generation)
 
     def _heard(self, generation: Generation) -> None:
@@ -224,9 +161,9 @@ class Master:
         kind = message["kind"]
         current = self._current
         if kind == "bound":
-            for name, fd in zip(message["keys"], descriptors, strict=True):
-                generation.opened[name] = socket.socket(fileno=os.dup(fd))
-                self._inodes[name] = _inode(name)
+            for key, fd in zip(message["keys"], descriptors, strict=True):
+                generation.opened[key] = socket.socket(fileno=os.dup(fd))
+                self._sockets.bound(key)
         elif kind == "uses":
             generation.uses.update(message["keys"])
         elif kind == "wants_state":
@@ -247,7 +184,7 @@ class Master:
             generation.workers = message["pids"]
             self._take_over(generation)
             if not self._stopping:
-                self._supervisor.say("READY=1", f"MAINPID={os.getpid()}", f"STATUS={message['status']}")
+                self._supervisor.say("READY=1", f"MAINPID={self.pid}", f"STATUS={message['status']}")
         elif kind == "failed":
             generation.reason = message["reason"]
 
@@ -255,22 +192,16 @@ class Master:
         """It serves: the one before retires."""
         generation.ready, generation.reason = True, ""
         before, self._current = self._current, generation
-        self._sockets.update(generation.opened)
-        generation.opened.clear()
-        for name in [name for name in self._sockets if name not in generation.uses]:
-            self._sockets.pop(name).close()
-            _remove_path(name, unless={path_of(used) for used in generation.uses})
+        self._sockets.follow(generation.opened, generation.uses)
         if before is not None:
             before.retiring = True
             before.packets.send("retire")
-        self._dismiss_orphans()
+        self._orphans.dismiss()
         if generation.number == 1:
             self._replace_others()
             if self._daemon is not None:
                 self._daemon.serves()
-        else:
-            self._reloads += 1
-        self._conclude(Outcome(True, ""))
+        self._conclude(True, "")
         if self._stopping:
             generation.packets.send("retire")
 
@@ -289,13 +220,7 @@ class Master:
         self._heard(generation)  # its last words
         loop.remove_reader(generation.pidfd)
         loop.remove_reader(generation.packets.sock.fileno())
-        os.close(generation.pidfd)
-        status = 1
-        with suppress(ChildProcessError):
-            status = os.waitstatus_to_exitcode(os.waitpid(generation.pid, 0)[1])
-        generation.packets.close()
-        for sock in generation.opened.values():
-            sock.close()
+        status = generation.bury()
         self._generations.remove(generation)
         if not generation.ready:
             self._failed(generation, status)
@@ -314,7 +239,7 @@ class Master:
             return
         sys.stderr.write(f"pylb: the reload failed, nothing has changed: {reason}\n")
         self._supervisor.say("READY=1", "STATUS=serving; the last reload failed")
-        self._conclude(Outcome(False, reason))
+        self._conclude(False, reason)
         if self._current is None and not self._stopping:
             asyncio.get_running_loop().call_later(RETRY, self.reload)
 
@@ -322,7 +247,7 @@ class Master:
         """The steward of the current generation has died; its workers go on until another one serves."""
         how = f"was ended by signal {-status}" if status < 0 else f"ended with status {status}"
         sys.stderr.write(f"pylb: the steward (pid {generation.pid}) {how}; another generation is started\n")
-        self._orphans.extend(generation.workers)
+        self._orphans.adopt(generation.workers)
         self.reload()
 
     def _look_after_stewards(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -330,29 +255,9 @@ class Master:
         if self._current is not None:
             self._supervisor.say("WATCHDOG=1")
         for generation in self._generations:
-            if generation.ready and now - generation.last_beat() > HUNG:
-                with suppress(OSError):
-                    os.kill(generation.pid, signal.SIGABRT)
+            if generation.ready and now - generation.heartbeat.last > HUNG:
+                generation.signal(signal.SIGABRT)
         loop.call_later(1.0, self._look_after_stewards, loop)
-
-    # -------------------------------------------------------------------------------------------------------- orphans
-
-    def _dismiss_orphans(self) -> None:
-        """Workers without a steward may end: another generation serves."""
-        for pid in self._orphans:
-            with suppress(OSError):
-                os.kill(pid, signal.SIGUSR1)
-        self._orphans = []
-
-    def _reap_orphans(self) -> None:
-        """Children that are no stewards: workers whose steward died before them."""
-        stewards = {generation.pid for generation in self._generations}
-        with suppress(ChildProcessError):
-            while True:
-                found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-                if found is None or found.si_pid in stewards:
-                    return
-                os.waitpid(found.si_pid, 0)
 
     # ------------------------------------------------------------------------------------------ for the master socket
 
@@ -360,6 +265,11 @@ class Master:
     def reloads(self) -> int:
         """How many were asked for, those in the place of a dead steward among them."""
         return self._numbers - 1
+
+    @property
+    def failed(self) -> int:
+        """Reloads, since the last one that succeeded."""
+        return self._attempts.failed
 
     def members(self) -> list[Member]:
         """The generations that serve or retire."""
@@ -377,43 +287,26 @@ class Master:
         """The generation that a steward or worker belongs to."""
         return next((each for each in self._generations if each.ready and pid in (each.pid, *each.workers)), None)
 
+    async def settled(self) -> None:
+        """Wait for the end of the reload under way, if there is one, and of what was asked for meanwhile."""
+        await self._attempts.settled()
+
     # ------------------------------------------------------------------------------------------------------- requests
 
     def reload(self) -> None:
         """Start another generation beside the one that serves."""
-        if self._stopping:
-            return
-        if self._starting:
-            self._again = True
-            return
-        self._starting = True
-        self._supervisor.say("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
-        self._jobs.put_nowait(("start", 0))
+        if not self._stopping and self._attempts.ask():
+            self._supervisor.say("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
+            self._jobs.put_nowait(("start", 0))
 
-    async def settled(self) -> None:
-        """Wait for the end of the reload under way, if there is one, and of what was asked for meanwhile."""
-        if self._starting:
-            self._waiting.append(asyncio.get_running_loop().create_future())
-            await self._waiting[-1]
-
-    def _conclude(self, outcome: Outcome) -> None:
+    def _conclude(self, success: bool, reason: str) -> None:
         """A start or reload has come to its end."""
-        self._starting = False
-        if self._numbers > 1:
-            self.failed = 0 if outcome.success else self.failed + 1
-            self._last = {
-                "at": time.time(), "success": outcome.success, "reason": outcome.reason, "count": self._reloads
-            }  # fmt: skip
-            if self._current is not None:
-                self._current.packets.send("news", reload=self._last)
-        if self._again:
-            self._again = False
+        reload = self._numbers > 1
+        again = self._attempts.conclude(success, reason, reload)
+        if reload and self._current is not None:
+            self._current.packets.send("news", reload=self._attempts.last)
+        if again:
             self.reload()
-            return
-        for waiting in self._waiting:
-            if not waiting.done():
-                waiting.set_result(outcome)
-        self._waiting.clear()
 
     def _soft_stop(self) -> None:
         """Finish what runs; nothing new."""
@@ -423,13 +316,11 @@ class Master:
         self._supervisor.say("STOPPING=1", "STATUS=finishing what runs")
         if self._master_socket is not None:
             self._master_socket.part()
-        for sock in self._sockets.values():
-            sock.close()
-        self._sockets.clear()  # paths stay, as HAProxy's do: another process may have taken the sockets over
+        self._sockets.leave()
         for generation in self._generations:
             if generation.ready:
                 generation.packets.send("retire")
-        self._dismiss_orphans()
+        self._orphans.dismiss()
         if not self._generations:
             self._jobs.put_nowait(("end", 0))
 
@@ -438,34 +329,12 @@ class Master:
         self._stopping = True
         self._supervisor.say("STOPPING=1")
         for generation in self._generations:
-            generation.packets.send("stop")
-            if not generation.ready:  # it is not listening yet
-                with suppress(OSError):
-                    os.kill(generation.pid, signal.SIGTERM)
-        for pid in self._orphans:
-            with suppress(OSError):
-                os.kill(pid, signal.SIGTERM)
+            generation.stop()
+        self._orphans.stop()
         if not self._generations:
             self._jobs.put_nowait(("end", 0))
         asyncio.get_running_loop().call_later(LAST_WORDS, self._kill)
 
     def _kill(self) -> None:
         for generation in self._generations:
-            for pid in (generation.pid, *generation.workers):
-                with suppress(OSError):
-                    os.kill(pid, signal.SIGKILL)
-
-
-def _inode(name: str) -> int:
-    path = path_of(name)
-    try:
-        return Path(path).stat().st_ino if path is not None else 0
-    except OSError:
-        return 0
-
-
-def _remove_path(name: str, unless: set[str | None] | None = None) -> None:
-    path = path_of(name)
-    if path is not None and path not in (unless or ()):
-        with suppress(OSError):
-            Path(path).unlink()
+            generation.signal(signal.SIGKILL, workers=True)

@@ -23,7 +23,8 @@ from pylb.process.binding import Sockets
 from pylb.process.privileges import StartError
 
 if TYPE_CHECKING:
-    from pylb.process.master import Generation, Master
+    from pylb.process.generation import Generation
+    from pylb.process.master import Master
 
 MOST = 10
 """Connections at once, as in HAProxy; more wait in the backlog."""

@@ -52,6 +52,12 @@ class Packets:
         with suppress(OSError):
             socket.send_fds(self.sock, [data], list(descriptors))
 
+    def send_value(self, kind: str, value: Any) -> None:
+        """Send a message with a value of any size, as a piece of memory."""
+        fd = in_memory(value)
+        self.send(kind, [fd])
+        os.close(fd)
+
     def receive(self) -> tuple[Message, list[int]] | None:
         """The next message with its descriptors; None when the other side is gone.
 

@@ -12,13 +12,12 @@ import json
 import os
 import signal
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import uvloop
 
 from pylb.admin.world import Reload
-from pylb.backend import state
 from pylb.backend.health import Event
 from pylb.backend.server import Server
 from pylb.process import control, pattern_news, replicate, sticks
@@ -171,16 +170,7 @@ class Worker:
         loop.call_later(LOOK_AGAIN, self._when_empty, loop)
 
     def _when_empty(self, loop: asyncio.AbstractEventLoop) -> None:
-        if self.balancer.empty:
+        if self.balancer.listeners.empty:
             self._finished.set()
         else:
             loop.call_later(LOOK_AGAIN, self._when_empty, loop)
-
-
-def observed(backends: Mapping[str, object], payload: bytes, now: float) -> None:
-    """In the steward: count what a worker has observed at a server."""
-    backend_name, name, event = json.loads(payload)
-    backend = backends.get(backend_name)
-    server = getattr(backend, "by_name", {}).get(name)
-    if server is not None:
-        state.observe(server, Event[event], now)

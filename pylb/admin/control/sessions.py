@@ -171,12 +171,12 @@ def show_activity(session: Session, world: Running, words: Sequence[str], payloa
         "process_id": os.getpid(),
         "date_now": f"{time.time():.6f}",
         "cpu_ms_tot": int(time.process_time() * 1000),
-        "idle_pct": world.idle_percent,
-        "tasks": world.tasks,
+        "idle_pct": world.figures.idle_percent,
+        "tasks": world.figures.tasks,
         "accepted": house.total,
         "conn_cur": house.connections,
         "conn_max": house.most,
-        "requests": world.cum_req,
+        "requests": world.figures.cum_req,
         "waiting": sum(len(door.waiting) for door in house.doors),
     }
     return "".join(f"{name}: {value}\n" for name, value in figures.items()).encode()

@@ -74,7 +74,8 @@ def clear_counters(session: Session, world: Running, words: Sequence[str], paylo
                 server.downtime = 0.0
     for counters in counted:
         counters.clear(everything)
-    for rate in (world.conn_rate, world.sess_rate, world.ssl_rate, world.bytes_out_rate):
+    figures = world.figures
+    for rate in (figures.conn_rate, figures.sess_rate, figures.ssl_rate, figures.bytes_out_rate):
         rate.max = 0
     world.cleared(everything)
     return b""

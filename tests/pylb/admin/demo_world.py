@@ -53,6 +53,23 @@ class DemoFrontend:
 
 
 @dataclass
+class DemoFigures:
+    bytes_out_rate: Rate = field(default_factory=lambda: Rate(lambda: 0))
+    tasks: int = 3
+    idle_percent: int = 97
+    actconn: int = 137
+    cum_conn: int = 1_204_332
+    cum_req: int = 9_884_201
+    conn_rate: Rate = field(default_factory=lambda: Rate(lambda: 0))
+    sess_rate: Rate = field(default_factory=lambda: Rate(lambda: 0))
+    ssl_rate: Rate = field(default_factory=lambda: Rate(lambda: 0))
+    ssl_conns: int = 12
+    cum_ssl_conns: int = 88_123
+    listeners: int = 4
+    dropped_logs: int = 0
+
+
+@dataclass
 class DemoWorld:
     config: Config
     frontends: list[DemoFrontend]
@@ -65,23 +82,11 @@ class DemoWorld:
     workers: int = 2
     maxconn: int = 4000
     hard_maxconn: int = 4000
+    figures: DemoFigures = field(default_factory=DemoFigures)
     rate_limits: RateLimits = field(default_factory=RateLimits)
-    bytes_out_rate: Rate = field(default_factory=lambda: Rate(lambda: 0))
-    tasks: int = 3
-    idle_percent: int = 97
     startup_logs: tuple[str, ...] = ()
     tables: dict[str, StickTable] = field(default_factory=dict)
-    actconn: int = 137
-    cum_conn: int = 1_204_332
-    cum_req: int = 9_884_201
-    conn_rate: Rate = field(default_factory=lambda: Rate(lambda: 0))
-    sess_rate: Rate = field(default_factory=lambda: Rate(lambda: 0))
-    ssl_rate: Rate = field(default_factory=lambda: Rate(lambda: 0))
-    ssl_conns: int = 12
-    cum_ssl_conns: int = 88_123
-    listeners: int = 4
     stopping: bool = False
-    dropped_logs: int = 0
     clock: float = NOW
     reload: Reload = field(default_factory=Reload)
     order: None = None
@@ -219,6 +224,7 @@ def demo_world(admin: bool = True) -> DemoWorld:
     bad_b.last_change = NOW - 61
     _traffic(db_b.counters, 4_100, 3, 6)
     _traffic(db_b.servers[0].counters, 4_100, 3, 6)
-    world.conn_rate = world.sess_rate = running(world.cum_conn, 271)
-    world.ssl_rate = running(world.cum_ssl_conns, 9)
+    figures = world.figures
+    figures.conn_rate = figures.sess_rate = running(figures.cum_conn, 271)
+    figures.ssl_rate = running(figures.cum_ssl_conns, 9)
     return world

@@ -281,7 +281,7 @@ class World:
             limit = frontend.model.maxconn or self.balancer.maxconn
             door = Door(self.balancer.house, limit)
             bind = frontend.model.binds[0]
-            listener = Listener(bind, frontend, door, loop, self.clock, self.balancer.limits, None, [])
+            listener = Listener(bind, frontend, door, loop, self.clock, self.balancer.listeners.limits, None, [])
             if tracer is not None:
                 tracer.listen(listener)
             door.listeners.append(listener)

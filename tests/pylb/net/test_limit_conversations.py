@@ -508,20 +508,20 @@ def test_the_whole_process_has_a_limit_as_well(begin) -> None:
     first, second = world.client(), world.client()
     first.sends(GET)
     second.sends(GET)
-    assert world.balancer.actconn == 1
+    assert world.balancer.figures.actconn == 1
     server = world.server()
     server.sends(OK)
     first.leaves()
-    assert world.balancer.actconn == 1
+    assert world.balancer.figures.actconn == 1
     (world.server() if world.connecting else server).sends(OK)
     assert second.gets().endswith(b"hi")
 
 
 def test_clients_wait_for_descriptors(begin) -> None:
     world = begin(config())
-    assert world.balancer.fit(100_000) is None
-    for_two = world.balancer.spare_descriptors + 5
-    assert f"only {for_two} file descriptors for maxconn" in world.balancer.fit(for_two)
+    assert world.balancer.listeners.fit(100_000) is None
+    for_two = world.balancer.listeners.spare_descriptors + 5
+    assert f"only {for_two} file descriptors for maxconn" in world.balancer.listeners.fit(for_two)
     clients = [world.client() for _ in range(3)]
     for client in clients:
         client.sends(GET)

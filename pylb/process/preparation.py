@@ -1,0 +1,153 @@
+"""From an Order to everything that a generation needs before its first worker is forked.
+
+    read, check, compile ─► bind ─► take over state ─► shed privileges
+
+Each step finds all errors of its kind. Until the last one nothing has happened that the generation before would notice,
+except that it has been asked for what it knows.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import socket
+import sys
+import time
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from pylb.admin.world import Reload
+from pylb.config.model import Config, ConfigError, StatsSocket
+from pylb.config.words import Report
+from pylb.net.checker import Checker
+from pylb.net.tls import silence_bad_names
+from pylb.process import binding, packets, privileges, server_states
+from pylb.process.balancer import Balancer
+from pylb.process.books import SPARE, StewardsBook, entries_of
+from pylb.process.carry import Inheritance, take_over
+from pylb.process.counters import SharedCounters
+from pylb.process.examine import examine, worst
+from pylb.process.forking import open_descriptors
+from pylb.process.order import Order
+
+if TYPE_CHECKING:
+    from pylb.trace.tracer import Tracer
+
+GC_THRESHOLDS = (50_000, 20, 50)
+"""Exchanges leave no cycles behind, so collections are rare; what exists at the start is not looked at again."""
+
+Operators = list[tuple[StatsSocket, list[socket.socket]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A generation that is ready for its workers."""
+
+    balancer: Balancer
+    sockets: binding.Sockets
+    """All listening sockets."""
+    operators: Operators
+    """Those of `stats socket`."""
+    shared: SharedCounters
+    book: StewardsBook
+    inheritance: Inheritance
+    checker: Checker
+    descriptors: frozenset[int]
+    """What workers keep open."""
+
+
+def prepare(order: Order, master: packets.Packets) -> Prepared:
+    """Do all of it. Raises ConfigError, privileges.StartError, OSError, ValueError."""
+    if order.succeeds:  # others serve meanwhile: they come first
+        with suppress(OSError):
+            os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+    config = _config(order)
+    report = Report()
+    balancer = Balancer(config, report, _tracer() if order.trace else None)
+    balancer.reload = Reload(**order.last_reload)
+    sockets = binding.Sockets(order.inherited, order.adopted)
+    balancer.listeners.bind(report, sockets)
+    operators = [(stats, sockets.listen(stats.bind, report)) for stats in config.globals.stats_sockets]
+    report.raise_errors()
+    _hand_over(sockets, master)
+    entries = entries_of(balancer.frontends, balancer.backends)
+    shared = SharedCounters(balancer.workers + 1, len(entries) + SPARE)
+    book = StewardsBook(shared, entries)
+    balancer.begin(time.monotonic(), order.master, book)
+    _remember(order, balancer, book, master)
+    checker = Checker(balancer.backends, config.globals, balancer.node)
+    silence_bad_names()
+    descriptors = _become(balancer, operators, master, order.quiet)
+    _settle_down()
+    return Prepared(balancer, sockets, operators, shared, book, Inheritance(balancer), checker, descriptors)
+
+
+def _tracer() -> Tracer:
+    from pylb.trace.printer import Printer
+    from pylb.trace.tracer import Tracer
+
+    return Tracer(Printer(sys.stdout))
+
+
+def _config(order: Order) -> Config:
+    config = order.config
+    if config is None:
+        config, findings = examine(order.files, compiled=False)
+        if config is None:
+            raise ConfigError(tuple(worst(findings)))
+        if not order.quiet and findings:
+            order.show(findings)
+    if order.maxconn is not None:
+        config = replace(config, globals=replace(config.globals, maxconn=order.maxconn))
+    return config
+
+
+def _hand_over(sockets: binding.Sockets, master: packets.Packets) -> None:
+    """The master keeps what is new, and learns what is still used."""
+    opened = list(sockets.opened.items())
+    step = packets.MOST_DESCRIPTORS
+    for first in range(0, len(opened), step):
+        part = opened[first : first + step]
+        master.send("bound", [sock.fileno() for _, sock in part], keys=[name for name, _ in part])
+    used = list(sockets.used)
+    for first in range(0, len(used), 1000):
+        master.send("uses", keys=used[first : first + 1000])
+    sockets.forget_unused()
+
+
+def _remember(order: Order, balancer: Balancer, book: StewardsBook, master: packets.Packets) -> None:
+    """Begin with what the generation before knows, or with what a file says; without either, at nothing."""
+    if not order.succeeds:
+        for remark in server_states.load(balancer.backends, balancer.config.globals, time.monotonic()):
+            sys.stderr.write(f"pylb: warning: {remark}\n")
+        return
+    master.send("wants_state")
+    received = master.receive()
+    if received is None:
+        raise OSError("the master is gone")
+    message, descriptors = received
+    if message["kind"] == "state" and descriptors:
+        take_over(balancer, book, packets.from_memory(descriptors[0]), time.monotonic())
+
+
+def _become(balancer: Balancer, operators: Operators, master: packets.Packets, quiet: bool) -> frozenset[int]:
+    """Take the limits and the rights that the configuration gives; the descriptors for workers."""
+    have = privileges.raise_file_limit(2 * balancer.maxconn + balancer.listeners.spare_descriptors)
+    descriptors = open_descriptors() - {master.sock.fileno()}
+    descriptors -= {sock.fileno() for _, group in operators for sock in group}
+    remarks = privileges.drop(balancer.config.globals)
+    if (remark := balancer.listeners.fit(have)) is not None:
+        remarks.append(remark)
+    if not quiet:
+        sys.stderr.write("".join(f"pylb: warning: {remark}\n" for remark in remarks))
+    return frozenset(descriptors)
+
+
+def _settle_down() -> None:
+    """What exists now stays: nothing of it is to be collected, here or in the workers."""
+    gc.collect()
+    gc.freeze()
+    with suppress(OSError):
+        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+    gc.set_threshold(*GC_THRESHOLDS)
