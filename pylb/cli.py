@@ -15,7 +15,7 @@ from typing import TypeAlias
 
 from pylb import __version__
 from pylb.config.model import ConfigError, Finding, Origin
-from pylb.process.examine import certificates, examine, worst
+from pylb.process.examine import Certificates, examine, worst
 
 DESCRIPTION = "An HTTP load balancer that reads lb.toml and HAProxy's haproxy.cfg."
 
@@ -225,13 +225,14 @@ def reload(args: argparse.Namespace) -> int:
 
 def check_files(args: argparse.Namespace) -> int:
     """`pylb check FILE…`"""
-    config, findings = examine(args.files)
+    certificates = Certificates()
+    config, findings = examine(args.files, certificates=certificates)
     warnings = sum(finding.severity == "warning" for finding in findings)
     valid = config is not None and not (args.strict and warnings)
     show(worst(findings) if args.quiet and not args.strict else findings)
     if not args.quiet:
         if config is not None:
-            sys.stderr.writelines(f"{line}\n" for line in certificates(config))
+            sys.stderr.writelines(f"{line}\n" for line in certificates.notes(config))
         show_summary(args.files, findings, valid)
     return OK if valid else INVALID
 

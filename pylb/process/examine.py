@@ -15,12 +15,16 @@ from pylb.config.model import Config, ConfigError, Finding
 
 if TYPE_CHECKING:
     from pylb.config.check import CertificateProblem, Look
+    from pylb.net.certificates import Bundle
 
 
-def examine(files: Sequence[str], compiled: bool = True) -> tuple[Config | None, list[Finding]]:
+def examine(
+    files: Sequence[str], compiled: bool = True, certificates: Certificates | None = None
+) -> tuple[Config | None, list[Finding]]:
     """Read and check a configuration in every way short of starting it; None in place of one that cannot be used.
 
-    With `compiled` False a configuration that looks right is not compiled: whoever starts it does that.
+    With `compiled` False a configuration that looks right is not compiled: whoever starts it does that. `certificates`
+    knows afterwards what has been found in their files.
     """
     from pylb.config.check import check, in_order
     from pylb.config.load import load
@@ -29,7 +33,7 @@ def examine(files: Sequence[str], compiled: bool = True) -> tuple[Config | None,
         config, findings = load(files, os.environ)
     except ConfigError as error:
         return None, in_order([*error.findings, *_aftermath(error)])
-    findings = [*findings, *check(config, _look())]
+    findings = [*findings, *check(config, _look(certificates or Certificates()))]
     if compiled or worst(findings):
         findings += new(_compile(config), findings)
     findings = in_order(findings)
@@ -51,7 +55,7 @@ def _aftermath(error: ConfigError) -> list[Finding]:
         with suppress(Exception):
             found += references(config)
     with suppress(Exception):
-        found += check_files(config, _look())
+        found += check_files(config, _look(Certificates()))
     with suppress(Exception):
         found += new(_compile(config), found)
     return independent(found, worst(error.findings), texts(error.findings))
@@ -68,33 +72,49 @@ def _compile(config: Config) -> Sequence[Finding]:
     return ()
 
 
-def _look() -> Look:
-    from pylb.config.check import CertificateProblem, Look
+class Certificates:
+    """Those of a configuration, each file read once: for what is wrong with it, and for what it says."""
 
-    def certificates(path: str) -> list[CertificateProblem]:
+    def __init__(self) -> None:
+        self._bundles: dict[str, list[Bundle]] = {}
+        """By the path in the configuration, which may be a directory's."""
+        self._problems: dict[str, list[CertificateProblem]] = {}
+
+    def problems(self, path: str) -> list[CertificateProblem]:
+        """Those of a PEM file or of a directory of such (config.check.Look). Raises OSError."""
+        if path not in self._problems:
+            self._read(path)
+        return self._problems[path]
+
+    def _read(self, path: str) -> None:
+        from pylb.config.check import CertificateProblem
         from pylb.net.certificates import load_bundle
         from pylb.net.tls import certificate_files
 
+        bundles: list[Bundle] = []
         problems: list[CertificateProblem] = []
         for file in certificate_files([path], None):
             try:
-                problems += load_bundle(file).problems
+                bundles.append(load_bundle(file))
             except ValueError as error:
                 problems.append(CertificateProblem(True, str(error), "write a PEM file with certificate and key"))
-        return problems
+            else:
+                problems += bundles[-1].problems
+        self._bundles[path], self._problems[path] = bundles, problems
 
-    return Look(lambda path: Path(path).read_bytes(), certificates)
+    def notes(self, config: Config) -> Iterator[str]:
+        """A line for each certificate of a configuration that has been examined: where it stands, what it covers, until
+        when."""
+        from pylb.config.check.files import bundles
+
+        for path, at in bundles(config):
+            yield from (f"{at}: note: {bundle}" for bundle in self._bundles[path])
 
 
-def certificates(config: Config) -> Iterator[str]:
-    """A line for each certificate of a configuration that can be used: where it stands, what it covers, until when."""
-    from pylb.config.check.files import bundles
-    from pylb.net.certificates import load_bundle
-    from pylb.net.tls import certificate_files
+def _look(certificates: Certificates) -> Look:
+    from pylb.config.check import Look
 
-    for path, at in bundles(config):
-        for file in certificate_files([path], None):
-            yield f"{at}: note: {load_bundle(file)}"
+    return Look(lambda path: Path(path).read_bytes(), certificates.problems)
 
 
 def new(more: Sequence[Finding], known: Sequence[Finding]) -> list[Finding]:
