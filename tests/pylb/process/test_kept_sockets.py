@@ -1,0 +1,65 @@
+"""What the master does with the sockets of its generations and the paths of unix ones."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+from pylb.config.model import Address, Bind
+from pylb.config.words import Report
+from pylb.process.binding import Sockets
+from pylb.process.kept_sockets import KeptSockets
+
+
+def opened(kept: KeptSockets, *paths: Path, mode: int | None = None) -> dict[str, socket.socket]:
+    """A generation binds these; what it tells the master."""
+    report, sockets = Report(), Sockets(kept.by_key, [])
+    for path in paths:
+        sockets.listen(Bind(address=Address(kind="unix", path=str(path)), mode=mode), report, 8)
+    report.raise_errors()
+    for key in sockets.opened:
+        kept.bound(key)
+    return dict(sockets.opened)
+
+
+def test_what_the_next_generation_uses_stays_open_and_the_rest_goes_with_its_path(tmp_path: Path) -> None:
+    kept = KeptSockets()
+    first = opened(kept, tmp_path / "a", tmp_path / "b")
+    (key_a, a), (_, b) = first.items()
+    kept.follow(first, set(first))
+    assert not first and set(kept.descriptors()) == {a.fileno(), b.fileno()}
+    kept.follow({}, {key_a})
+    assert list(kept.by_key) == [key_a] and b.fileno() == -1
+    assert (tmp_path / "a").exists() and not (tmp_path / "b").exists()
+    kept.end()
+    assert a.fileno() == -1 and not (tmp_path / "a").exists()
+
+
+def test_a_path_that_another_socket_of_the_generation_has_taken_stays(tmp_path: Path) -> None:
+    kept = KeptSockets()
+    before = opened(kept, tmp_path / "a")
+    kept.follow(before, set(before))
+    after = opened(kept, tmp_path / "a", mode=0o600)
+    kept.follow(after, set(after))
+    assert len(kept.by_key) == 1 and (tmp_path / "a").exists()
+    kept.end()
+
+
+def test_at_the_end_a_path_that_another_process_has_taken_stays(tmp_path: Path) -> None:
+    kept = KeptSockets()
+    ours = opened(kept, tmp_path / "a")
+    kept.follow(ours, set(ours))
+    (tmp_path / "a").rename(tmp_path / "old")
+    with socket.socket(socket.AF_UNIX) as other:
+        other.bind(str(tmp_path / "a"))
+        kept.end()
+        assert (tmp_path / "a").exists()
+
+
+def test_leaving_closes_all_and_removes_nothing(tmp_path: Path) -> None:
+    kept = KeptSockets()
+    ours = opened(kept, tmp_path / "a")
+    sock = next(iter(ours.values()))
+    kept.follow(ours, set(ours))
+    kept.leave()
+    assert sock.fileno() == -1 and not kept.by_key and (tmp_path / "a").exists()
