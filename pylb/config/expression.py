@@ -19,7 +19,7 @@ from collections.abc import Iterator, Sequence
 from pylb.config.model import NOWHERE, Acl, Call, Condition, Origin, Rule, Sample, Term, Test
 from pylb.config.words import Report, Word, join_words, quote_word, split_words, unescape
 
-_NAME = re.compile(r"[A-Za-z0-9_.-]+")
+_NAME = re.compile(r"[A-Za-z0-9_.+-]+")
 _PLAIN_ARGUMENT = re.compile(r"[^,()\\'\"\s\]]+")
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 import socket
+from copy import copy
 from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING, Any, Protocol
@@ -110,6 +111,7 @@ class Plan:
         "extra_head",
         "forward_for",
         "logs_early",
+        "own_tunnel_limit",
         "persist",
         "queue_timeout",
         "redirects",
@@ -141,6 +143,8 @@ class Plan:
         self.server_timeout = _or_inf(times.server)
         idle = min(_or_inf(front.timeouts.client), _or_inf(times.server))
         self.tunnel_limit = _or_inf(times.tunnel, front.timeouts.tunnel, idle)
+        self.own_tunnel_limit = times.tunnel
+        """`timeout tunnel` of the backend, or what a rule has set in its place."""
         # One direction has ended: only the side that is still to send or to end is waited for.
         lives = (times.tunnel, front.timeouts.tunnel)
         self.server_fin = _or_inf(times.server_fin, *lives, times.server)
@@ -171,3 +175,12 @@ class Plan:
         self.via = via.encode() if via else None
         self.replays = bool(self.retry_status or self.retry_on - {"conn-failure", "none"})
         """`retry-on` asks for more than failed connections: the request is kept until the response."""
+
+    def with_timeout(self, kind: str, seconds: float) -> Plan:
+        """The same, for an exchange whose rules set a timeout of its own: "server" or "tunnel"."""
+        plan = copy(self)
+        if kind == "server":
+            plan.server_timeout = seconds
+        else:
+            plan.tunnel_limit = plan.own_tunnel_limit = seconds
+        return plan

@@ -54,6 +54,7 @@ class Session(Flow, asyncio.Protocol):
         "limits",
         "listener",
         "loop",
+        "original",
         "phase",
         "requests",
         "src",
@@ -83,6 +84,8 @@ class Session(Flow, asyncio.Protocol):
         """What came although the connection is parked."""
         self.variables: dict[str, Any] | None = None
         self._forwarded: tuple[Any, bytes] | None = None
+        self.original: tuple[str, int, str, int] | None = None
+        """src, src_port, dst and dst_port as they were before rules have changed them for an exchange."""
 
     # ------------------------------------------------------------------------------------------------- the connection
 
@@ -259,6 +262,19 @@ class Session(Flow, asyncio.Protocol):
             self.arm(self.loop.time() + limit)
 
     # ------------------------------------------------------------------------------------------------------- for rules
+
+    def readdress(self, name: str, value: str | int, lasts: bool) -> None:
+        """Rules give src, src_port, dst or dst_port another value; without `lasts` for the exchange that runs."""
+        if not lasts and self.original is None:
+            self.original = (self.src, self.src_port, self.dst, self.dst_port)
+        setattr(self, name, value)
+        self._forwarded = None
+
+    def restore_addresses(self) -> None:
+        """The next exchange begins with the connection's own."""
+        if self.original is not None:
+            self.src, self.src_port, self.dst, self.dst_port = self.original
+            self.original = self._forwarded = None
 
     def forwarded_for(self, setting: ForwardFor) -> bytes:
         """The X-Forwarded-For line for this client, built once per connection."""

@@ -19,6 +19,7 @@ from pylb.config.values import parse_time
 from pylb.counters import ProxyCounters
 from pylb.rules.acl import Check, compile_condition, never
 from pylb.rules.action import Step
+from pylb.rules.actions.connection import restore_addresses
 from pylb.rules.captures import Captures
 from pylb.rules.compile import compile_sample
 from pylb.rules.context import Context, Session
@@ -139,6 +140,8 @@ class Frontend:
         if self.model.listen:
             self.twin = self.world.backends.get(self.name)
             self._default = self._default or self.twin
+        if self.world.readdresses and self.model.mode == "http":
+            self.http_request = (restore_addresses, *self.http_request)
         self.judges = any((self._monitor, self._content, self.http_request, self._unique_id_header))
         self.only_backend = None if self.judges or self._routes else self._default
 

@@ -9,15 +9,10 @@ import re
 from collections.abc import Iterable
 
 FETCHES = """
-base32 base32+src bc_dst bc_dst_port bc_err bc_err_str bc_http_major bc_src bc_src_port be_server_timeout
-be_tunnel_timeout cookie cpu_calls cpu_ns_avg cpu_ns_tot cur_server_timeout cur_tunnel_timeout distcc_body distcc_param
-dst_conn dst_is_local fc_dst_is_local fc_fackets fc_lost fc_pp_authority fc_pp_unique_id
-fc_rcvd_proxy fc_reordering fc_retrans fc_rtt fc_rttvar fc_sacked fc_src_is_local fc_unacked fcgi.docroot fcgi.index
-fe_client_timeout last_rule_file last_rule_line lat_ns_avg lat_ns_tot prio_offset
-rep_ssl_hello_type req.body req.body_len req.body_param req.hdrs_bin
-res.body
-res.body_len res.body_size res.cache_hit res.cache_name res.comp res.comp_algo res.hdrs_bin res.len res.payload
-res.payload_lv res.ssl_hello_type set-cookie so_id so_name src_is_local ssl_bc table_avl table_cnt url32 url32+src
+bc_err bc_err_str cpu_calls cpu_ns_avg cpu_ns_tot distcc_body distcc_param dst_conn fc_pp_authority fc_pp_unique_id
+fcgi.docroot fcgi.index last_rule_file last_rule_line lat_ns_avg lat_ns_tot prio_offset rep_ssl_hello_type req.body
+req.body_len req.body_param req.hdrs_bin res.body res.body_len res.body_size res.cache_hit res.cache_name res.comp
+res.comp_algo res.hdrs_bin res.len res.payload res.payload_lv res.ssl_hello_type set-cookie table_avl table_cnt
 """
 FETCH_FAMILIES = {
     r"sc[0-2]?_.*": "counters of the table that a rule tracks",
@@ -39,11 +34,10 @@ CONVERTER_FAMILIES = {
     r"(51d|da-csv|wurfl|sha3).*": "device databases, options of some builds",
 }
 ACTIONS = """
-cache-store cache-use disable-l7-retry do-resolve early-hint normalize-uri
-sc-inc-gpc sc-inc-gpc0 sc-inc-gpc1 sc-set-gpt0 sc-set-gpt sc-add-gpc send-spoe-group set-bandwidth-limit
-set-dst set-dst-port set-fc-mark set-fc-tos set-mark set-nice set-priority-offset set-src set-src-port
-set-timeout set-tos strict-mode switch-mode track-sc0 track-sc1 track-sc2 wait-for-body
-wait-for-handshake expect-netscaler-cip expect-proxy attach-srv lua.
+cache-store cache-use disable-l7-retry do-resolve early-hint normalize-uri sc-inc-gpc sc-inc-gpc0 sc-inc-gpc1
+sc-set-gpt0 sc-set-gpt sc-add-gpc send-spoe-group set-bandwidth-limit set-fc-mark set-fc-tos set-nice
+set-priority-offset switch-mode track-sc0 track-sc1 track-sc2 wait-for-body wait-for-handshake expect-netscaler-cip
+expect-proxy attach-srv lua.
 """
 
 

@@ -94,6 +94,8 @@ class World:
     """Exchanges so far, for %rt."""
     patterns: PatternLists = field(default_factory=PatternLists)
     """What ACLs and maps compare with."""
+    readdresses: bool = False
+    """Some rule changes clients' addresses for one exchange."""
     watch: Watch | None = None
     """Puts functions of its own around what is compiled; None: nobody watches."""
 

@@ -260,5 +260,5 @@ def _register_cookies(which: str, names: dict[str, str], needs: Needs) -> None:
 
 
 _COOKIES = ("cook", "cook_cnt", "cook_val")
-_register_cookies("req", {suffix: f"req.{suffix} {suffix}" for suffix in _COOKIES}, Needs.REQUEST)
-_register_cookies("res", {suffix: f"res.{suffix} s{suffix}" for suffix in _COOKIES}, Needs.RESPONSE)
+_register_cookies("req", {s: f"req.{s} {s}{' cookie' if s == 'cook' else ''}" for s in _COOKIES}, Needs.REQUEST)
+_register_cookies("res", {s: f"res.{s} s{s}" for s in _COOKIES}, Needs.RESPONSE)

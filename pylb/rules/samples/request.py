@@ -5,10 +5,11 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from typing import Any
+from typing import Any, cast
 
+from pylb.backend.balance.hashes import avalanche, sdbm
 from pylb.rules.context import Context
-from pylb.rules.kinds import Kind, Value, leading_integer
+from pylb.rules.kinds import Kind, Value, address, leading_integer
 from pylb.rules.registry import BadArgument, Getter, ManyGetter, Needs, fetch, fetch_with
 from pylb.rules.samples.headers import header_address
 from pylb.rules.scope import Scope
@@ -52,6 +53,32 @@ def _base(x: Context) -> Value:
 @fetch("baseq", Kind.STR, Needs.REQUEST)
 def _baseq(x: Context) -> Value:
     return (x.request.get(b"host") or b"") + (x.request.uri if x.request.uri.startswith(b"/") else b"")
+
+
+@fetch("base32", Kind.INT, Needs.REQUEST)
+def _base32(x: Context) -> Value:
+    return avalanche(sdbm(cast(bytes, _base(x))))
+
+
+@fetch("url32", Kind.INT, Needs.REQUEST)
+def _url32(x: Context) -> Value:
+    return avalanche(sdbm((x.request.get(b"host") or b"") + x.request.uri))
+
+
+@fetch("base32+src", Kind.BIN, Needs.REQUEST)
+def _base32_src(x: Context) -> Value:
+    return _with_source(_base32(x), x)
+
+
+@fetch("url32+src", Kind.BIN, Needs.REQUEST)
+def _url32_src(x: Context) -> Value:
+    return _with_source(_url32(x), x)
+
+
+def _with_source(number: Value, x: Context) -> bytes:
+    """Four bytes in network order, then the client's address, if it has one."""
+    source = address(x.session.src)
+    return cast(int, number).to_bytes(4, "big") + (b"" if source is None else source.packed)
 
 
 @fetch("req.ver req_ver", Kind.STR, Needs.REQUEST)

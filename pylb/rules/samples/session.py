@@ -10,24 +10,40 @@ from pylb.rules.registry import Getter, Needs, fetch, fetch_with
 from pylb.rules.scope import Scope
 
 
-@fetch("src fc_src", Kind.ADDR)
+@fetch("src", Kind.ADDR)
 def _src(x: Context) -> Value:
     return address(x.session.src)
 
 
-@fetch("src_port fc_src_port", Kind.INT)
+@fetch("src_port", Kind.INT)
 def _src_port(x: Context) -> Value:
-    return x.session.src_port
+    return x.session.src_port or None
 
 
-@fetch("dst fc_dst", Kind.ADDR)
+@fetch("dst", Kind.ADDR)
 def _dst(x: Context) -> Value:
     return address(x.session.dst)
 
 
-@fetch("dst_port fc_dst_port", Kind.INT)
+@fetch("dst_port", Kind.INT)
 def _dst_port(x: Context) -> Value:
-    return x.session.dst_port
+    return x.session.dst_port or None
+
+
+def _register_original(name: str, place: int) -> None:
+    """What rules have not changed (actions/connection.py)."""
+    is_port = name.endswith("port")
+
+    @fetch(f"fc_{name}", Kind.INT if is_port else Kind.ADDR)
+    def _original(x: Context) -> Value:
+        session: Any = x.session
+        original = getattr(session, "original", None)
+        value = getattr(session, name) if original is None else original[place]
+        return (int(value) or None) if is_port else address(value)
+
+
+for _place, _name in enumerate(("src", "src_port", "dst", "dst_port")):
+    _register_original(_name, _place)
 
 
 @fetch("fc_http_major", Kind.INT)

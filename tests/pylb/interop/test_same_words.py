@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import ssl
 
@@ -49,6 +50,34 @@ frontend strict
     bind "127.0.0.1:${FE_strict}" ssl crt "${DIR}/../one.pem" crt-list "${DIR}/../certs.list" strict-sni
     http-request return status 200 content-type text/plain lf-string "%[ssl_fc_sni] %[ssl_fc_alpn]"
 
+frontend values
+    bind "127.0.0.1:${FE_values}" name second
+    bind "127.0.0.1:${FE_named}" name first
+    option forwardfor
+    log "127.0.0.1:${LOG}" local0
+    log-format "client %ci:%[src_port] %[fc_src] so %[so_id] %[so_name]"
+    http-request set-src req.hdr(x-real) if { req.hdr(x-real) -m found }
+    http-request set-src-port req.hdr(x-port) if { req.hdr(x-port) -m found }
+    http-request set-dst req.hdr(x-to) if { req.hdr(x-to) -m found }
+    http-request set-dst-port req.hdr(x-to-port) if { req.hdr(x-to-port) -m found }
+    http-request strict-mode on
+    http-request set-tos 16
+    http-request set-mark 0x10
+    http-request set-header X-Values "VALUES" if !{ path /addresses }
+    http-request set-header X-Addresses "%[src] %[dst] %[dst_port] %[fc_src] %[fc_dst]"
+    http-request set-header X-Here "%[src_is_local] %[dst_is_local] %[fc_rcvd_proxy]"
+    http-request deny deny_status 410 if { src 10.0.0.0/8 }
+    http-response set-header X-Server "%[bc_src] %[bc_dst] %[bc_http_major] %[ssl_bc] %[cur_server_timeout]"
+    http-response set-header X-Dead "%[be_server_timeout] %[be_tunnel_timeout] %[cur_tunnel_timeout]"
+    default_backend timed
+
+backend timed
+    timeout tunnel 7s
+    http-request set-timeout server 400ms if { path /short }
+    http-request set-timeout server req.hdr(x-time) if { req.hdr(x-time) -m found }
+    http-request set-timeout tunnel 1m if { path /tunnel }
+    server a "127.0.0.1:${SRV_a}"
+
 frontend learning
     bind "127.0.0.1:${FE_learning}"
     default_backend learning
@@ -73,6 +102,10 @@ backend app
 LOOKS = ("map({}/names.map,-)", "map_beg({}/names.map,-)", "map_ip({}/networks.map,-)", "map_sub({}/parts.map,-)",
          "map_str_int({}/numbers.map,-1)")  # fmt: skip
 CONFIG = CONFIG.replace("LOOKS", " ".join(f"%[url_param(q),{look.format('${DIR}')}]" for look in LOOKS))
+
+VALUES = ("base32", "base32+src,hex", "url32", "url32+src,hex", "base,sdbm(1)", "cookie(SID)", "fe_client_timeout",
+          "fc_rtt,bool", "fc_rtt(us),bool", "fc_lost", "fc_retrans", "so_id", "so_name")  # fmt: skip
+CONFIG = CONFIG.replace("VALUES", "|".join(f"%[{value}]" for value in VALUES))
 
 FILES = {
     "blocked.lst": "10.0.0.0/8\n",
@@ -142,6 +175,7 @@ ANSWERS = {
     "second": answer("X-Second: three", "X-Other: four", status="201 Created"),
     "other": answer("X-Other: five", status="201 Created"),
     "neither": answer("X-Other: six"),
+    "late": Answer(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", pause=0.8),
 }
 
 
@@ -214,3 +248,38 @@ def test_a_crt_list_chooses_the_certificate(pair, frontend, host):
             return describe([talk.response()]) | {"shown": certificate.subject.rfc4514_string()}
 
     judge(*pair.both(scenario))
+
+
+REAL = {
+    "plain": [get("/a?b=c", "Cookie: SID=x; b=c")], "long": [get("/" + "x" * 3000 + "?" + "y" * 300)],
+    "learns": [get("/x", "Do: session")],
+    "addresses": [get("/a", "X-Real: 1.2.3.4", "X-Port: 77"), get("/b"), get("/c", "X-To: 5.6.7.8", "X-To-Port: 99")],
+    "another family": [get("/a", "X-Real: 2001:db8::1"), get("/b", "X-Real: ::ffff:1.2.3.4")],
+    "no address": [get("/a", "X-Real: nonsense", "X-Port: x", "X-To: ")],
+    "an address that is denied": [get("/a", "X-Real: 10.1.2.3"), get("/a")],
+    "many": [get("/a", f"X-Real: 1.1.1.{number}") for number in range(3)],
+    "a time of its own": [get("/short", "Do: late")], "by a header": [get("/a", "Do: late", "X-Time: 300")],
+    "no time": [get("/a", "Do: late", "X-Time: none")], "a tunnel's time": [get("/tunnel")],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("frontend", "name"), [("named", "plain"), *(("values", name) for name in REAL)])
+def test_what_is_known_of_connections(pair, frontend, name):
+    requests = REAL[name]
+
+    def scenario(side):
+        seen = asked(side, frontend, *requests)
+        seen["backend"] = [record.seen for record in side.records()]
+        seen["status"] = [status for status, _ in seen["status"]]
+        seen["log"] = [re.sub(r":\d+ ", ":port ", line) for line in side.logged(len(requests))]
+        ports = str(side.ports[frontend]), str(side.origins["a"].port)
+        return {key: _without_ports(str(value), ports) for key, value in seen.items()}
+
+    judge(*pair.both(scenario))
+
+
+def _without_ports(text: str, ports: tuple[str, ...]) -> str:
+    """A side's own ports."""
+    for port in ports:
+        text = text.replace(port, "PORT")
+    return text
