@@ -52,6 +52,23 @@ class SharedRate(Protocol):
         """Events of all others in this second, and in the one before."""
 
 
+class Spread(Protocol):
+    """Other processes that may have fewer connections (process/spread.py)."""
+
+    def passes(self, listener: Listener, connection: int) -> bool:
+        """Whether the connection with that descriptor is another process's now."""
+
+    def start(self) -> None:
+        """Take connections from others: all listeners are there."""
+
+    def stop(self) -> None:
+        """Take no more from others."""
+
+    @property
+    def expecting(self) -> bool:
+        """Whether others have passed something that has not arrived."""
+
+
 class Throttle:
     """At most `limit` events in any second, as HAProxy counts them: this second's and what is left of the last's."""
 
@@ -92,6 +109,8 @@ class House:
         self.shared: Shared | None = None
         """Connections that other processes have a part in; None: there is one process."""
         self.rate_shares: tuple[SharedRate | None, SharedRate | None, SharedRate | None] = (None, None, None)
+        self.spread: Spread | None = None
+        """Passes connections on to other processes."""
         self.moved: Callable[[Door], None] | None = None
         self.queued: Callable[[Door], None] | None = None
         """With other processes: called when the connections inside, or the waiting ones, have changed."""

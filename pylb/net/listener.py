@@ -223,7 +223,12 @@ class Listener:
     # ----------------------------------------------------------------------------------------- a session comes and goes
 
     def accepted(self, session: Session) -> None:
-        """A new connection: counted, let in or parked."""
+        """A new connection: counted, let in or parked; or another process's."""
+        spread = self.door.house.spread
+        if spread is not None and spread.passes(self, session.transport.get_extra_info("socket").fileno()):
+            session.phase = CLOSED
+            session.transport.abort()
+            return
         self.frontend.counters.conn_tot += 1
         if self.door.enter(session):
             self.admit(session)
@@ -279,6 +284,17 @@ class Listener:
             session.arrived(Greeting(sock, session), peer, sock.getsockname())
             if not self._accepting:  # that was the last one for now
                 return
+
+    def take(self, sock: socket.socket) -> None:
+        """A connection that another process has accepted."""
+        if self._greets:
+            session = self.make(self)
+            try:
+                session.arrived(Greeting(sock, session), sock.getpeername(), sock.getsockname())
+            except OSError:  # gone meanwhile
+                sock.close()
+        else:
+            self._spawn(self.loop.connect_accepted_socket(lambda: self.make(self), sock))
 
     async def _greet(self, session: Session) -> None:
         """What comes before the session's own bytes; then the loop gets the connection."""

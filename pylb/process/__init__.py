@@ -11,7 +11,8 @@
                them, listeners let clients in, figures are the process in numbers
 
 What the processes of a generation share: replicate (servers' states, from the steward), counters and books (shared
-memory, one writer each), usage and sharing (limits, queues and loads, in the same memory), sticks (stick tables),
-pattern_news (maps and ACLs), relay and channel (questions and orders). packets and carry lead from one generation to
-the next, server_states from a file; binding, privileges and forking are what a start is made of.
+memory, one writer each), usage and sharing (limits, queues and loads, in the same memory), spread (connections, from a
+worker with many to one with few), sticks (stick tables), pattern_news (maps and ACLs), relay and channel (questions and
+orders). packets and carry lead from one generation to the next, server_states from a file; binding, privileges and
+forking are what a start is made of.
 """

@@ -20,7 +20,7 @@ from typing import Any
 
 from pylb.counters import AVERAGED, GAUGES, LARGEST, OF_STEWARD, RATES, SUMMED, ProxyCounters, Rate
 from pylb.latency import BUCKETS, Latencies
-from pylb.process.usage import EXTRA, Usage
+from pylb.process.usage import Usage
 
 VERSION = 1
 _HEADER = struct.Struct("4sIIII")
@@ -87,7 +87,7 @@ class SharedCounters:
         self._memory = mmap.mmap(-1, self._times + _TIMES.size * rows * slots)
         _HEADER.pack_into(self._memory, 0, MAGIC, VERSION, slots, rows, len(COLUMNS))
         self.cells = memoryview(self._memory)[self._start : self._times].cast("d")
-        self.usage = Usage(slots - 1, rows + EXTRA) if slots > 2 else None
+        self.usage = Usage(slots - 1, rows) if slots > 2 else None
         """What the workers hold at this moment, where there are several."""
 
     def process(self, slot: int) -> int:

@@ -156,9 +156,13 @@ class Listeners:
                 await listener.open()
             if door.state:  # ordered before this worker was made
                 door.disable()
+        if self.house.spread is not None:
+            self.house.spread.start()
 
     def close(self) -> None:
         """No new connections; running ones go on."""
+        if self.house.spread is not None:
+            self.house.spread.stop()
         for listener in self._listeners:
             listener.close()
         for door in self.house.doors:
@@ -170,6 +174,8 @@ class Listeners:
         """No client is inside, waits, or shakes hands."""
         house = self.house
         if house.connections or any(door.waiting for door in house.doors):
+            return False
+        if self.house.spread is not None and self.house.spread.expecting:
             return False
         return not any(listener.greeting for listener in self._listeners)
 

@@ -16,6 +16,7 @@ from pylb.backend.backend import Backend
 from pylb.backend.queue import Ticket
 from pylb.backend.server import Server
 from pylb.process import usage as rows
+from pylb.process.spread import Spread
 from pylb.process.usage import GRACE, RateShare, Share, Usage, microseconds, order
 
 if TYPE_CHECKING:
@@ -38,8 +39,7 @@ class Sharing:
         self._usage = usage
         self._slot = slot
         self._loop = loop
-        self._counted = usage.rows - rows.EXTRA
-        """Where the rows of the counters end."""
+        self._counted = usage.counted
         self._backends: dict[Backend, Share | None] = {}
         """Those that take part, with their own rows."""
         self._compared: list[Backend] = []
@@ -62,6 +62,7 @@ class Sharing:
             if door.frontend is not None and door.frontend.counters.row >= 0:
                 door.shared = Share(self._usage, door.frontend.counters.row, self._slot)
         house.moved, house.queued = self._door_moved, self._door_queued
+        house.spread = Spread(self._usage, self._slot, house, self._loop)
 
     def _rate(self, row: int) -> RateShare:
         return RateShare(self._usage, self._counted + row, self._slot)

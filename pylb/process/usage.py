@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import mmap
 import os
+import socket
 import struct
 import time
 from collections.abc import Callable
@@ -46,21 +47,63 @@ def microseconds() -> int:
 class Usage:
     """The memory and the bells; made by the steward before it forks."""
 
-    def __init__(self, workers: int, rows: int) -> None:
+    def __init__(self, workers: int, counted: int) -> None:
+        """`counted`: the rows of servers, frontends and backends."""
         self.workers = workers
-        self.rows = rows
-        self.memory = mmap.mmap(-1, 8 * _FIELDS * workers * rows)
+        self.counted = counted
+        rows = counted + EXTRA
+        self._ways = _FIELDS * workers * rows
+        """Behind the rows: connections that workers have passed to each other (process/spread.py), given, taken; then
+        whether each worker takes any."""
+        self.memory = mmap.mmap(-1, 8 * (self._ways + 2 * workers * workers + workers))
         self.cells = memoryview(self.memory).cast("q")
         self.bells = [os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC) for _ in range(workers)]
+        self.chutes = [socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET) for _ in range(workers)]
+        """By worker: where it gets connections from, and where the others put them in."""
+        for chute in self.chutes:
+            for end in chute:
+                end.setblocking(False)
 
     def leave(self, slot: int) -> None:
         """The worker in `slot`, from 1, is dead: it holds nothing and nobody waits there."""
-        for place in range(slot - 1, len(self.cells), self.workers):
+        for place in range(slot - 1, self._ways, self.workers):
             self.cells[place] = 0
 
     def ring(self, place: int) -> None:
         """Have the worker at `place`, from 0, look after those who wait there."""
         os.eventfd_write(self.bells[place], 1)
+
+    def used(self, row: int) -> tuple[int, ...]:
+        """What each worker holds of a row."""
+        at = _FIELDS * self.workers * row
+        return tuple(self.cells[at : at + self.workers])
+
+    # ------------------------------------------------------------------------- connections from one worker to another
+
+    def take(self, place: int, wanted: bool) -> None:
+        """Whether the worker at `place`, from 0, takes connections."""
+        self.cells[len(self.cells) - self.workers + place] = wanted
+
+    def takes(self, place: int) -> bool:
+        """The same."""
+        return bool(self.cells[len(self.cells) - self.workers + place])
+
+    def given(self, slot: int, place: int, count: int) -> None:
+        """The worker in `slot` has passed so many more to that at `place`, from 0."""
+        self.cells[self._ways + (slot - 1) * self.workers + place] += count
+
+    def taken(self, giver: int, slot: int) -> None:
+        """The worker in `slot` has taken one of those that `giver` has passed to it."""
+        self.cells[self._ways + self.workers**2 + (giver - 1) * self.workers + slot - 1] += 1
+
+    def taken_of(self, slot: int, place: int) -> int:
+        """How many the worker at `place` has taken of those of the worker in `slot`."""
+        return self.cells[self._ways + self.workers**2 + (slot - 1) * self.workers + place]
+
+    def on_the_way(self, slot: int, place: int) -> int:
+        """Passed by the worker in `slot` to that at `place`, and not taken yet."""
+        given = self.cells[self._ways + (slot - 1) * self.workers + place]
+        return max(0, given - self.taken_of(slot, place))
 
 
 class Share:

@@ -20,18 +20,21 @@ from pylb.net.door import Throttle
 from pylb.process import sharing as sharing_module
 from pylb.process import usage as usage_module
 from pylb.process.sharing import Sharing
-from pylb.process.usage import EXTRA, RateShare, Share, Usage, order
+from pylb.process.usage import RateShare, Share, Usage, order
 
 
 @contextmanager
 def shared_memory(workers: int, rows: int = 1) -> Iterator[Usage]:
     """The memory, its bells closed in the end."""
-    made = Usage(workers, rows + EXTRA)
+    made = Usage(workers, rows)
     try:
         yield made
     finally:
         for bell in made.bells:
             os.close(bell)
+        for chute in made.chutes:
+            for end in chute:
+                end.close()
 
 
 def rung(usage: Usage, slot: int) -> bool:
