@@ -37,8 +37,8 @@ PEERS = ("nginx", "aiohttp", "python-pyproxy")
 
 
 def load(directory: Path) -> dict[str, Data]:
-    """The results that are there, by name: "http", "failover", "vrrp"."""
-    files = {name: directory / f"{name}.json" for name in ("http", "failover", "vrrp")}
+    """The results that are there, by name: "http", "listeners", "failover", "vrrp"."""
+    files = {name: directory / f"{name}.json" for name in ("http", "listeners", "failover", "vrrp")}
     return {name: json.loads(file.read_text()) for name, file in files.items() if file.exists()}
 
 
@@ -129,6 +129,7 @@ def _where(http: Data) -> str:
 
 PAGES = {
     "http": ("HTTP", "What a request costs pylb, HAProxy, nginx and three Python proxies; latency; memory."),
+    "listeners": ("Listeners", "How connections reach several workers: one socket for all, or one each."),
     "failover": ("Failover", "What clients notice: pylb + vrrpd beside HAProxy + keepalived, every request shown."),
     "vrrp": ("VRRP", "How long a takeover takes vrrpd and keepalived; memory, CPU, punctuality."),
 }
