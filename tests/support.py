@@ -17,6 +17,13 @@ from collections.abc import Callable
 import pytest
 
 IN_CI = os.environ.get("CI") == "true"
+SHARE = float(os.environ.get("EXAMPLES", "0.3"))
+"""Of the examples that a random test names: less than all in `make test`, many times as many in `make fuzz`."""
+
+
+def examples(number: int) -> int:
+    """So many examples of a random test, or rather the share of them that is wanted in this run."""
+    return max(10, round(SHARE * number))
 
 
 def skip_or_fail(reason: str) -> None:

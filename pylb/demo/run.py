@@ -116,7 +116,7 @@ class _Demo:
             ("make it well", f"curl -X POST {worker1}/well"),
             ("a request that is none", f"printf 'GARBAGE\\r\\n\\r\\n' | {raw}"),
             (
-                "a client that is never done: 408 after 10 s",
+                "a client that is never done: 408 after 5 s",
                 f"bash -c 'exec 3<>/dev/tcp/127.0.0.1/{self.port}; printf \"GET / HTTP/1.1\\r\\n\" >&3; cat <&3'",
             ),
             ("what goes on", f"http://admin:{self.password}@127.0.0.1:{self.stats_port}/stats"),

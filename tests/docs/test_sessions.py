@@ -16,11 +16,13 @@ PAGES = {
     "walkthrough.md": ("curl", "haproxy", "nginx", "socat", "openssl", "ip", "tc"),
 }
 """Pages with sessions, and the programs that these need."""
+LONG = ("walkthrough.md",)
+"""Played in `make soak`: they wait for a whole lab, with the article's intervals."""
 TRANSLATED = {"walkthrough.md": "walkthrough.vi.md"}
 
 
 @pytest.mark.netns
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", [pytest.param(page, marks=pytest.mark.soak if page in LONG else ()) for page in PAGES])
 def test_the_sessions_of_a_page(page: str, tmp_path: Path) -> None:
     if os.geteuid() != 0:
         skip_or_fail("needs root")

@@ -9,6 +9,7 @@ from backend_tools import Exchange, declared_server, make_backend
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from support import examples
 
 from pylb.backend import operate, state
 from pylb.backend.backend import FULL, QUEUED, Backend
@@ -151,7 +152,9 @@ class SourceSlots(SlotMachine):
     algorithm = "source"
 
 
-LEAN = settings(max_examples=50, stateful_step_count=50, deadline=None, suppress_health_check=list(HealthCheck))
+LEAN = settings(
+    max_examples=examples(50), stateful_step_count=50, deadline=None, suppress_health_check=list(HealthCheck)
+)
 TestRoundrobinSlots = SlotMachine.TestCase
 TestRoundrobinSlots.settings = LEAN
 TestLeastconnSlots = LeastconnSlots.TestCase

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support import examples
 
 import pylb
 from pylb.process.examine import examine
@@ -75,7 +76,7 @@ ARTICLE = (Path(__file__).parent / "article.cfg").read_text()
 DEMO = re.sub(r"\$\{DEMO_\w+\}", "8099", (Path(pylb.__file__).parent / "demo/demo.toml").read_text())
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(80), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data(), name=st.sampled_from(["haproxy.cfg", "lb.toml"]))
 def test_no_damage_breaks_the_check(tmp_path, data, name):
     """Words of a good file are removed, garbled or doubled; whatever comes of it, it is a list of findings."""

@@ -12,7 +12,7 @@ import model_strategies as models
 import pytest
 from haproxy_tools import read as read_haproxy
 from hypothesis import HealthCheck, given, settings
-from support import require_program
+from support import examples, require_program
 
 from pylb.config.check import RULES, CertificateProblem, Look, check
 from pylb.config.load import load
@@ -527,7 +527,7 @@ def test_files_that_are_missing_are_errors_and_certificates_are_looked_into():
     ]
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(80), deadline=None, suppress_health_check=list(HealthCheck))
 @given(models.configs())
 def test_whatever_can_be_written_can_be_checked(config):
     for finding in check(config):

@@ -9,6 +9,7 @@ from haproxy_corpus import entries
 from haproxy_tools import read
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from support import examples
 
 from pylb.config.expression import str_condition, str_rule
 from pylb.config.haproxy.listing import keywords
@@ -85,7 +86,7 @@ def is_read_or_refused(text: str) -> Config | None:
         return None
 
 
-@settings(deadline=None, max_examples=200, suppress_health_check=list(HealthCheck))
+@settings(deadline=None, max_examples=examples(200), suppress_health_check=list(HealthCheck))
 @given(st.binary(max_size=400))
 @example(b"global\n\x00\xff\n")
 @example(b"\xef\xbb\xbfglobal\n")
@@ -98,13 +99,13 @@ def test_any_bytes(tmp_path, data):
         assert error.findings
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=examples(300))
 @given(st.lists(LINES, max_size=12), st.sampled_from(["global", "defaults d", "frontend f", "backend b", "listen l"]))
 def test_any_keywords_with_any_values(lines, section):
     is_read_or_refused("\n".join([section, *lines, ""]))
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=examples(200))
 @given(st.data())
 def test_mutations_of_good_files(data):
     text = data.draw(st.sampled_from([ARTICLE, *CORPUS]))
@@ -115,7 +116,7 @@ def test_mutations_of_good_files(data):
     is_read_or_refused(text)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=examples(100))
 @given(st.lists(st.sampled_from(CORPUS), min_size=1, max_size=4))
 def test_the_same_files_give_the_same_model(texts):
     text = "".join(texts)

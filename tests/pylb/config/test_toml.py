@@ -9,6 +9,7 @@ import haproxy_corpus
 import model_strategies as models
 import pytest
 from hypothesis import HealthCheck, given, settings
+from support import examples
 
 from pylb.config import model as m
 from pylb.config.load import load, read_haproxy
@@ -16,7 +17,7 @@ from pylb.config.toml import read, write
 from pylb.config.words import Report
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(80), deadline=None, suppress_health_check=list(HealthCheck))
 @given(models.configs())
 def test_every_configuration_reads_back_as_it_was_written(config):
     text = write(config)
@@ -265,7 +266,7 @@ def test_what_is_not_toml_is_said_with_its_place(text, expected):
     assert findings(text) == expected
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(80), deadline=None)
 @given(models.st.text("[]{}=\"'#.,\n\\ abfrontedglist-_1080:${}", max_size=60))
 def test_any_text_is_read_or_refused_with_findings(text):
     try:
@@ -274,7 +275,7 @@ def test_any_text_is_read_or_refused_with_findings(text):
         assert error.findings and all(finding.at.line for finding in error.findings)
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(80), deadline=None, suppress_health_check=list(HealthCheck))
 @given(models.configs(), models.st.data())
 def test_any_cut_or_changed_document_is_read_or_refused_with_findings(config, data):
     text = write(config)

@@ -21,6 +21,7 @@ import pytest
 from http1_support import REQUESTS, RESPONSES, Conversation, Message, cut, mutate, read, read_h11
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from support import examples
 
 from pylb.http1.chunked import ChunkedReader
 from pylb.http1.errors import ProtocolError
@@ -122,7 +123,7 @@ def judge_response(data: bytes, method: bytes) -> None:
     assert ours.body == theirs.body
 
 
-@settings(max_examples=500)
+@settings(max_examples=examples(500))
 @given(mutated(REQUESTS))
 @example(b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n")
 @example(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5, 5\r\nContent-Length: 5\r\n\r\nhello")
@@ -131,7 +132,7 @@ def test_what_h11_refuses_as_a_request_we_refuse(data):
     judge_request(data)
 
 
-@settings(max_examples=500)
+@settings(max_examples=examples(500))
 @given(mutated(RESPONSES), METHODS)
 def test_what_h11_refuses_as_a_response_we_refuse(data, method):
     judge_response(data, method)
@@ -170,13 +171,13 @@ def forward(data: bytes, keep_upgrade: bool) -> None:
     assert (again.head.serialise(), again.body) == (head.serialise(), conversation.body)
 
 
-@settings(max_examples=500)
+@settings(max_examples=examples(500))
 @given(mutated(REQUESTS), st.booleans())
 def test_what_we_forward_h11_reads_the_same_way(data, keep_upgrade):
     forward(data, keep_upgrade)
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(mutated(RESPONSES), METHODS)
 def test_responses_that_we_forward_h11_reads_the_same_way(data, method):
     conversation = Conversation(method=method)

@@ -50,7 +50,8 @@ defaults
     timeout client 3s
     timeout server 3s
     timeout tunnel 5s
-    default-server inter 50ms fastinter 50ms downinter 50ms fall 1 rise 1
+    timeout check 5s
+    default-server inter 500ms fastinter 50ms downinter 50ms fall 1 rise 1
 """
     + "".join(
         f'\nlisten {name}\n    bind "127.0.0.1:${{FE_{name}}}"\n    balance {words}\n{SERVERS}'

@@ -80,7 +80,8 @@ listen slow
     option httpchk GET /health
     http-check send hdr User-Agent check
     option http-server-close
-    default-server inter 50ms fastinter 50ms downinter 50ms fall 1 rise 1 weight 20
+    timeout check 5s
+    default-server inter 500ms fastinter 50ms downinter 50ms fall 1 rise 1 weight 20
     server steady "127.0.0.1:${SRV_steady}"
     server warm "127.0.0.1:${SRV_warm}" check slowstart 3s
 """
@@ -250,7 +251,7 @@ def column(side, name: str) -> str:
 
 
 def test_a_server_that_comes_back_starts_slowly(pair):
-    """The share of the server in each second after it came back, and what the statistics say meanwhile."""
+    """The share of the server after it came back, and what the statistics say, half a second from HAProxy's steps."""
 
     def scenario(side):
         origin = side.origins["warm"]
@@ -260,7 +261,7 @@ def test_a_server_that_comes_back_starts_slowly(pair):
         origin.resume()
         wait_for(lambda: column(side, "status") == "UP", 10, "the server to be up again")
         start, shares, throttles = time.monotonic(), [], []
-        for second in range(1, 5):
+        for second in (0.5, 1.5, 2.5, 3.5):
             names = []
             while time.monotonic() < start + second:
                 with side.talk("slow") as talk:
@@ -278,7 +279,7 @@ def test_a_server_that_comes_back_starts_slowly(pair):
         assert shares[0] < shares[2] - 0.1 and abs(shares[3] - 0.5) < 0.2, shares
     for one, other in zip(theirs["throttles"], ours["throttles"], strict=True):
         assert abs(int(one or 100) - int(other or 100)) <= 25, (theirs, ours)
-    assert theirs["throttles"][0] and not theirs["throttles"][3] and not ours["throttles"][3]
+    assert theirs["throttles"][0] and not theirs["throttles"][3] and ours["throttles"][3] in ("", "100")
 
 
 # ------------------------------------------------------------------------------------------------ the process's maxconn

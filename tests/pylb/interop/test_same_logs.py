@@ -129,7 +129,7 @@ backend greeter
 
 backend checked
     option log-health-checks
-    server up "127.0.0.1:${SRV_up}" check inter 100ms rise 1 fall 1
+    server up "127.0.0.1:${SRV_up}" check inter 1s rise 1 fall 1
     server down "127.0.0.1:${DEAD}" check inter 100ms rise 1 fall 1
 
 defaults

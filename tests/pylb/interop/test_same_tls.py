@@ -120,6 +120,7 @@ defaults
     timeout connect 1s
     timeout client 3s
     timeout server 3s
+    timeout check 5s
 
 frontend door
     bind "127.0.0.1:${FE_door}" ssl crt server.pem ca-file clients.pem verify required crl-file clients.crl
@@ -154,7 +155,7 @@ listen dynamic
     server b "127.0.0.1:${SRV_b}" cookie own
 
 backend checked
-    default-server inter 400ms rise 1 fall 1
+    default-server inter 1s rise 1 fall 1
 """
     for name, server in servers.items():
         options = "ssl verify required ca-file servers.pem sni str(server.test)"

@@ -40,7 +40,8 @@ listen l
  bind 127.0.0.1:{port}
  option httpchk GET /health
  http-check expect status 200
- default-server check inter 100ms fastinter 50ms downinter 100ms rise 2 fall 2
+ timeout check 5s
+ default-server check inter 500ms fastinter 50ms downinter 100ms rise 2 fall 2
  server one 127.0.0.1:{one.server.port} on-marked-down shutdown-sessions slowstart 2s
  server two 127.0.0.1:{two.server.port}
  server spare 127.0.0.1:{spare.server.port} backup

@@ -8,6 +8,7 @@ import pytest
 from conversation import GET, OK, World, config, status_of
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support import examples
 
 POST = b"POST /p HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n"
 CHUNKED_POST = b"POST /p HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -71,7 +72,7 @@ def test_every_cut_of_the_clients_bytes_gives_the_same_conversation(whole: tuple
         world.end()
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(cuts=st.sets(st.integers(1, len(STREAM) - 1), max_size=30), piece=st.integers(1, 60))
 def test_any_cuts_on_both_sides_give_the_same_conversation(
     whole: tuple[bytes, list[bytes]], cuts: set[int], piece: int

@@ -9,6 +9,7 @@ from typing import Any
 from conversation import World
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support import examples
 from test_random_conversations import REQUESTS, RESPONSES, Conversations
 from traced_world import Traced
 
@@ -62,7 +63,7 @@ def _without_moment(line: str) -> str:
     return line[:start] + line[end:]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(st.lists(EVENTS, max_size=40))
 def test_nobody_can_tell_the_difference(script: list[tuple[str, int, bytes]]) -> None:
     outcomes = []
@@ -84,7 +85,7 @@ class Told(Conversations):
         self.world = Traced(self.text)
 
 
-Told.TestCase.settings = settings(Conversations.TestCase.settings, max_examples=30)
+Told.TestCase.settings = settings(Conversations.TestCase.settings, max_examples=examples(30))
 TestTold = Told.TestCase
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+from support import examples
 
 sys.path.insert(0, str(Path(__file__).parent))
 from network import Network, Node
@@ -151,4 +152,4 @@ class SyncGroups(RuleBasedStateMachine):
 
 
 TestSyncGroups = SyncGroups.TestCase
-TestSyncGroups.settings = hypothesis_settings(max_examples=100, stateful_step_count=20, deadline=None)
+TestSyncGroups.settings = hypothesis_settings(max_examples=examples(100), stateful_step_count=20, deadline=None)

@@ -13,6 +13,7 @@ from pathlib import Path
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+from support import examples
 
 sys.path.insert(0, str(Path(__file__).parent))
 from network import Network
@@ -143,4 +144,4 @@ class VirtualRouter(RuleBasedStateMachine):
 
 
 TestVirtualRouter = VirtualRouter.TestCase
-TestVirtualRouter.settings = hypothesis_settings(max_examples=200, stateful_step_count=25, deadline=None)
+TestVirtualRouter.settings = hypothesis_settings(max_examples=examples(200), stateful_step_count=25, deadline=None)

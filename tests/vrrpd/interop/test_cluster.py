@@ -18,12 +18,12 @@ pytestmark = [pytest.mark.interop, pytest.mark.netns]
 
 KINDS = {"k": "keepalived", "v": "vrrpd"}
 LEAN = {
-    "v2-none": ("kvk", "vkv"),
-    "v2-pass": ("vkk", "kvv"),
-    "v2-ah": ("kvk", "vkv"),
+    "v2-none": ("kvk",),
+    "v2-pass": ("vkk",),
+    "v2-ah": ("vkv",),
     "v3-ipv4": ("kvv", "vkk", "vvk"),
     "v3-ipv6": ("kvk", "vkv"),
-    "v3-unicast": ("kvk", "vkv"),
+    "v3-unicast": ("vkv",),
     "v2-unicast-ah": ("vkv",),
     "v3-ipv6-unicast": ("kvk",),
 }

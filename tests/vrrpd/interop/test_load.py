@@ -15,7 +15,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[3]))
 from bench.vrrp import flood, limit
 
-pytestmark = pytest.mark.netns
+pytestmark = [pytest.mark.netns, pytest.mark.usefixtures("alone")]
 
 Row = dict[str, Any]
 ATTEMPTS = 3

@@ -94,23 +94,6 @@ def light(lab: Lab, _: str) -> None:
     assert "pydantic" not in maps and "tree_sitter" not in maps
 
 
-def soon_there(lab: Lab, _: str) -> None:
-    """Half a second from exec to "Startup complete", at the best of some starts: others may have the machine."""
-    node = lab.node("m1", 100)
-    best = 60.0
-    for _attempt in range(8):
-        began = time.monotonic()
-        daemon = node.start("vrrpd", config(V3, node, lab))
-        while "Startup complete" not in daemon.text:
-            assert daemon.running and time.monotonic() - began < 20, daemon.text
-            time.sleep(0.002)
-        best = min(best, time.monotonic() - began)
-        daemon.stop()
-        if best < 0.5:
-            return
-    assert best < 0.5
-
-
 def traced(lab: Lab, _: str) -> None:
     """--trace: everything on standard output, and a reader that goes away ends nothing."""
     node = lab.node("m1", 100)
@@ -136,7 +119,6 @@ SCENARIOS = {
     "test_systemd_is_told": told_to_systemd,
     "test_systemd_hears_signs_of_life": signs_of_life,
     "test_the_daemon_is_light": light,
-    "test_a_start_takes_less_than_half_a_second": soon_there,
     "test_a_trace_is_told_while_it_happens": traced,
 }
 once = pytest.mark.parametrize("case", ["vrrpd"])
@@ -158,9 +140,23 @@ def test_the_daemon_is_light(case: str, campaign: Campaign) -> None:
     campaign["test_the_daemon_is_light", case].result()
 
 
-@once
-def test_a_start_takes_less_than_half_a_second(case: str, campaign: Campaign) -> None:
-    campaign["test_a_start_takes_less_than_half_a_second", case].result()
+@pytest.mark.usefixtures("alone")
+def test_a_start_takes_less_than_half_a_second(tmp_path: Path) -> None:
+    """From exec to "Startup complete", at the best of some starts: others may have the machine."""
+    best = 60.0
+    with Lab(tmp_path) as lab:
+        node = lab.node("m1", 100)
+        for _attempt in range(8):
+            began = time.monotonic()
+            daemon = node.start("vrrpd", config(V3, node, lab))
+            while "Startup complete" not in daemon.text:
+                assert daemon.running and time.monotonic() - began < 20, daemon.text
+                time.sleep(0.002)
+            best = min(best, time.monotonic() - began)
+            daemon.stop()
+            if best < 0.5:
+                break
+    assert best < 0.5
 
 
 @once

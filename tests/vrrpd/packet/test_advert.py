@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support import examples
 
 sys.path.insert(0, str(Path(__file__).parent))
 import contextlib
@@ -78,7 +79,7 @@ def test_one_division_sums_like_a_loop_over_words(data):
     assert internet_checksum(data) == 0xFFFF - sum_by_words(data)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=examples(60))
 @given(any_advert())
 def test_scapy_reads_the_same_out_of_it(advert):
     vrrp = pytest.importorskip("scapy.layers.vrrp")
@@ -206,7 +207,7 @@ def test_random_bytes_raise_nothing_but_the_refusal(data, protocol):
 
 
 @given(st.sampled_from([p for f in FILES for _, _, d in adverts(f) for p in [d]]), st.data())
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 def test_mutated_captures_raise_nothing_but_the_refusal(datagram, data):
     wrong = bytearray(datagram.payload)
     for _ in range(data.draw(st.integers(1, 6))):

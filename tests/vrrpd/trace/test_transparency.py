@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support import examples
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "core"))
 from network import Network
@@ -52,7 +53,7 @@ def play(script, made, seed, version, better, authentication):
     return [(node.done, node.addresses, node.instance and node.instance.state) for node in network.nodes.values()]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(
     st.lists(EVENTS, max_size=25),
     st.integers(0, 999),
