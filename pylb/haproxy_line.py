@@ -1,137 +1,30 @@
-"""HAProxy's command line (management manual, 3), for scripts and unit files that were written for it.
+"""HAProxy's command line, for scripts and unit files that were written for it.
 
     pylb haproxy -f haproxy.cfg -D -p /run/haproxy.pid -sf $(cat /run/haproxy.pid)
 
-is what `haproxy …` does with the same words; a link called `haproxy` to pylb does so too. What chooses between
-HAProxy's own mechanisms (pollers, splicing, memory) is accepted and has nothing to choose here.
+is what `haproxy …` does with the same words (haproxy_words.py); a link called `haproxy` to pylb does so too.
 """
 
 from __future__ import annotations
 
 import os
-import signal
+import re
+import resource
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pylb import __version__
-from pylb.config.haproxy.bind import read_stats_socket
-from pylb.config.haproxy.keywords import Line as ConfigLine
+from pylb.config.haproxy.conditional import holds
 from pylb.config.haproxy.keywords import Refusal
-from pylb.config.model import Origin, StatsSocket
-from pylb.config.words import Report, Word
+from pylb.config.haproxy.lexer import LexicalError, split_line
+from pylb.config.presets import LOCAL_PEER
+from pylb.haproxy_words import USAGE, Line, parse
 from pylb.process.examine import examine, worst
 from pylb.process.privileges import StartError
 
-USAGE = """\
-Usage: haproxy [-f FILE|DIR]* [-c] [-vdVDWq] [-n MAXCONN] [-p PIDFILE] [-C DIR] [-- FILE*]
-        -f FILE    read this configuration; of a directory its *.cfg
-        -c         check the configuration and exit
-        -v, -vv    the version
-        -D, -W     in the background; -W is what pylb always does: a master and workers
-        -Ws        in the foreground under systemd
-        -d, -db    stay in the foreground; -d with asyncio's debug mode
-        -q, -V     quiet; say more
-        -n N       maxconn of the process
-        -p FILE    write the process id there
-        -C DIR     go there first
-        -L NAME    the local peer's name: accepted
-        -dW        a warning is an error
-        -sf PID*   when this process serves, have these finish what they do; their listening sockets are taken over
-        -st PID*   the same, but they end at once
-        -S BIND[,OPTION…]  the master socket, as in -S /run/haproxy-master.sock,level,admin,mode,600
-        -x SOCKET  take the listening sockets over from this admin socket (expose-fd listeners)
-"""
-
-IGNORED = ("-de", "-dp", "-dS", "-dG", "-dR", "-dL", "-dr", "-dV", "-dD", "-W")
-IGNORED_WITH_VALUE = ("-L", "-m", "-N")
-
-
-@dataclass(slots=True)
-class Line:
-    """What the words say."""
-
-    files: list[str] = field(default_factory=list)
-    check: bool = False
-    version: bool = False
-    daemon: bool = False
-    foreground: bool = False
-    debug: bool = False
-    quiet: bool = False
-    verbose: bool = False
-    strict: bool = False
-    maxconn: int | None = None
-    pidfile: str | None = None
-    directory: str | None = None
-    sockets_from: str | None = None
-    old: list[int] = field(default_factory=list)
-    old_signal: int = signal.SIGUSR1
-    master_socket: StatsSocket | None = None
-
-
-def parse(words: Sequence[str]) -> Line:
-    """Read the words; raises ValueError with what is wrong with them."""
-    line, rest = Line(), list(words)
-    while rest:
-        word = rest.pop(0)
-        if word == "--":
-            line.files += rest
-            break
-        if word in _SWITCHES:
-            for name in _SWITCHES[word]:
-                setattr(line, name, True)
-        elif word in ("-sf", "-st"):
-            line.old_signal = signal.SIGUSR1 if word == "-sf" else signal.SIGTERM
-            while rest and rest[0].isdigit():
-                line.old.append(int(rest.pop(0)))
-        elif word == "-f":
-            line.files.append(_value(word, rest))
-            while rest and not rest[0].startswith("-"):
-                line.files.append(rest.pop(0))
-        elif word in _VALUES:
-            setattr(line, _VALUES[word], _value(word, rest))
-        elif word == "-n":
-            line.maxconn = _number(word, _value(word, rest))
-        elif word == "-S":
-            line.master_socket = _master_socket(_value(word, rest))
-        elif word in IGNORED_WITH_VALUE:
-            _value(word, rest)
-        elif word not in IGNORED and not word.startswith("-dM"):
-            raise ValueError(f'unknown word "{word}"')
-    return line
-
-
-_SWITCHES = {
-    "-c": ("check",), "-v": ("version",), "-vv": ("version", "verbose"), "-D": ("daemon",), "-db": ("foreground",),
-    "-d": ("foreground", "debug"), "-Ws": ("foreground",), "-q": ("quiet",), "-V": ("verbose",), "-dW": ("strict",),
-}  # fmt: skip
-_VALUES = {"-p": "pidfile", "-C": "directory", "-x": "sockets_from"}
-
-
-def _value(word: str, rest: list[str]) -> str:
-    if not rest:
-        raise ValueError(f"{word} needs a value")
-    return rest.pop(0)
-
-
-def _number(word: str, text: str) -> int:
-    if not text.isdigit():
-        raise ValueError(f'{word} takes a number, not "{text}"')
-    return int(text)
-
-
-def _master_socket(text: str) -> StatsSocket:
-    """`-S ADDRESS[,bind options]`: commas in the place of blanks; without `level` it is admin's."""
-    at, report = Origin("-S"), Report()
-    words = [word for word in text.split(",") if word]
-    try:
-        (declared,) = read_stats_socket(ConfigLine("-S", at, [Word(word, at) for word in words], report), {}, "")
-    except Refusal as refusal:
-        raise ValueError(f"-S {text}: {refusal.message}") from None
-    if report.errors:
-        raise ValueError(f"-S {text}: {report.errors[0].message}")
-    return declared if "level" in words[1:] else replace(declared, level="admin")
+LEAST_ROOM = 16
+"""Megabytes beyond what the program itself takes that -m must leave."""
 
 
 def main(words: Sequence[str]) -> int:
@@ -143,6 +36,8 @@ def main(words: Sequence[str]) -> int:
         return 1
     if line.version:
         return _version(line.verbose)
+    if line.condition is not None:
+        return _evaluate(line)
     if not line.files:
         sys.stderr.write(USAGE)
         return 1
@@ -150,7 +45,7 @@ def main(words: Sequence[str]) -> int:
         if line.directory is not None:
             os.chdir(line.directory)
         return _check(line) if line.check else _serve(line)
-    except (StartError, OSError) as error:
+    except (StartError, OSError, ValueError) as error:
         sys.stderr.write(f"pylb: error: {error}\n")
         return 1
 
@@ -164,14 +59,41 @@ def _version(more: bool) -> int:
     return 0
 
 
+def _evaluate(line: Line) -> int:
+    """-cc"""
+    assert line.condition is not None
+    variables = {**os.environ, **line.presets.variables()}
+    try:
+        return 0 if holds(split_line(line.condition, "-cc", 1, variables.get), variables) else 1
+    except (LexicalError, Refusal) as error:
+        sys.stderr.write(f"pylb: error: -cc: {error.message}{f' ({error.advice})' if error.advice else ''}\n")
+        return 2
+
+
+def _objects() -> None:
+    """-dL: a line for each."""
+    found = re.findall(r"(?m)^[0-9a-f]+-[0-9a-f]+ r-xp .*? (/.*)$", Path("/proc/self/maps").read_text())
+    print("\n".join(dict.fromkeys(found)), flush=True)
+
+
+def _limit_memory(megabytes: int) -> None:
+    """-m, for this process and all that come from it. Raises ValueError where it could not even start."""
+    taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize() >> 20
+    if megabytes < taken + LEAST_ROOM:
+        raise ValueError(f"-m {megabytes} is too little: a process takes {taken} MB before its first connection")
+    resource.setrlimit(resource.RLIMIT_AS, (megabytes << 20, megabytes << 20))
+
+
 def _check(line: Line) -> int:
     from pylb.cli import show
 
-    config, findings = examine(line.files)
+    config, findings = examine(line.files, presets=line.presets)
     valid = config is not None and not (line.strict and findings)
-    show(worst(findings) if line.quiet and not line.strict else findings)
-    if valid and not line.quiet:
-        print("Configuration file is valid")
+    show(worst(findings) if line.silent and not line.strict else findings)
+    if valid and not line.silent:
+        print("Warnings were found.\nConfiguration file is valid" if findings else "Configuration file is valid")
+    if config is not None and line.objects:
+        _objects()
     return 0 if valid else 1
 
 
@@ -180,17 +102,22 @@ def _serve(line: Line) -> int:
     from pylb.process import start
 
     files = [str(Path(file).absolute()) for file in line.files]
-    config, findings = examine(files, compiled=False)
-    show(worst(findings) if line.quiet else findings)
+    os.environ[LOCAL_PEER] = line.presets.variables()[LOCAL_PEER]
+    config, findings = examine(files, compiled=False, presets=line.presets)
+    show(worst(findings) if line.silent else findings)
     if config is None or (line.strict and findings):
         return 1
+    if line.objects:
+        _objects()
     if line.debug:
         os.environ["PYTHONASYNCIODEBUG"] = "1"
+    if line.megabytes:
+        _limit_memory(line.megabytes)
     return start.run(
         config,
         start.Options(
-            files=files, foreground=line.foreground, quiet=line.quiet, daemon=line.daemon, pidfile=line.pidfile,
-            show=show, maxconn=line.maxconn, old=tuple(line.old), old_signal=line.old_signal,
+            files=files, foreground=line.foreground, quiet=line.silent, daemon=line.daemon, pidfile=line.pidfile,
+            show=show, presets=line.presets, old=tuple(line.old), old_signal=line.old_signal,
             sockets_from=line.sockets_from, master_socket=line.master_socket,
         ),
     )  # fmt: skip

@@ -45,6 +45,12 @@ def _max_fds(world: World) -> int:
     return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
 
 
+def _memory_limit(world: World) -> int:
+    """Bytes that each process may have (-m, ulimit -v); 0: as many as there are."""
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    return 0 if limit == resource.RLIM_INFINITY else limit
+
+
 def _bytes_out(world: World) -> int:
     return sum(world.totals(frontend).bout for frontend in world.frontends)
 
@@ -66,7 +72,7 @@ FIELDS: tuple[Field, ...] = (
     F("Pid", "SGP u32", lambda w: w.pid, help="Process id"),
     F("Uptime", "MDP str", lambda w: uptime_text(uptime(w)), help="Time since the start"),
     F("Uptime_sec", "MDP u32", uptime, "uptime_seconds", "Seconds since the start"),
-    F("Memmax_MB", "CLP u32", _none, help="Limit of memory in MB; 0: none"),
+    F("Memmax_MB", "CLP u32", lambda w: _memory_limit(w) >> 20, help="Limit of memory in MB; 0: none"),
     F("PoolAlloc_MB", "MGP u32", _none, help="There are no memory pools"),
     F("PoolUsed_MB", "MGP u32", _none, help="There are no memory pools"),
     F("PoolFailed", "MCP u32", _none, "pool_failures_total", "There are no memory pools"),
@@ -131,7 +137,7 @@ FIELDS: tuple[Field, ...] = (
     F("DebugCommandsIssued", "MGP u32", _none, help="There are no debug commands"),
     F("CumRecvLogs", "MCP u32", _none, "recv_logs_total", "Logs are not received"),
     F("Build info", "POS str", lambda w: f"pylb {w.version}", help="What it really is"),
-    F("Memmax_bytes", "CLP u32", _none, "max_memory_bytes", "Limit of memory; 0: none"),
+    F("Memmax_bytes", "CLP u32", _memory_limit, "max_memory_bytes", "Limit of memory; 0: none"),
     F("PoolAlloc_bytes", "MGP u64", _none, "pool_allocated_bytes", "There are no memory pools"),
     F("PoolUsed_bytes", "MGP u64", _none, "pool_used_bytes", "There are no memory pools"),
     F("Start_time_sec", "MDP u32", lambda w: w.started_wall, "start_time_seconds", "Start, seconds since 1970"),

@@ -263,10 +263,13 @@ def set_maxconn(server: Server, maxconn: int, now: float) -> None:
 # -------------------------------------------------------------------------------------------------------------- address
 
 
-def set_address(server: Server, host: str, port: int | None, family: str, by: str = "stats socket command") -> str:
+def set_address(
+    server: Server, host: str, port: int | None, family: str, now: float, by: str = "stats socket command"
+) -> str:
     """`set server B/S addr HOST [port PORT]`; the text to answer.
 
-    `host` is a numeric address of `family` "ipv4" or "ipv6". New connections go there; idle ones are closed.
+    `host` is a numeric address of `family` "ipv4" or "ipv6". New connections go there; idle ones are closed. A server
+    that had none leaves the maintenance that this was.
     """
     old = server.address
     changes = []
@@ -288,6 +291,7 @@ def set_address(server: Server, host: str, port: int | None, family: str, by: st
         if server.backend.persist is not None and server.backend.persist.cookie is not None:
             server.backend.persist.cookie.learn()  # a dynamic cookie follows the address
         server.changed(server)
+    _clear(server, Admin.RESOLUTION_MAINT, now)
     return f"{', '.join(changes)} by '{by}'"
 
 

@@ -68,6 +68,10 @@ class State(IntEnum):
     STOPPING = 3
 
 
+UNKNOWN = "0.0.0.0"
+"""Stands for an address that is not known yet (init-addr none)."""
+
+
 class Admin(IntFlag):
     """Administrative state; numbers as in HAProxy's state file."""
 
@@ -77,7 +81,9 @@ class Admin(IntFlag):
     CONFIGURED_MAINT = 4
     FORCED_DRAIN = 8
     INHERITED_DRAIN = 16
-    MAINT = 1 | 2 | 4
+    RESOLUTION_MAINT = 32
+    """Its name has no address yet (init-addr none)."""
+    MAINT = 1 | 2 | 4 | 32
     DRAIN = 8 | 16
 
 
@@ -160,7 +166,9 @@ class Server:
         """What the agent says; None without `agent-check`."""
         self.state = State.RUNNING
         self.admin = Admin.CONFIGURED_MAINT | Admin.FORCED_MAINT if declared.disabled else Admin.NONE
-        if declared.disabled:
+        if declared.address.host == UNKNOWN and declared.init_addr is not None:
+            self.admin |= Admin.RESOLUTION_MAINT
+        if self.admin:
             self.state = State.STOPPED
             if self.check is not None:
                 self.check.health = 0
@@ -312,7 +320,7 @@ class Server:
     def _maint_status(self) -> str:
         if self.admin & Admin.INHERITED_MAINT and self.tracked is not None:
             return f"MAINT (via {self.tracked.backend.name}/{self.tracked.name})"
-        return "MAINT"
+        return "MAINT (resolution)" if self.admin & Admin.RESOLUTION_MAINT else "MAINT"
 
     def throttle(self, now: float) -> int | None:
         """Per cent of full speed during slow start; None otherwise (stats: throttle)."""

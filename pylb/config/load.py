@@ -13,10 +13,11 @@ from pathlib import Path
 from pylb.config import toml
 from pylb.config.haproxy.reader import Reader
 from pylb.config.model import Config, Finding, Origin
+from pylb.config.presets import NONE, Presets
 from pylb.config.words import Report
 
 
-def load(paths: Sequence[str], environment: Mapping[str, str]) -> tuple[Config, list[Finding]]:
+def load(paths: Sequence[str], environment: Mapping[str, str], presets: Presets = NONE) -> tuple[Config, list[Finding]]:
     """The configuration in these files and what the readers warn of. Raises ConfigError with all that is wrong.
 
     `environment` is what `"${NAME}"` reads; setenv in a file changes a copy.
@@ -29,16 +30,23 @@ def load(paths: Sequence[str], environment: Mapping[str, str]) -> tuple[Config, 
         report(Origin(str(toml_files[0])), "a TOML configuration is one file", f"leave out {', '.join(others)}")
     report.raise_errors()
     if toml_files:
-        return _load_toml(toml_files[0], environment, report)
-    return read_haproxy([(str(file), _text(file, report)) for file in files], environment, report)
+        config, findings = _load_toml(toml_files[0], environment, report)
+    else:
+        sources = [(str(file), _text(file, report)) for file in files]
+        config, findings = read_haproxy(sources, environment, report, presets)
+    return presets.apply(config), findings
 
 
 def read_haproxy(
-    sources: Sequence[tuple[str, str]], environment: Mapping[str, str], report: Report | None = None
+    sources: Sequence[tuple[str, str]],
+    environment: Mapping[str, str],
+    report: Report | None = None,
+    presets: Presets = NONE,
 ) -> tuple[Config, list[Finding]]:
     """The configuration in these (name, text) pairs of HAProxy's language. Raises ConfigError."""
     report = report or Report()
-    reader = Reader(report, dict(environment, HAPROXY_CFGFILES=";".join(name for name, _ in sources)))
+    files = ";".join(name for name, _ in sources)
+    reader = Reader(report, dict(environment, **presets.variables(), HAPROXY_CFGFILES=files), presets)
     for name, text in sources:
         reader.read(text, name)
     config = reader.build()

@@ -140,6 +140,7 @@ def _take_server(backends: dict[str, Backend], record: list[Any], before: list[A
     fresh = record_of(server)
     if not where:
         record[_ADDRESS] = fresh[_ADDRESS]
+        record[3] = record[3] & ~Admin.RESOLUTION_MAINT | fresh[3] & Admin.RESOLUTION_MAINT
     if not weight:
         record[4] = fresh[4]
     if not (maxconn and minconn):

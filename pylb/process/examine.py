@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pylb.config.model import Config, ConfigError, Finding
+from pylb.config.presets import NONE, Presets
 
 if TYPE_CHECKING:
     from pylb.config.check import CertificateProblem, Look
@@ -19,7 +20,10 @@ if TYPE_CHECKING:
 
 
 def examine(
-    files: Sequence[str], compiled: bool = True, certificates: Certificates | None = None
+    files: Sequence[str],
+    compiled: bool = True,
+    certificates: Certificates | None = None,
+    presets: Presets = NONE,
 ) -> tuple[Config | None, list[Finding]]:
     """Read and check a configuration in every way short of starting it; None in place of one that cannot be used.
 
@@ -30,7 +34,7 @@ def examine(
     from pylb.config.load import load
 
     try:
-        config, findings = load(files, os.environ)
+        config, findings = load(files, os.environ, presets)
     except ConfigError as error:
         return None, in_order([*error.findings, *_aftermath(error)])
     findings = [*findings, *check(config, _look(certificates or Certificates()))]

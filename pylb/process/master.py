@@ -121,7 +121,7 @@ class Master:
             inherited=self._sockets.by_key,
             adopted=self._adopted,
             last_reload=self._attempts.last,
-            maxconn=self._options.maxconn,
+            presets=self._options.presets,
             master=self.pid,
             quiet=self._options.quiet,
             trace=self._options.trace,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pylb.config.model import Config, Finding
+from pylb.config.presets import Presets
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +22,8 @@ class Order:
     """Listening sockets of the generation before, by key."""
     adopted: list[socket.socket]
     """Listening sockets of a process that this one takes the place of."""
-    maxconn: int | None
-    """In the place of the file's."""
+    presets: Presets
+    """Under which the files are read."""
     master: int
     """Its pid."""
     quiet: bool

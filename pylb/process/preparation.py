@@ -14,7 +14,7 @@ import socket
 import sys
 import time
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pylb.admin.world import Reload
@@ -93,13 +93,11 @@ def _tracer() -> Tracer:
 def _config(order: Order) -> Config:
     config = order.config
     if config is None:
-        config, findings = examine(order.files, compiled=False)
+        config, findings = examine(order.files, compiled=False, presets=order.presets)
         if config is None:
             raise ConfigError(tuple(worst(findings)))
         if not order.quiet and findings:
             order.show(findings)
-    if order.maxconn is not None:
-        config = replace(config, globals=replace(config.globals, maxconn=order.maxconn))
     return config
 
 

@@ -1,7 +1,7 @@
 """Server names to addresses, once, when the configuration loads (manual: init-addr).
 
 The data plane only knows numeric addresses. A name that does not resolve is an error unless `init-addr` says otherwise:
-`none` starts with the server down until somebody sets its address.
+`none` starts with the server in maintenance until somebody sets its address.
 """
 
 from __future__ import annotations
@@ -10,11 +10,9 @@ import ipaddress
 import socket
 from dataclasses import replace
 
+from pylb.backend.server import UNKNOWN
 from pylb.config.model import Address, Server
 from pylb.config.words import Report
-
-UNKNOWN = "0.0.0.0"
-"""Stands for an address that is not known yet; such a server is in maintenance."""
 
 
 def resolve(server: Server, report: Report) -> Address:

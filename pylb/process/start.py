@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pylb.config.model import Config, Finding, StatsSocket
+from pylb.config.presets import NONE, Presets
 from pylb.process import adopt, privileges
 from pylb.process.forking import open_descriptors
 from pylb.process.master import Master
@@ -42,8 +43,8 @@ class Options:
     """--trace"""
     show: Callable[[Sequence[Finding]], None] = _silent
     """Tells findings to whoever started it."""
-    maxconn: int | None = None
-    """-n: in the place of the file's maxconn"""
+    presets: Presets = NONE
+    """-n, -N, -L, -dV, -dr: what holds for every reading of the files"""
     old: Sequence[int] = ()
     """-sf, -st: processes that get `old_signal` once this one serves"""
     old_signal: int = signal.SIGUSR1

@@ -90,7 +90,7 @@ def _set_addr(session: Session, world: Running, server: Server, words: Sequence[
         port = _port(text)
         if port is None:
             raise Refused(f"problem converting port '{text}' to an int by 'stats socket command'")
-    text = operate.set_address(server, str(address), port, f"ipv{address.version}")
+    text = operate.set_address(server, str(address), port, f"ipv{address.version}", world.now())
     return session.feedback(Severity.WARNING, text)
 
 

@@ -107,14 +107,17 @@ class Conditionals:
 
     def _holds(self, words: list[Word]) -> bool:
         """A condition that cannot be read has been reported and does not hold; an empty one does not hold either."""
-        condition = Word(" ".join(word.text for word in words[1:]), words[min(1, len(words) - 1)].at)
-        if not condition.text.strip():
-            return False
         try:
-            return _Expression(condition, self._environment).value()
+            return holds(words[1:], self._environment)
         except Refusal as refusal:
             self._report(refusal.at, refusal.message, refusal.advice)
             return False
+
+
+def holds(words: list[Word], environment: Mapping[str, str]) -> bool:
+    """Whether a condition holds; one without words does not. Raises Refusal for what is not a condition."""
+    condition = " ".join(word.text for word in words)
+    return bool(condition.strip()) and _Expression(Word(condition, words[0].at), environment).value()
 
 
 def _no_more(words: list[Word], most: int) -> None:

@@ -22,6 +22,7 @@ from pylb.config.haproxy.scalars import (
     text,
 )
 from pylb.config.model import BindTls, Global, Origin, ServerTls, StatsSocket, Tune
+from pylb.config.presets import LOCAL_PEER, NONE, Presets
 from pylb.config.words import Word
 
 _LEAST_BUFFER = 1024
@@ -30,8 +31,11 @@ _LEAST_BUFFER = 1024
 class GlobalDraft(Draft):
     """The global section so far, over all its parts."""
 
-    def __init__(self, environment: MutableMapping[str, str]) -> None:
+    def __init__(self, environment: MutableMapping[str, str], presets: Presets = NONE) -> None:
         super().__init__()
+        self.presets = presets
+        if not presets.verify_servers:
+            self.values["ssl_server_verify"] = "none"
         self.environment = environment
         """Read by `"${NAME}"`, written by setenv and its like."""
         self.initial_environment = dict(environment)
@@ -163,6 +167,14 @@ def _read_resetenv(draft: GlobalDraft, line: Line) -> None:
     draft.environment.update({n: v for n, v in draft.initial_environment.items() if n in kept})
 
 
+def _read_local_peer(draft: GlobalDraft, line: Line) -> None:
+    name = line.next("a name")
+    if draft.presets.local_peer is not None:
+        line.report.warning(name.at, f'"localpeer {name.text}" has no effect: -L has named the local peer already')
+    else:
+        draft.environment[LOCAL_PEER] = name.text
+
+
 def _node_name(word: Word) -> str:
     if re.fullmatch(r"[A-Za-z0-9_.-]+", word.text) is None:
         raise Refusal(word.at, f'"{word.text}" cannot name a node', "letters, digits and - _ . can")
@@ -187,6 +199,7 @@ _SUPPORTED: list[Keyword[GlobalDraft]] = [
     Keyword("gid", put("gid", integer(0))),
     Keyword("group", put("group", text)),
     Keyword("hard-stop-after", put("hard_stop_after", duration())),
+    Keyword("localpeer", _read_local_peer, note="the variable HAPROXY_LOCALPEER; there are no peers"),
     Keyword("log", read_global_log, negatable=True, note=LOG_NOTE),
     Keyword("log-send-hostname", _read_log_send_hostname),
     Keyword("log-tag", put("log_tag", text)),

@@ -26,7 +26,6 @@ _IGNORED = {
     "h2-workaround-bogus-websocket-clients": _NO_H2,
     "insecure-fork-wanted": "workers fork nothing",
     "insecure-setuid-wanted": "workers run nothing",
-    "localpeer": "there are no peers",
     "master-worker": "there always is a master process",
     "max-spread-checks": "checks are spread over their interval",
     "maxcompcpuusage": _NO_COMPRESSION,

@@ -20,6 +20,7 @@ from pylb.config.haproxy.replies import HTTP_ERRORS, HttpErrorsDraft, resolve_er
 from pylb.config.haproxy.server import check_name
 from pylb.config.haproxy.userlists import USERLIST_KEYWORDS, UserListDraft
 from pylb.config.model import Config, Origin
+from pylb.config.presets import NONE, Presets
 from pylb.config.words import Report, Word, nearest
 
 UNSUPPORTED_SECTIONS = {
@@ -42,7 +43,7 @@ _MOST_WORDS = 64
 class Reader:
     """Reads any number of files into one Config; findings go to `report`."""
 
-    def __init__(self, report: Report, environment: MutableMapping[str, str]) -> None:
+    def __init__(self, report: Report, environment: MutableMapping[str, str], presets: Presets = NONE) -> None:
         self._report = report
         self._environment = environment
         self._file = ""
@@ -50,7 +51,7 @@ class Reader:
         self._section = ""  # what .SECTION stands for
         self._skipping = False  # inside a conditional branch that does not hold
         self._read_line: Callable[[list[Word]], None] = self._outside
-        self._globals = GlobalDraft(environment)
+        self._globals = GlobalDraft(environment, presets)
         self._defaults: ProxyDraft | None = None
         self._named_defaults: dict[str, list[ProxyDraft]] = {}
         self._defaults_used: dict[int, str] = {}

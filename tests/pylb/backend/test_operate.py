@@ -96,7 +96,7 @@ def apply(server: Server, words: list[str]) -> str:
         case ["set", "server", _, "weight", weight]:
             operate.set_weight(server, weight, 0.0)
         case ["set", "server", _, "addr", host, *rest]:
-            return operate.set_address(server, host, int(rest[1]) if rest else None, "ipv4")
+            return operate.set_address(server, host, int(rest[1]) if rest else None, "ipv4", 0.0)
     return ""
 
 

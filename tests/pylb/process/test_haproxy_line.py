@@ -14,7 +14,7 @@ from live import ports
 from load import CONFIG, Crowd, nginx, tell
 from support import require_program, wait_for, wait_for_port
 
-from pylb.haproxy_line import parse
+from pylb.haproxy_words import parse
 
 PYLB = [sys.executable, "-m", "pylb", "haproxy"]
 
@@ -24,9 +24,9 @@ def run(*words: str | Path) -> subprocess.CompletedProcess[str]:
 
 
 def test_words() -> None:
-    words = "-W -f a.cfg b -D -p /run/x -q -db -L me -n 500 -x /run/s -dS -m 90 -st 7 8 -V -- c.cfg d.cfg"
+    words = "-W -f a.cfg -D -p /run/x -q -db -L me -n 500 -x /run/s -dS -m 90 -st 7 8 -V -- c.cfg d.cfg"
     line = parse(words.split(" "))
-    assert line.files == ["a.cfg", "b", "c.cfg", "d.cfg"]
+    assert line.files == ["a.cfg", "c.cfg", "d.cfg"]
     assert (line.daemon, line.pidfile, line.quiet, line.foreground) == (True, "/run/x", True, True)
     assert line.maxconn == 500
     assert (line.sockets_from, line.old, line.old_signal) == ("/run/s", [7, 8], signal.SIGTERM)

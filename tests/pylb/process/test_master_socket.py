@@ -22,7 +22,7 @@ from pylb.admin.control.master import ROWS as MASTERS
 from pylb.admin.control.master import Member, Unknown, number_of
 from pylb.admin.control.registry import execute
 from pylb.admin.control.session import Command, Level, Session
-from pylb.haproxy_line import parse
+from pylb.haproxy_words import parse
 
 CONFIG = """
 defaults
