@@ -17,6 +17,8 @@ from pathlib import Path
 
 from pylb.config.model import Address, Bind
 from pylb.config.words import Report
+from pylb.process import capabilities
+from pylb.process.capabilities import Capability
 
 BACKLOG = 4096
 """Without `backlog` on the bind or the frontend; the kernel lowers it to net.core.somaxconn."""
@@ -50,7 +52,7 @@ class Sockets:
                 sockets.append(self._socket(bind, address, port, backlog or BACKLOG))
             except (OSError, KeyError, OverflowError) as error:
                 what = f'cannot bind "{describe(address, port)}": {_reason(error)}'
-                report(bind.at, what, _advice(error, address, port))
+                report(bind.at, what, _advice(error, bind, address, port))
         return sockets
 
     def _socket(self, bind: Bind, address: Address, port: int, backlog: int) -> socket.socket:
@@ -221,15 +223,29 @@ def _bind_path(sock: socket.socket, bind: Bind, path: Path, backlog: int) -> Non
     temporary.rename(path)
 
 
+def _first_free_port() -> int:
+    """From which on ports are anybody's."""
+    try:
+        return int(Path("/proc/sys/net/ipv4/ip_unprivileged_port_start").read_text())
+    except (OSError, ValueError):
+        return 1024
+
+
 def _reason(error: Exception) -> str:
     if isinstance(error, KeyError):
         return str(error.args[0])
     return getattr(error, "strerror", None) or str(error)
 
 
-def _advice(error: Exception, address: Address, port: int) -> str:
-    if isinstance(error, PermissionError) and address.kind == "inet" and port < 1024:
-        return "ports below 1024 need root or CAP_NET_BIND_SERVICE; take a higher one to try"
+def _advice(error: Exception, bind: Bind, address: Address, port: int) -> str:
+    if isinstance(error, PermissionError) and address.kind == "inet":
+        if bind.transparent and capabilities.lacking(Capability.CAP_NET_RAW):
+            return "transparent takes CAP_NET_RAW: start as root; for a reload start anew, it has what the start needed"
+        if port < _first_free_port():
+            return (
+                "ports below 1024 take CAP_NET_BIND_SERVICE: start as root, or as a user with AmbientCapabilities="
+                "CAP_NET_BIND_SERVICE in the unit file; take a higher port to try"
+            )
     if isinstance(error, OSError) and error.errno == 98:
         return f"another program listens there: ss -ltnp 'sport = :{port}' names it"
     if isinstance(error, OSError) and error.errno == 99:

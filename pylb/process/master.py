@@ -85,6 +85,8 @@ class Master:
         loop = asyncio.new_event_loop()
         asyncio.set_event_loop(loop)
         self._watch_signals(loop)
+        if self._config is not None:
+            privileges.restrict_master(self._config)
         if self._master_socket is not None:
             self._master_socket.attend(loop, self)
         self._attempts.ask()

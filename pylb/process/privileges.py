@@ -1,11 +1,12 @@
 """What a daemon sheds at its start: its terminal, the file system, root (manual: daemon, chroot, user, group, pidfile).
 
 Order matters: sockets and logs are open by now; the pid file is written where it is still visible; chroot comes before
-setuid, which ends the right to it.
+setuid, which ends the right to it; capabilities go last.
 """
 
 from __future__ import annotations
 
+import errno
 import grp
 import os
 import pwd
@@ -14,7 +15,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from pylb.config.model import Global
+from pylb.config.model import Config, Global
+from pylb.process import capabilities, kernel
+from pylb.process.capabilities import Capability
 
 
 class StartError(Exception):
@@ -87,35 +90,78 @@ def raise_file_limit(wanted: int) -> int:
     return soft
 
 
+def restrict_master(config: Config) -> None:
+    """Have the master keep what reloads may need and nothing else; root that shall stay root keeps everything."""
+    kernel.forbid_new_privileges()
+    if os.geteuid() != 0 or _becomes_another(config.globals):
+        _keep(capabilities.of_master(config))
+
+
 def drop(settings: Global) -> list[str]:
-    """chroot, then group, then user. Returns remarks; raises StartError where security would not be as configured."""
+    """chroot, then group, then user, then all capabilities, for a steward and its workers.
+
+    Returns remarks; raises StartError where security would not be as configured.
+    """
     remarks: list[str] = []
     uid, gid = _user(settings), _group(settings)
     if settings.chroot is not None:
-        try:
-            os.chroot(settings.chroot)
-            os.chdir("/")
-        except OSError as error:
-            raise StartError(
-                f'cannot chroot to "{settings.chroot}": {error.strerror}; start as root or remove chroot'
-            ) from error
+        _change_root(settings.chroot)
     if os.geteuid() != 0:
         if (uid is not None and uid != os.geteuid()) or (gid is not None and gid != os.getegid()):
             remarks.append("user and group are not changed: that needs root")
-        return remarks
-    if not uid and not gid:
-        return remarks  # root stays root, also where only that one user exists, as in a user namespace
+    elif uid or gid:
+        if uid:
+            kernel.limit_bounding_set(0)  # takes CAP_SETPCAP, which goes with the user
+        _become(uid, gid)
+    kernel.forbid_new_privileges()
+    if os.geteuid() != 0:
+        _keep(0)
+    return remarks  # root stays root, also where only that one user exists, as in a user namespace
+
+
+def _becomes_another(settings: Global) -> bool:
     try:
-        if gid is not None:
+        return bool(_user(settings))
+    except StartError:
+        return True  # which the steward tells of
+
+
+def _keep(kept: int) -> None:
+    try:
+        capabilities.keep(kept)
+    except OSError as error:
+        raise StartError(f"cannot give up capabilities: {error.strerror}") from error
+
+
+def _change_root(path: str) -> None:
+    try:
+        os.chroot(path)
+        os.chdir("/")
+    except OSError as error:
+        lacking = capabilities.lacking(Capability.CAP_SYS_CHROOT)
+        takes = f" (that takes {lacking})" if lacking else ""
+        raise StartError(
+            f'cannot chroot to "{path}": {error.strerror}{takes}; start as root or remove chroot'
+        ) from error
+
+
+def _become(uid: int | None, gid: int | None) -> None:
+    try:
+        if os.getgroups():
             os.setgroups([])
+        if gid is not None:
             os.setgid(gid)
         if uid is not None:
-            if gid is None:
-                os.setgroups([])
             os.setuid(uid)
     except OSError as error:
-        raise StartError(f"cannot change to user {uid} and group {gid}: {error.strerror}") from error
-    return remarks
+        lacking = capabilities.lacking(Capability.CAP_SETUID, Capability.CAP_SETGID)
+        if lacking:
+            why = f"; that takes {lacking}: start with it, or as that user and without user and group"
+        elif error.errno == errno.EINVAL:
+            why = "; this user namespace does not have them: /proc/self/uid_map and gid_map list what it has"
+        else:
+            why = ""
+        raise StartError(f"cannot change to user {uid} and group {gid}: {error.strerror}{why}") from error
 
 
 def _user(settings: Global) -> int | None:
