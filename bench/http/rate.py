@@ -21,7 +21,7 @@ import socket
 import sys
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from time import perf_counter
 
@@ -31,6 +31,8 @@ SEED = 20
 DRAIN = 2.0
 """Seconds that the last answers may take."""
 LENGTH = re.compile(rb"\r\nContent-Length: *(\d+)", re.IGNORECASE)
+LAST = re.compile(rb"\r\nConnection: *close", re.IGNORECASE)
+"""The server wants no more requests on this connection."""
 PR_SET_TIMERSLACK = 29
 
 
@@ -57,6 +59,8 @@ class Seen:
     """Seconds, in the order in which the answers came."""
     lateness: list[float]
     """Seconds from the moment due to the send call, of requests that found a connection free."""
+    moments: list[float]
+    """When the requests of `latencies` were due, in the same order: time.perf_counter, one clock for all processes."""
     unanswered: int
     """Without a whole answer with status 2xx."""
 
@@ -94,7 +98,7 @@ class Client:
         """By descriptor: when the request under way was due."""
         self.waiting: deque[float] = deque()
         self.sent = 0
-        self.seen = Seen([], [], 0)
+        self.seen = Seen([], [], [], 0)
         self.failed = 0
         for _ in range(order.connections):
             self.connect()
@@ -124,7 +128,7 @@ class Client:
             for descriptor, _ in self.epoll.poll(0):
                 self.receive(descriptor)
         unanswered = self.failed + len(self.due) + len(self.waiting)
-        return Seen(self.seen.latencies, self.seen.lateness, unanswered)
+        return replace(self.seen, unanswered=unanswered)
 
     def send(self, due: float) -> None:
         descriptor = self.free.pop()
@@ -152,11 +156,15 @@ class Client:
             self.lose(descriptor)
         else:
             due = self.due.pop(descriptor)
-            self.free.append(descriptor)
+            if LAST.search(data, 0, data.find(b"\r\n\r\n")):
+                self.replace(descriptor)
+            else:
+                self.free.append(descriptor)
             if data[9:10] != b"2":
                 self.failed += 1
             elif self.counted(due):
                 self.seen.latencies.append(perf_counter() - due)
+                self.seen.moments.append(due)
 
     def counted(self, due: float) -> bool:
         return due - self.start >= self.order.warm_up
@@ -164,6 +172,9 @@ class Client:
     def lose(self, descriptor: int) -> None:
         """A connection that broke: its request failed, another takes its place."""
         self.failed += self.due.pop(descriptor, None) is not None
+        self.replace(descriptor)
+
+    def replace(self, descriptor: int) -> None:
         with contextlib.suppress(ValueError):
             self.free.remove(descriptor)
         self.buffer.pop(descriptor, None)

@@ -73,7 +73,7 @@ class Backend:
         self.counters = ProxyCounters()
         self.queue = Queue()
         self.fullconn = max(1, declared.fullconn or fullconn or 1)
-        """Load at which servers get their full maxconn; see `default_fullconn`."""
+        """Load at which servers get their full maxconn; see `default_fullconns`."""
         self.redispatch = declared.redispatch
         self.last_change = now
         # Set by the loader: what the network side does with this backend.
@@ -382,12 +382,15 @@ def assign_ids(servers: Sequence[model.Server]) -> list[int]:
     return ids
 
 
-def default_fullconn(config: model.Config, backend: str) -> int:
-    """A tenth, rounded up, of the maxconn of all frontends that may lead to `backend` by name (manual: `fullconn`)."""
+def default_fullconns(config: model.Config) -> dict[str, int]:
+    """By backend's name a tenth, rounded up, of the maxconn of all frontends that may lead there by name (manual:
+    `fullconn`); backends that no frontend names are not among them."""
+    totals: dict[str, int] = {}
     default = config.globals.maxconn or 2000
-    total = 0
     for frontend in config.frontends:
-        targets: Iterable[str | None] = (*(rule.backend for rule in frontend.use_backend), frontend.default_backend)
-        if backend in targets or (frontend.listen and frontend.name == backend):
-            total += frontend.maxconn or default
-    return max(1, -(-total // 10))
+        targets = {rule.backend for rule in frontend.use_backend} | {frontend.default_backend}
+        if frontend.listen:
+            targets.add(frontend.name)
+        for name in targets - {None}:
+            totals[name] = totals.get(name, 0) + (frontend.maxconn or default)  # type: ignore[index,arg-type]
+    return {name: max(1, -(-total // 10)) for name, total in totals.items()}

@@ -18,7 +18,7 @@ from pylb.admin.logsinks import Sink
 from pylb.admin.page import StatsPageHandler, exporter
 from pylb.admin.syslog import Logger, make_logger
 from pylb.backend import state
-from pylb.backend.backend import Backend, default_fullconn
+from pylb.backend.backend import Backend, default_fullconns
 from pylb.backend.stick import StickTable
 from pylb.config import model
 from pylb.config.expression import parse_sample
@@ -62,6 +62,7 @@ class Assembly:
             pid=os.getpid(),
             watch=tracer,
         )
+        self._fullconns = default_fullconns(config)
         self.backends = [self._backend(declared) for declared in config.backends]
         self.world.backends.update({backend.name: backend for backend in self.backends})
         self.world.services["prometheus-exporter"] = exporter(statistics)
@@ -101,7 +102,7 @@ class Assembly:
         backend = (Backend if self._tracer is None else self._tracer.backend)(
             replace(declared, servers=servers),
             log=logger.text if logger is not None else unlogged,
-            fullconn=default_fullconn(self._config, declared.name),
+            fullconn=self._fullconns.get(declared.name, 1),
             fetch=self._balance_sample(declared),
         )
         backend.drop_idle = drop_idle

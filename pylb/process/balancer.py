@@ -13,7 +13,7 @@ import asyncio
 import os
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from pylb import __version__
@@ -148,10 +148,10 @@ class Balancer:
         self.book.settle()
         self.book.write_process(self, self.now())
 
-    def close_listeners(self) -> None:
-        """No new connections; running ones go on."""
+    def close_listeners(self) -> Iterator[None]:
+        """No new connections; running ones go on. It happens as the steps are taken."""
         self.stopping = self.world.stopping = True
-        self.listeners.close()
+        return self.listeners.close()
 
     def close(self) -> None:
         """The end of everything."""

@@ -4,11 +4,13 @@ A worker's Book writes rows that have changed, the steward's reads them into the
 there, and only there, plain attributes are the sums; whoever reads statistics in the steward need not know of workers.
 A worker that has to show statistics (the page, metrics, rules that ask for rates) adds the memory up itself.
 
-Large configurations are gone through in slices, so that no tick takes long: every row is looked at once a second.
+Large configurations are gone through in slices, so that no request waits for the whole: every row is looked at once a
+second.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +31,7 @@ TICK = 0.5
 """Seconds between two looks at the counters, which is also the interval of heartbeats."""
 
 SMALL = 250
-"""Rows that one tick goes through; more are divided over a second's ticks."""
+"""Rows that are gone through at once; more are divided over a second. That is half a millisecond."""
 
 SPARE = 64
 """Rows for servers that are added while the generation runs."""
@@ -47,6 +49,22 @@ class Book:
             if live is not None:
                 live.counters.row = row
         self._next = 0
+
+    def tick(self, now: float) -> None:
+        """Look at rows for the next TICK seconds: all, or as many slices as make it all of them in a second."""
+        size = len(self.entries)
+        self._look_at(now, 1 if size <= SMALL else -(-int(size * TICK) // SMALL))
+
+    def _look_at(self, now: float, slices: int, pause: float = 0.0) -> None:
+        for row, live in self._slice():
+            self._look(row, live, now)
+        if slices > 1:
+            loop, pause = asyncio.get_running_loop(), pause or TICK / slices
+            loop.call_later(pause, lambda: self._look_at(loop.time(), slices - 1, pause))
+
+    def _look(self, row: int, live: Live, now: float) -> None:
+        """One row whose turn it is."""
+        raise NotImplementedError
 
     def add(self, live: Live) -> None:
         """A server has been added: the same row in every process, as all add the same servers in the same order."""
@@ -66,9 +84,8 @@ class Book:
     def _slice(self) -> Iterator[tuple[int, Live]]:
         """The rows whose turn it is."""
         size = len(self.entries)
-        share = size if size <= SMALL else int(size * TICK) + 1
-        first, self._next = self._next, (self._next + share) % size
-        for row in range(first, min(first + share, size)):
+        first, self._next = self._next, (self._next + SMALL if self._next + SMALL < size else 0)
+        for row in range(first, min(first + SMALL, size)):
             live = self.entries[row]
             if live is not None:
                 yield row, live
@@ -102,19 +119,24 @@ class WorkersBook(Book):
                 live.counters.reset()
                 put(live.counters, shared.values(slot, row))
 
-    def tick(self, now: float) -> None:
-        """Write the rows whose turn it is, if they have changed."""
-        for row, live in self._slice():
-            live.counters.fold()
-            live.counters.responses.turn(now)
-            self._write(row, live)
+    def _look(self, row: int, live: Live, now: float) -> None:
+        """Write the row if it has changed."""
+        live.counters.fold()
+        live.counters.responses.turn(now)
+        self._write(row, live)
 
     def settle(self) -> None:
         """Write everything that has changed."""
+        for _ in self.settling():
+            pass
+
+    def settling(self) -> Iterator[None]:
+        """The same row by row, for who has traffic to attend to."""
         for row, live in enumerate(self.entries):
             if live is not None:
                 live.counters.fold()
                 self._write(row, live)
+            yield
 
     def clear(self, everything: bool) -> None:
         self._marks = [None] * len(self.entries)
@@ -227,13 +249,11 @@ class StewardsBook(Book):
             self._publish(row, live.counters)
             self._seen[row] = None
 
-    def tick(self, now: float) -> None:
-        """Look at the rows whose turn it is."""
-        for row, live in self._slice():
-            self._read(row, live)
-            if now >= self._next_second or len(self.entries) > SMALL:
-                live.counters.sample_rates(now)
-            self.shared.write_rates(row, live.counters, now)
+    def _look(self, row: int, live: Live, now: float) -> None:
+        self._read(row, live)
+        if now >= self._next_second or len(self.entries) > SMALL:
+            live.counters.sample_rates(now)
+        self.shared.write_rates(row, live.counters, now)
 
     def settle(self) -> None:
         """Bring all sums up to date."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from pylb.config.model import Config, ConfigError, Finding
 from pylb.config.presets import NONE, Presets
+from pylb.process.courtesy import without_collections
 
 if TYPE_CHECKING:
     from pylb.config.check import CertificateProblem, Look
@@ -30,6 +31,13 @@ def examine(
     With `compiled` False a configuration that looks right is not compiled: whoever starts it does that. `certificates`
     knows afterwards what has been found in their files.
     """
+    with without_collections():
+        return _examine(files, compiled, certificates or Certificates(), presets)
+
+
+def _examine(
+    files: Sequence[str], compiled: bool, certificates: Certificates, presets: Presets
+) -> tuple[Config | None, list[Finding]]:
     from pylb.config.check import check, in_order
     from pylb.config.load import load
 
@@ -37,7 +45,7 @@ def examine(
         config, findings = load(files, os.environ, presets)
     except ConfigError as error:
         return None, in_order([*error.findings, *_aftermath(error)])
-    findings = [*findings, *check(config, _look(certificates or Certificates()))]
+    findings = [*findings, *check(config, _look(certificates))]
     if compiled or worst(findings):
         findings += new(_compile(config), findings)
     findings = in_order(findings)

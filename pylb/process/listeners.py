@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from pylb.config import model
@@ -159,15 +159,18 @@ class Listeners:
         if self.house.spread is not None:
             self.house.spread.start()
 
-    def close(self) -> None:
-        """No new connections; running ones go on."""
+    def close(self) -> Iterator[None]:
+        """No new connections; running ones go on. There may be thousands of listeners, so it is done step by step, and
+        clients can be served in between."""
         if self.house.spread is not None:
             self.house.spread.stop()
         for listener in self._listeners:
             listener.close()
+            yield
         for door in self.house.doors:
             for session in tuple(door.sessions):
                 session.wind_down()
+            yield
 
     @property
     def empty(self) -> bool:

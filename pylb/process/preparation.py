@@ -9,11 +9,9 @@ except that it has been asked for what it knows.
 from __future__ import annotations
 
 import gc
-import os
 import socket
 import sys
 import time
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -22,7 +20,7 @@ from pylb.config.model import Config, ConfigError, StatsSocket
 from pylb.config.words import Report
 from pylb.net.checker import Checker
 from pylb.net.tls import silence_bad_names
-from pylb.process import binding, packets, privileges, server_states
+from pylb.process import binding, courtesy, packets, privileges, server_states
 from pylb.process.balancer import Balancer
 from pylb.process.books import SPARE, StewardsBook, entries_of
 from pylb.process.carry import Inheritance, take_over
@@ -59,9 +57,8 @@ class Prepared:
 
 def prepare(order: Order, master: packets.Packets) -> Prepared:
     """Do all of it. Raises ConfigError, privileges.StartError, OSError, ValueError."""
-    if order.succeeds:  # others serve meanwhile: they come first
-        with suppress(OSError):
-            os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+    courtesy.stand_back()
+    gc.disable()  # until all is made that stays (courtesy.without_collections)
     config = _config(order)
     report = Report()
     balancer = Balancer(config, report, _tracer() if order.trace else None)
@@ -146,6 +143,5 @@ def _settle_down() -> None:
     """What exists now stays: nothing of it is to be collected, here or in the workers."""
     gc.collect()
     gc.freeze()
-    with suppress(OSError):
-        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+    gc.enable()
     gc.set_threshold(*GC_THRESHOLDS)

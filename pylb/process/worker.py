@@ -13,6 +13,7 @@ import os
 import signal
 import socket
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 import uvloop
@@ -20,9 +21,10 @@ import uvloop
 from pylb.admin.world import Reload
 from pylb.backend.health import Event
 from pylb.backend.server import Server
-from pylb.process import control, pattern_news, replicate, sticks
+from pylb.process import control, courtesy, pattern_news, replicate, sticks
 from pylb.process.books import TICK, WorkersBook, entries_of
 from pylb.process.channel import Channel, Kind, number_of, numbered
+from pylb.process.piecemeal import piecemeal
 
 if TYPE_CHECKING:
     from pylb.process.balancer import Balancer
@@ -67,7 +69,7 @@ class Worker:
     async def _serve(self) -> None:
         loop = asyncio.get_running_loop()
         balancer = self.balancer
-        book = WorkersBook(self.shared, entries_of(balancer.frontends, balancer.backends), self.slot)
+        self._book = book = WorkersBook(self.shared, entries_of(balancer.frontends, balancer.backends), self.slot)
         balancer.join(book)
         for backend in balancer.backends:
             backend.report = self._report
@@ -78,12 +80,14 @@ class Worker:
         self._channel = await Channel.over(self._sock, self._receive, self._orphaned)
         self._beat(loop)
         await balancer.open()
+        courtesy.come_first()
         self._channel.send(Kind.READY)
         self._ready()
         await self._finished.wait()
         if not balancer.stopping:
-            balancer.close_listeners()
-        self._settle()
+            for _ in balancer.close_listeners():
+                pass
+        balancer.settle()
         balancer.close()
 
     def _beat(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -112,10 +116,7 @@ class Worker:
             slot, records = json.loads(payload)
             pattern_news.apply(balancer.patterns, records, slot == self.slot)
         elif kind is Kind.SETTLE:
-            self._settle()
-            self._tell_sticks(balancer.now())
-            self._tell_patterns()
-            self._answer(number_of(payload)[0], b"")
+            piecemeal(asyncio.get_running_loop(), self._book.settling(), partial(self._settled, number_of(payload)[0]))
         elif kind is Kind.NEWS:
             balancer.reload = Reload(**json.loads(payload))
         elif kind is Kind.RETIRE:
@@ -137,8 +138,13 @@ class Worker:
             for batch in pattern_news.collect(self.balancer.patterns):
                 self._channel.tell(Kind.PATTERNS, batch)
 
-    def _settle(self) -> None:
-        self.balancer.settle()
+    def _settled(self, number: int) -> None:
+        """All rows have been written."""
+        balancer = self.balancer
+        self._book.write_process(balancer, balancer.now())
+        self._tell_sticks(balancer.now())
+        self._tell_patterns()
+        self._answer(number, b"")
 
     def _report(self, server: Server, event: Event) -> None:
         if self._channel is not None:
@@ -163,11 +169,10 @@ class Worker:
         balancer = self.balancer
         if balancer.stopping:
             return
-        balancer.close_listeners()
         loop = asyncio.get_running_loop()
+        piecemeal(loop, balancer.close_listeners(), lambda: loop.call_later(LOOK_AGAIN, self._when_empty, loop))
         if balancer.config.globals.hard_stop_after is not None:
             loop.call_later(balancer.config.globals.hard_stop_after, self._finished.set)
-        loop.call_later(LOOK_AGAIN, self._when_empty, loop)
 
     def _when_empty(self, loop: asyncio.AbstractEventLoop) -> None:
         if self.balancer.listeners.empty:
