@@ -56,7 +56,7 @@ class Worker:
         self.shared = shared
         self.slot = slot
         self._sock = channel
-        self._master = master
+        self._master, self._steward = master, os.getppid()
         self._ready = ready
         self._channel: Channel | None = None
         self._finished = asyncio.Event()
@@ -158,10 +158,13 @@ class Worker:
         """The steward is gone. The master starts another generation and then ends this one; without it there is no
         reason to go on."""
         self._channel = None
-        if os.getppid() != self._master:
-            self._finished.set()
+        parent, loop = os.getppid(), asyncio.get_running_loop()
+        if parent == self._steward:  # its end closes its sockets before it gives its children away
+            loop.call_later(LOOK_AGAIN, self._orphaned)
+        elif parent == self._master:
+            loop.call_later(WATCH_PARENT, self._orphaned)
         else:
-            asyncio.get_running_loop().call_later(WATCH_PARENT, self._orphaned)
+            self._finished.set()
 
     # ----------------------------------------------------------------------------------------------------------- end
 
