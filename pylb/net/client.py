@@ -24,17 +24,19 @@ from pylb.http1.head import RequestHead, parse_request, reject_early, skip_empty
 from pylb.net.answers import Answering
 from pylb.net.exchange import Exchange
 from pylb.net.failure import Failure
-from pylb.net.flow import CLIENT_FULL, PIPELINED
-from pylb.net.request import OWN_DEADLINE
+from pylb.net.flow import CLIENT_FULL, NO_PEER, PIPELINED
+from pylb.net.request import OWN_DEADLINE, RequestSide
 from pylb.net.response import HttpExchange
 from pylb.net.session import BODY, BUSY, CLOSED, DRAIN, HEAD, IDLE, TUNNEL, WAITING, Session
 
 if TYPE_CHECKING:
     from pylb.net.listener import Listener
     from pylb.net.plan import Page
-    from pylb.rules.reply import Reply
+    from pylb.rules.reply import Pause, Reply
 
 END = b"\r\n\r\n"
+
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 LINGER = 2.0
 """Seconds that a connection is read on after a final answer, so that unread input does not turn into a reset that
@@ -58,6 +60,7 @@ class HttpSession(Session):
     """See the module."""
 
     __slots__ = (
+        "_awaiting",
         "_chunks",
         "_eof",
         "_first_byte",
@@ -70,6 +73,7 @@ class HttpSession(Session):
         "_remaining",
         "_searched",
         "_since",
+        "_until",
         "owns",
     )
 
@@ -90,6 +94,10 @@ class HttpSession(Session):
         self._page: Page | None = None
         """The statistics page that a form is being posted to: it takes the body in place of a server."""
         self._posted: list[bytes] = []
+        self._awaiting: Pause | None = None
+        """What waits for the body."""
+        self._until = inf
+        """… and until when."""
         self.owns = False
         """A server's connection serves this client only (Upstream.owner)."""
         self._held_reply: Reply | None = None
@@ -299,6 +307,9 @@ class HttpSession(Session):
         if self._page is not None:
             self._collect_form(exchange, data, done)
             return
+        if self._awaiting is not None:
+            self._collect_body(exchange, data, done, self._awaiting)
+            return
         if done:
             self.phase = BUSY
             if exchange.stage not in OWN_DEADLINE:
@@ -319,7 +330,7 @@ class HttpSession(Session):
     def exchange_over(self, exchange: Exchange) -> None:
         """Called once by each exchange: on to the next request, or to the end of the connection."""
         self.exchange = None
-        self._page = None
+        self._page = self._awaiting = None
         if self.phase == CLOSED:
             return
         if self.phase == TUNNEL:
@@ -491,6 +502,33 @@ class HttpSession(Session):
             page, self._page = cast("Page", self._page), None
             form = b"".join(self._posted)
             exchange.answer(page.handle(exchange, ChunkedReader().decode(form, 0)[0] if self._chunks else form))
+
+    # ----------------------------------------------------------------------------------- rules that wait for the body
+
+    def wait_for_body(self, exchange: RequestSide, pause: Pause) -> None:
+        """Collect the body until it is enough for `pause`, then have the exchange go on."""
+        self._awaiting = pause
+        now = self.loop.time()
+        self._until = now + pause.seconds
+        self.arm(min(now + self.listener.client_timeout, self._until))
+        head = exchange.request
+        if head.expects_continue:
+            head.remove(b"expect")
+            self.flush()
+            self.transport.write(CONTINUE)
+        self.release(NO_PEER)
+
+    def _collect_body(self, exchange: HttpExchange, data: bytes, done: bool, pause: Pause) -> None:
+        size = exchange.keep_body(data)
+        if done:
+            self.phase = BUSY
+            self.deadline = inf
+            exchange.upload_done = True
+        elif not exchange.body_fills_buffer and not 0 < pause.at_least <= size:
+            self.deadline = min(self.deadline, self._until)
+            return
+        self._awaiting = None
+        exchange.go_on(pause)
 
     # --------------------------------------------------------------------------------------------------------- tunnels
 

@@ -13,18 +13,20 @@ from math import inf
 from typing import TYPE_CHECKING, cast
 
 from pylb.backend.server import Server
+from pylb.http1.chunked import ChunkedReader
 from pylb.http1.connection import spend_forward, trace_body
 from pylb.http1.errors import ProtocolError
 from pylb.net import upstream as upstreams
 from pylb.net.answers import Answering
 from pylb.net.failure import Failure
 from pylb.net.flow import NO_PEER, PEER_FULL
-from pylb.rules.reply import ALLOW, Reply
+from pylb.rules.reply import ALLOW, Pause, Reply
 
 if TYPE_CHECKING:
     from pylb.backend.backend import Backend
     from pylb.http1.head import RequestHead
     from pylb.net.upstream import Upstream
+    from pylb.rules.action import Step
 
 HOP_COUNTED = frozenset({b"TRACE", b"OPTIONS"})
 """RFC 9110 7.6.2: Max-Forwards counts for these only."""
@@ -69,30 +71,39 @@ class RequestSide(Answering):
             if frontend.judges:
                 reply = frontend.judge(self)
                 if reply is not None:
-                    self.answer(reply)
+                    self.obey(reply)
                     return
-            if frontend.stats is not None and frontend.stats.matches(head.target):
-                if frontend.twin is not None:
-                    self.enter_backend(frontend.twin)
-                self.session.serve_stats(self, frontend.stats, b"".join(self._waiting))
-                return
-            backend = frontend.choose(self)
-            if backend is None:
-                self.fail(Failure("S", "C", "no backend"))
-                return
-        self.enter(backend)
+            self._find_backend()
+        else:
+            self.enter(backend)
 
-    def enter(self, backend: Backend) -> None:
-        """The backend's own part: its statistics page, its rules, its cookie."""
-        self.enter_backend(backend)
-        plan = self.plan
-        for step in plan.backend_rules:
+    def _find_backend(self) -> None:
+        """The rules let it pass."""
+        frontend = self.frontend
+        if frontend.stats is not None and frontend.stats.matches(self.request.target):
+            if frontend.twin is not None:
+                self.enter_backend(frontend.twin)
+            self.session.serve_stats(self, frontend.stats, b"".join(self._waiting))
+            return
+        backend = frontend.choose(self)
+        if backend is None:
+            self.fail(Failure("S", "C", "no backend"))
+        else:
+            self.enter(backend)
+
+    def enter(self, backend: Backend, rest: tuple[Step, ...] | None = None) -> None:
+        """The backend's own part: its statistics page, its rules (after a pause, the `rest` of them), its cookie."""
+        if rest is None:
+            self.enter_backend(backend)
+            rest = self.plan.backend_rules
+        for step in rest:
             reply = step(self)
             if reply is not None:
                 if reply is ALLOW:
                     break
-                self.answer(reply)
+                self.obey(reply)
                 return
+        plan = self.plan
         if plan.stats is not None and plan.stats.matches(self.request.target):
             self.session.serve_stats(self, plan.stats, b"".join(self._waiting))
             return
@@ -117,6 +128,50 @@ class RequestSide(Answering):
         backend.counters.reuse += 1
         upstream.begin(self)
         self.send()
+
+    # ------------------------------------------------------------------------------------- rules that wait for the body
+
+    def obey(self, reply: Reply) -> None:
+        """What rules have come to: an answer, or a pause."""
+        if isinstance(reply, Pause):
+            self.session.wait_for_body(self, reply)
+        else:
+            self.answer(reply)
+
+    def go_on(self, pause: Pause) -> None:
+        """The body has been waited for: the steps behind the pause."""
+        if not self.upload_done:
+            self._pause(NO_PEER)  # the rest waits for a server
+        if self.backend is not None:
+            self.enter(self.backend, pause.rest)
+            return
+        for step in pause.rest:
+            reply = step(self)
+            if reply is not None:
+                if reply is ALLOW:
+                    break
+                self.obey(reply)
+                return
+        self.frontend.identify(self)
+        self._find_backend()
+
+    def keep_body(self, data: bytes) -> int:
+        """A piece of the body, for rules that wait for it; how much there is now."""
+        self.bytes_uploaded += len(data)
+        self._waiting.append(data)
+        self.kept_size += len(data)
+        return self.kept_size
+
+    @property
+    def body_fills_buffer(self) -> bool:
+        """More of the body is not kept before there is a server."""
+        return self.kept_size >= self.session.limits.max_head - self.head_size
+
+    @property
+    def body_so_far(self) -> bytes:
+        """What of the body has come before there was a server, up to one buffer, without chunks' framing."""
+        data = b"".join(self._waiting)[: self.session.limits.max_head - self.head_size]
+        return data if self.request.coding_field is None else ChunkedReader().decode(data, 0)[0]
 
     def _forwards(self, head: RequestHead) -> bool:
         """Max-Forwards: False when this proxy is the last stop and has answered."""

@@ -20,6 +20,7 @@ from pylb.counters import ProxyCounters
 from pylb.rules.acl import Check, compile_condition, never
 from pylb.rules.action import Step
 from pylb.rules.actions.connection import restore_addresses
+from pylb.rules.actions.waiting import buffering
 from pylb.rules.captures import Captures
 from pylb.rules.compile import compile_sample
 from pylb.rules.context import Context, Session
@@ -119,6 +120,8 @@ class Frontend:
         """The same when its handshakes are done."""
         self._content = content
         self.http_request, self.http_response, self.http_after_response = compile_http_rules(declared, scope)
+        if declared.http_buffer_request and declared.mode == "http":
+            self.http_request = buffering(declared.timeouts.http_request, self.http_request)
         if declared.traceparent is not None and declared.mode == "http":
             self.http_request = (trace_context(declared.traceparent), *self.http_request)
 
@@ -180,9 +183,13 @@ class Frontend:
                     if reply is ALLOW:
                         break
                     return reply
+        self.identify(x)
+        return None
+
+    def identify(self, x: Context) -> None:
+        """Behind the rules: the request gets its id, where one is asked for."""
         if self._unique_id_header is not None:
             self._add_unique_id(x, self._unique_id_header)
-        return None
 
     def choose(self, x: Context) -> Any:
         """The Backend that use_backend and default_backend name; None without one."""
@@ -297,6 +304,8 @@ def dress_backend(backend: Any, world: World, report: Any) -> None:
     content = compile_tcp_rules(declared.tcp_request, scope)[2]
     backend.inspect_delay = inspect_delay(declared.tcp_request)
     request, backend.http_response, backend.http_after_response = compile_http_rules(declared, scope)
+    if declared.http_buffer_request and declared.mode == "http":
+        request = buffering(declared.timeouts.http_request, request)
     backend.http_request = content + request
     if backend.persist is not None:
         place = Place.REQUEST if declared.mode == "http" else Place.CONTENT

@@ -10,9 +10,9 @@ from collections.abc import Iterable
 
 FETCHES = """
 bc_err bc_err_str cpu_calls cpu_ns_avg cpu_ns_tot distcc_body distcc_param dst_conn fc_pp_authority fc_pp_unique_id
-fcgi.docroot fcgi.index last_rule_file last_rule_line lat_ns_avg lat_ns_tot prio_offset rep_ssl_hello_type req.body
-req.body_len req.body_param req.hdrs_bin res.body res.body_len res.body_size res.cache_hit res.cache_name res.comp
-res.comp_algo res.hdrs_bin res.len res.payload res.payload_lv res.ssl_hello_type set-cookie table_avl table_cnt
+fcgi.docroot fcgi.index last_rule_file last_rule_line lat_ns_avg lat_ns_tot prio_offset rep_ssl_hello_type
+req.hdrs_bin res.body res.body_len res.body_size res.cache_hit res.cache_name res.comp res.comp_algo res.hdrs_bin
+res.len res.payload res.payload_lv res.ssl_hello_type set-cookie table_avl table_cnt
 """
 FETCH_FAMILIES = {
     r"sc[0-2]?_.*": "counters of the table that a rule tracks",
@@ -36,8 +36,8 @@ CONVERTER_FAMILIES = {
 ACTIONS = """
 cache-store cache-use disable-l7-retry do-resolve early-hint normalize-uri sc-inc-gpc sc-inc-gpc0 sc-inc-gpc1
 sc-set-gpt0 sc-set-gpt sc-add-gpc send-spoe-group set-bandwidth-limit set-fc-mark set-fc-tos set-nice
-set-priority-offset switch-mode track-sc0 track-sc1 track-sc2 wait-for-body wait-for-handshake expect-netscaler-cip
-expect-proxy attach-srv lua.
+set-priority-offset switch-mode track-sc0 track-sc1 track-sc2 wait-for-handshake expect-netscaler-cip expect-proxy
+attach-srv lua.
 """
 
 

@@ -162,3 +162,16 @@ ALLOW: Final = Reply(200)
 def silent(termination: bytes = b"PR", drops: bool = False) -> Reply:
     """The connection just ends (`reject`), or vanishes (`silent-drop`)."""
     return Reply(0, reason=b"", termination=termination, denied=True, close=True, silent=True, drops=drops)
+
+
+class Pause(Reply):
+    """What a step returns that waits for the request's body (actions/waiting.py)."""
+
+    def __init__(self, seconds: float, at_least: int) -> None:
+        super().__init__(0, silent=True)
+        self.seconds = seconds
+        """How long the body may take, inf: as long as the client goes on sending."""
+        self.at_least = at_least
+        """Bytes that are enough; 0: the whole body."""
+        self.rest: tuple[Callable[[Any], Reply | None], ...] = ()
+        """The steps behind it."""

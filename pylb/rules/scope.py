@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pylb.backend.backend import Backend
     from pylb.backend.stick import StickTable
     from pylb.rules.frontend import Frontend
-    from pylb.rules.reply import Reply
+    from pylb.rules.reply import Pause, Reply
     from pylb.rules.watch import Watch
 
 
@@ -114,6 +114,8 @@ class Scope:
     """Named ACLs that are compiled already, so that their mistakes are reported once."""
     error_page: Callable[[int], Reply] | None = None
     """The section's error pages; None: the built-in ones."""
+    pauses: list[Pause] = field(default_factory=list)
+    """Those of the steps compiled so far, which have to learn what comes behind them."""
 
     def at(self, place: Place) -> Scope:
         """The same section, another kind of rule."""

@@ -19,7 +19,7 @@ from pylb.rules.action import ACTIONS, Action, Step, Words
 from pylb.rules.context import Context
 from pylb.rules.known import is_known_action
 from pylb.rules.registry import BadArgument
-from pylb.rules.reply import ALLOW, Reply
+from pylb.rules.reply import ALLOW, Pause, Reply
 from pylb.rules.scope import Place, Scope
 
 _registered = actions  # importing them fills the registry
@@ -28,10 +28,24 @@ _registered = actions  # importing them fills the registry
 def compile_rules(rules: Iterable[Rule], scope: Scope) -> tuple[Step, ...]:
     """The steps of a rule set; rules that are wrong are reported and left out."""
     rules = tuple(rules)
-    steps = tuple(step for step in (compile_rule(rule, scope) for rule in rules) if step is not None)
+    steps = _compile_all(rules, scope)
     if scope.place is not Place.REQUEST and any(rule.action in ("allow", "accept") for rule in rules):
         return (_own_set(steps),)
     return steps
+
+
+def _compile_all(rules: tuple[Rule, ...], scope: Scope) -> tuple[Step, ...]:
+    made: list[Step] = []
+    pauses: list[tuple[Pause, int]] = []
+    for rule in rules:
+        known = len(scope.pauses)
+        step = compile_rule(rule, scope)
+        if step is not None:
+            made.append(step)
+            pauses += ((pause, len(made)) for pause in scope.pauses[known:])
+    for pause, place in pauses:
+        pause.rest = tuple(made[place:])
+    return tuple(made)
 
 
 def _own_set(steps: tuple[Step, ...]) -> Step:

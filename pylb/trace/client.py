@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from pylb.net.answers import Answering
     from pylb.net.listener import Listener
     from pylb.net.plan import Page
-    from pylb.rules.reply import Reply
+    from pylb.net.request import RequestSide
+    from pylb.rules.reply import Pause, Reply
 
 _phase = cast(Any, Session.__dict__["phase"])
 
@@ -163,6 +164,11 @@ class TracedHttpSession(ToldSession, HttpSession):
     def serve_stats(self, exchange: Answering, page: Page, form: bytes) -> None:
         self.story.say("the statistics page answers", kind="choice")
         super().serve_stats(exchange, page, form)
+
+    def wait_for_body(self, exchange: RequestSide, pause: Pause) -> None:
+        enough = f"{pause.at_least} bytes of it" if pause.at_least else "all of it, or a buffer full"
+        self.story.say(f"the rules wait for the body: {enough}", kind="client")
+        super().wait_for_body(exchange, pause)
 
     def tarpit(self, exchange: Answering, reply: Reply, delay: float) -> None:
         self.story.say(f"tarpit: the client is held for {seconds(delay)}", kind="bad")

@@ -80,6 +80,7 @@ _SWITCHES = {
     "allbackups": ("allbackups", "dlb"),
     "dontlog-normal": ("dontlog_normal", "dfl"),
     "dontlognull": ("dontlognull", "dfl"),
+    "http-buffer-request": ("http_buffer_request", "dflb"),
     "log-health-checks": ("log_health_checks", "dlb"),
     "log-separate-errors": ("log_separate_errors", "dfl"),
     "logasap": ("logasap", "dfl"),
@@ -114,7 +115,6 @@ _IGNORED = {
 _PROBES = "servers are probed by tcp-check and httpchk"
 _UNSUPPORTED = {
     "checkcache": ("dlb", "set Cache-Control by http-response"),
-    "http-buffer-request": ("dflb", "bodies stream through"),
     "http-use-proxy-header": ("dfl", "Proxy-Connection is never sent on"),
     "originalto": ("dflb", "http-request set-header X-Original-To %[dst]"),
     "transparent": ("dlb", "clients' destinations are not followed"),
@@ -127,7 +127,7 @@ _UNSUPPORTED = {
     "spop-check": ("dlb", _PROBES),
     "ssl-hello-chk": ("dlb", "check-ssl on the server line makes a handshake"),
 }
-_UNSUPPORTED_SWITCHES = {"checkcache", "http-buffer-request", "http-use-proxy-header", "transparent"}
+_UNSUPPORTED_SWITCHES = {"checkcache", "http-use-proxy-header", "transparent"}
 _REMOVED = {
     "forceclose": "write option httpclose",
     "http-tunnel": "connections are tunnels after an upgrade only",

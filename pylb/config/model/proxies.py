@@ -89,6 +89,8 @@ class Proxy:
     connection_mode: Literal["keep-alive", "server-close", "close"] = "keep-alive"
     """option http-keep-alive | http-server-close | httpclose; the last one written wins, over the proxies of an
     exchange the strongest: close over server-close over keep-alive."""
+    http_buffer_request: bool = False
+    """option http-buffer-request: rules begin when the body is here, or fills a buffer."""
     forwardfor: ForwardFor | None = None
     log: tuple[LogTarget, ...] = ()
     """`log global` is resolved to the global section's targets."""

@@ -86,12 +86,6 @@ def _req_ver(x: Context) -> Value:
     return b"1.1" if x.request.version else b"1.0"
 
 
-@fetch("req.body_size", Kind.INT, Needs.REQUEST)
-def _req_body_size(x: Context) -> Value:
-    length = x.request.length_field
-    return leading_integer(length) if length else 0
-
-
 _AUTHORITY = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*://([^/?]*)")
 
 

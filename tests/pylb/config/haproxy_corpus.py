@@ -186,6 +186,8 @@ LINES: dict[str, str] = {
 - monitor-uri
 + disabled
 - disabled now
++ option http-buffer-request
++ no option http-buffer-request
 + load-server-state-from-file global
 - load-server-state-from-file nosuch
 + load-server-state-from-file local\n server-state-file-name web.state
@@ -232,6 +234,11 @@ LINES: dict[str, str] = {
 - stats admin if TRUE
 """,
     "frontend": r"""
++ http-request wait-for-body time 1s at-least 1k if METH_POST
++ http-request set-map(/x.map) %[src] 1
++ http-request add-acl(/x.lst) %[src] if { path /x }
++ http-request set-src req.hdr(x-real) if { src 10.0.0.0/8 }
++ http-request set-mark 0x10
 + bind :8081,:8082
 + bind 127.0.0.1:8081 name main maxconn 10 backlog 5
 + bind :8081-8085
