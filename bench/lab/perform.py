@@ -9,12 +9,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bench.lab.lab import Lab, Variation
+from bench.lab.lab import Lab
 from bench.lab.measures import measure
 from bench.lab.net import LabError
 from bench.lab.result import Result
 from bench.lab.scenario import Scenario, Takes
 from bench.lab.scenarios import CALM
+from bench.lab.stations import Variation
 from bench.lab.topology import MASTERS, Stack
 from bench.lab.traffic import RATE, Traffic
 

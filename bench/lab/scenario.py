@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from bench.lab.lab import Lab, Variation
+from bench.lab.lab import Lab
 from bench.lab.measures import Measures
+from bench.lab.stations import Variation
 from bench.lab.topology import Stack
 
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 
-from bench.lab.lab import Lab, Variation
+from bench.lab.lab import Lab
 from bench.lab.net import LabError
 from bench.lab.scenario import MOVED, SCENARIOS, Expect, Takes, scenario
+from bench.lab.stations import Variation
 from bench.lab.topology import MASTERS, WORKERS, Programs
 
 CALM = 1.0

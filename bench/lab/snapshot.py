@@ -7,9 +7,10 @@ from collections import Counter
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from bench.lab.lab import Lab, Master, Worker
+from bench.lab.lab import Lab
 from bench.lab.measures import percentile
 from bench.lab.service import Service
+from bench.lab.stations import Master, Worker
 
 HISTORY = 60
 """Seconds of traffic that are kept for the picture."""

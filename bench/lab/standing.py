@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from types import TracebackType
 
-from bench.lab.lab import Lab, Master, Variation, Worker
+from bench.lab.lab import Lab
 from bench.lab.measures import Measures
 from bench.lab.net import LabError
 from bench.lab.perform import perform
@@ -14,6 +14,7 @@ from bench.lab.result import Result
 from bench.lab.scenario import Scenario
 from bench.lab.service import Service
 from bench.lab.snapshot import Snapshot, take
+from bench.lab.stations import Master, Variation, Worker
 from bench.lab.traffic import Traffic
 
 PARTS = ("balancer", "router", "server", "cable", "power")
