@@ -47,6 +47,10 @@ FULL: Final = Verdict.FULL
 Assigned = Server | Literal[Verdict.QUEUED, Verdict.FULL] | None
 
 
+MOST_SKIPPED = 256
+"""Turns that a process skips at its start, at most: with so many servers it does not matter where it begins."""
+
+
 def _silent(level: int, text: str) -> None:
     """No log."""
 
@@ -93,7 +97,7 @@ class Backend:
         self.by_name = {server.name: server for server in self.servers}
         self.balance: Algorithm = algorithm(settings, self.servers)
         self._pick = self.balance.pick
-        self._moved = self.balance.moved if self.balance.follows_load else None
+        self._moved: Callable[[Server], None] | None = self.balance.moved if self.balance.follows_load else None
         self._overflows = self.balance.overflows
         self._waiting: dict[Any, Server | None] = {}
         self._serving: set[Server] = set()
@@ -134,7 +138,12 @@ class Backend:
             if follow is not None:
                 follow(server)
 
-        self._moved = both
+        self._moved = moved if follow is None else both
+
+    def skip(self, turns: int) -> None:
+        """Begin with another turn, so that processes that take turns do not all begin with the same server."""
+        for _ in range(min(turns, MOST_SKIPPED) if self.candidates else 0):
+            self._pick(None, None)
 
     def compare(self, elsewhere: Iterable[int]) -> None:
         """What other processes have in service and waiting at each of `servers`."""
@@ -159,6 +168,9 @@ class Backend:
                 return self._wait(x, None)
             server.counters.lbtot += 1
             self.counters.lbtot += 1
+            if self._overflows:  # else it would have found none
+                self._take(server, x, now)
+                return server  # type: ignore[no-any-return]
         if server.maxconn and server.full():
             return self._wait_for(server, x, now)
         self._take(server, x, now)

@@ -32,12 +32,8 @@ SCALE = 16
 class Shared(Protocol):
     """What several processes use and wait for together, as one of them sees it (process/usage.py)."""
 
-    @property
-    def mine(self) -> int:
-        """What this process has said that it holds."""
-
-    def use(self, count: int) -> None:
-        """This process holds so many."""
+    def use(self, count: int) -> bool:
+        """This process holds so many; whether that is less than before."""
 
     def wait(self, count: int, first: int) -> None:
         """So many wait here, the first of them in this order."""

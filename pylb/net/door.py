@@ -197,7 +197,12 @@ class Door:
         """True: inside and counted. False: kept waiting, the listeners pause."""
         house = self.house
         house.total += 1
-        if self.full or house.full or (house.throttles and house.too_fast(session)):
+        if (
+            self.inside >= self.maxconn
+            or (self.shared is not None and self.full)
+            or house.full
+            or (house.throttles and house.too_fast(session))
+        ):
             self.waiting.append(session)
             if house.queued is not None:
                 house.queued(self)

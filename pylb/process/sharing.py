@@ -30,6 +30,7 @@ MANY = 1000
 """Servers above which loads are looked at less often, in proportion."""
 
 COMPARE_LOADS = ("leastconn", "random")
+TAKE_TURNS = ("roundrobin", "static-rr")
 
 
 class Sharing:
@@ -104,11 +105,8 @@ class Sharing:
         shared = server.shared
         if shared is None:
             return
-        before, now = shared.mine, server.counters.scur
-        if now == before:
-            return
-        shared.use(now)
-        if now < before and server.maxconn and not (server.queue.length or server.backend.queue.length):
+        less = shared.use(server.counters.scur)
+        if less and server.maxconn and not (server.queue.length or server.backend.queue.length):
             shared.pass_on()
 
     def _queued(self, holder: Server | Backend) -> None:
@@ -125,11 +123,7 @@ class Sharing:
     def _door_moved(self, door: Door) -> None:
         for holder, now in ((door, door.inside), (door.house, door.house.connections)):
             shared = holder.shared
-            if shared is None:
-                continue
-            before = shared.mine
-            shared.use(now)
-            if now < before and not door.waiting:
+            if shared is not None and shared.use(now) and not door.waiting:
                 shared.pass_on()
 
     def _door_queued(self, door: Door) -> None:
@@ -192,13 +186,12 @@ class Sharing:
 class Fixed:
     """A server without a row: an even part of its limit, at least one."""
 
-    mine = -1
-
     def __init__(self, workers: int) -> None:
         self._workers = workers
 
-    def use(self, count: int) -> None:
+    def use(self, count: int) -> bool:
         """Nobody asks."""
+        return False
 
     def wait(self, count: int, first: int) -> None:
         """Nobody asks."""
@@ -241,6 +234,8 @@ def join(balancer: Balancer, usage: Usage, slot: int) -> Sharing:
 
     for backend in balancer.backends:
         sharing.add_backend(backend)
+        if backend.model.balance.algorithm in TAKE_TURNS:
+            backend.skip((slot - 1) * len(backend.candidates) // usage.workers)
         for server in backend.servers:
             server.changed = changed
     balancer.server_added.append(added)

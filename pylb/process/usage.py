@@ -109,7 +109,10 @@ class Usage:
 class Share:
     """One worker's view of one row."""
 
-    __slots__ = ("_at", "_cells", "_left_at", "_left_to", "_lines", "_memory", "_place", "_read", "_usage", "_workers")
+    __slots__ = (
+        "_at", "_cells", "_left_at", "_left_to", "_lines", "_memory", "_offset", "_own", "_place", "_read", "_usage",
+        "_workers",
+    )  # fmt: skip
 
     def __init__(self, usage: Usage, row: int, slot: int, *lines: Share) -> None:
         """`slot`: the worker's, from 1; `lines`: other rows whose waiters want this row's units, too."""
@@ -118,15 +121,19 @@ class Share:
         self._workers = usage.workers
         self._place = slot - 1
         self._at = _FIELDS * usage.workers * row
+        self._own, self._offset = self._at + self._place, 8 * self._at
         self._read: Callable[..., tuple[int, ...]] = struct.Struct(f"{usage.workers}q").unpack_from
         self._lines = (self, *lines)
         self._left_to, self._left_at = 0, 0.0
 
     # -------------------------------------------------------------------------------------------------------- writing
 
-    def use(self, count: int) -> None:
-        """This worker holds so many."""
-        self._cells[self._at + self._place] = count
+    def use(self, count: int) -> bool:
+        """This worker holds so many; whether that is less than before."""
+        cells, own = self._cells, self._own
+        less = count < cells[own]
+        cells[own] = count
+        return less
 
     def wait(self, count: int, first: int) -> None:
         """So many wait here; `first` is the `order` of the longest waiter, 0 where there is none."""
@@ -136,14 +143,9 @@ class Share:
 
     # -------------------------------------------------------------------------------------------------------- reading
 
-    @property
-    def mine(self) -> int:
-        """What this worker has said that it holds."""
-        return self._cells[self._at + self._place]
-
     def used_elsewhere(self) -> int:
         """What the others hold."""
-        used = self._read(self._memory, 8 * self._at)
+        used = self._read(self._memory, self._offset)
         return sum(used) - used[self._place]
 
     def queued_elsewhere(self) -> int:
@@ -154,7 +156,7 @@ class Share:
     def room(self, limit: int, mine: int) -> int:
         """How many of `limit` this worker, which holds `mine`, may hold now: what the others do not, or `mine` when
         somebody else's waiter comes first."""
-        used = self._read(self._memory, 8 * self._at)
+        used = self._read(self._memory, self._offset)
         room = limit - sum(used) + used[self._place]
         if room <= mine:
             self._left_to = 0

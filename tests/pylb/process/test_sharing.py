@@ -231,3 +231,18 @@ def test_leastconn_knows_what_other_workers_have_in_service(tmp_path: Path) -> N
             first, second = it.workers()
             with clients_of(first, port, 3) as some, clients_of(second, port, 3) as others:
                 assert occupied([one for pair in zip(some, others, strict=True) for one in pair], servers) == [1] * 6
+
+
+def test_what_a_dead_worker_held_is_free_again(tmp_path: Path) -> None:
+    with farm(2.0) as servers, pylb(tmp_path, servers.lines("maxconn 4")) as (it, port):
+        first, second = it.workers()
+        with clients_of(first, port, 4) as lost, clients_of(second, port, 4) as waiting, ThreadPoolExecutor(8) as pool:
+            held = [pool.submit(ask, client) for client in lost]
+            wait_for(lambda: servers.inside[0] == 4, 5, "all slots to be taken")
+            answers = [pool.submit(ask, client) for client in waiting]
+            time.sleep(0.1)
+            assert servers.total[0] == 4
+            os.kill(first, signal.SIGKILL)
+            wait_for(lambda: servers.total[0] == 8, 1.5, "those who wait elsewhere")
+            assert [answer.result()[0] for answer in answers] == [200] * 4
+            assert all(isinstance(each.exception(), OSError) for each in held)

@@ -115,6 +115,14 @@ def test_nothing_comes_before_all_listeners_are_there() -> None:
         assert one.accepts()
 
 
+def test_who_ends_at_the_very_moment_is_given_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    with workers(2) as (one, two):
+        one.has(50)
+        answers = iter([True, False])  # at the first look, and once it is counted
+        monkeypatch.setattr(one.usage, "takes", lambda place: next(answers))
+        assert not one.accepts() and not two.spread.expecting
+
+
 def test_near_enough_is_left_alone() -> None:
     with workers(2) as (one, two):
         two.has(20)

@@ -45,9 +45,8 @@ def rung(usage: Usage, slot: int) -> bool:
         return False
 
 
-STEPS = st.lists(
-    st.tuples(st.integers(0, 3), st.sampled_from(["look", "take", "release", "wait", "stop"])), max_size=80
-)
+ACTIONS = ["go on"] * 6 + ["release", "wait", "stop"]
+STEPS = st.lists(st.tuples(st.integers(0, 3), st.sampled_from(ACTIONS)), min_size=30, max_size=80)
 
 
 @settings(max_examples=200, deadline=None)
@@ -60,9 +59,9 @@ def test_a_limit_is_never_exceeded_by_as_many_as_there_are_workers(workers: int,
         for number, (worker, step) in enumerate(steps):
             place = worker % workers
             share = shares[place]
-            if step == "look":
+            if step == "go on" and not allowed[place]:
                 allowed[place] = held[place] < share.room(limit, held[place])
-            elif step == "take" and allowed[place]:
+            elif step == "go on":
                 held[place], allowed[place] = held[place] + 1, False
                 share.use(held[place])
             elif step == "release" and held[place]:
@@ -297,6 +296,19 @@ def test_leastconn_sees_what_other_workers_have() -> None:
         assert "a" not in chosen and chosen.count("b") == chosen.count("c") == 6
         workers.look()
         assert [one.assign(Exchange(), 0.0).name for _ in range(3)].count("a") == 1
+
+
+@pytest.mark.parametrize("algorithm", ["roundrobin", "static-rr"])
+def test_processes_that_take_turns_begin_with_different_servers(algorithm: str) -> None:
+    chosen = []
+    for slot in (1, 2, 3):
+        backend = make_backend(*"abcdef", balance=model.Balance(algorithm))
+        backend.skip((slot - 1) * 6 // 3)
+        chosen.append("".join(backend.assign(Exchange(), 0.0).name for _ in range(6)))
+    assert chosen == ["abcdef", "cdefab", "efabcd"]
+    backend.skip(1 << 40)
+    backend = make_backend(declared_server("a", disabled=True))
+    backend.skip(3)
 
 
 def test_a_backend_that_asks_for_nothing_takes_no_part() -> None:

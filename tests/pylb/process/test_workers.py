@@ -98,7 +98,7 @@ def test_a_worker_that_hangs_is_noticed(tmp_path: Path) -> None:
 WEIGHTS = """
 global
  stats socket {dir}/admin.sock level admin
- nbthread 2
+ nbthread 4
 defaults
  mode http
  timeout client 10s
@@ -121,7 +121,7 @@ def test_weights_hold_over_a_thousand_requests(tmp_path: Path) -> None:
     one, two, three = (server.port for server in servers)
     text = WEIGHTS.format(dir=tmp_path, port=port, one=one, two=two, three=three)
     with serving(tmp_path, text, ready=port) as pylb:
-        wait_for(lambda: len(pylb.workers()) == 2, 10, "workers")
+        wait_for(lambda: len(pylb.workers()) == 4, 10, "workers")
         threads = [threading.Thread(target=_ask_often, args=(port, 125)) for _ in range(8)]
         for thread in threads:
             thread.start()
