@@ -128,7 +128,11 @@ def connected(port: int, source: str = "127.0.0.1") -> socket.socket:
         sock.close()
     _callers.add(caller)
     sock.settimeout(PATIENCE)
-    sock.connect(("127.0.0.1", port))
+    try:
+        sock.connect(("127.0.0.1", port))
+    except OSError:
+        sock.close()
+        raise
     return sock
 
 
