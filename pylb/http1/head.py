@@ -58,6 +58,19 @@ def skip_empty_line(data: bytes | bytearray, start: int) -> int:
     return start + 2 if data.startswith(b"\r\n", start) else start
 
 
+def _no_request() -> RequestHead:
+    head = RequestHead()
+    head.method = head.target = head.uri = head.block = head.connection = b""
+    head.version = 1
+    head.hop_by_hop = head.end_to_end = False
+    head.length_field = head.coding_field = head._upgrade = head._expect = head._lower = None
+    return head
+
+
+NO_REQUEST = _no_request()
+"""What rules, formats and replies see of a request that could not be read: nothing, but no attribute is missing."""
+
+
 def parse_request(data: bytes | bytearray, start: int, end: int, limits: Limits) -> RequestHead:
     """The request whose head is data[start:end], `end` being the index of the CRLF CRLF behind it.
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, cast
 from pylb.http1 import framing
 from pylb.http1.chunked import ChunkedReader
 from pylb.http1.errors import ProtocolError
-from pylb.http1.head import RequestHead, parse_request, reject_early, skip_empty_line, whole_request
+from pylb.http1.head import NO_REQUEST, RequestHead, parse_request, reject_early, skip_empty_line, whole_request
 from pylb.net.answers import Answering
 from pylb.net.exchange import Exchange
 from pylb.net.failure import Failure
@@ -41,19 +41,6 @@ CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 LINGER = 2.0
 """Seconds that a connection is read on after a final answer, so that unread input does not turn into a reset that
 takes the answer with it (RFC 9112 9.6)."""
-
-
-def _no_request() -> RequestHead:
-    """What rules, formats and replies see of a request that could not be read: nothing, but no attribute is missing."""
-    head = RequestHead()
-    head.method = head.target = head.uri = head.block = head.connection = b""
-    head.version = 1
-    head.hop_by_hop = head.end_to_end = False
-    head.length_field = head.coding_field = head._upgrade = head._expect = head._lower = None
-    return head
-
-
-NO_REQUEST = _no_request()
 
 
 class HttpSession(Session):

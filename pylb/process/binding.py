@@ -208,7 +208,7 @@ def _bind_path(sock: socket.socket, bind: Bind, path: Path, backlog: int) -> Non
     """Under a name of its own first, then renamed over a leftover socket, so that there is always one in place and the
     permissions are right before anybody can reach it."""
     if path.exists() and not stat.S_ISSOCK(path.stat().st_mode):
-        raise FileExistsError(17, "a file that is no socket is in the way")
+        raise FileExistsError(errno.EEXIST, "a file that is no socket is in the way")
     temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     with suppress(FileNotFoundError):
         temporary.unlink()
@@ -246,9 +246,9 @@ def _advice(error: Exception, bind: Bind, address: Address, port: int) -> str:
                 "ports below 1024 take CAP_NET_BIND_SERVICE: start as root, or as a user with AmbientCapabilities="
                 "CAP_NET_BIND_SERVICE in the unit file; take a higher port to try"
             )
-    if isinstance(error, OSError) and error.errno == 98:
+    if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
         return f"another program listens there: ss -ltnp 'sport = :{port}' names it"
-    if isinstance(error, OSError) and error.errno == 99:
+    if isinstance(error, OSError) and error.errno == errno.EADDRNOTAVAIL:
         return "this address belongs to no interface of this machine"
     if isinstance(error, FileNotFoundError):
         return "its directory does not exist"

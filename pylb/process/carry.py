@@ -16,13 +16,12 @@ from pylb.backend.server import Admin, Server
 from pylb.counters import RATES, SUMMED
 from pylb.process.books import StewardsBook
 from pylb.process.counters import FIELDS, put
-from pylb.process.replicate import apply, record_of
+from pylb.process.replicate import Record, apply
 
 if TYPE_CHECKING:
     from pylb.backend.backend import Backend
+    from pylb.backend.health import Health
     from pylb.process.balancer import Balancer
-
-_ADDRESS, _MAXCONN, _MINCONN, _CHECK, _AGENT = 5, 6, 7, 11, 12
 
 
 def _declared(server: Server) -> list[Any]:
@@ -63,7 +62,7 @@ class Inheritance:
             ]  # fmt: skip
         self._told[""] = [figures.cum_conn]
         return {
-            "servers": [[record_of(s), _declared(s)] for backend in balancer.backends for s in backend.servers],
+            "servers": [[Record.of(s), _declared(s)] for backend in balancer.backends for s in backend.servers],
             "backends": {backend.name: backend.last_change for backend in balancer.backends},
             "rows": rows,
             "tables": stick_records.records_of(balancer.tables.values(), balancer.now()),
@@ -118,7 +117,7 @@ def take_over(balancer: Balancer, book: StewardsBook, given: dict[str, Any], now
         backend.last_change = given["backends"].get(backend.name, backend.last_change)
     stick_records.restore(balancer.tables.values(), given["tables"], now)
     for record, declared in given["servers"]:
-        _take_server(balancer.world.backends, record, declared, now)
+        _take_server(balancer.world.backends, Record.read(record), declared, now)
 
 
 def add_counted(balancer: Balancer, book: StewardsBook, counted: dict[str, list[int]]) -> None:
@@ -130,35 +129,36 @@ def add_counted(balancer: Balancer, book: StewardsBook, counted: dict[str, list[
         book.begin_process(*counted[""])
 
 
-def _take_server(backends: dict[str, Backend], record: list[Any], before: list[Any], now: float) -> None:
-    backend = backends.get(record[0])
-    server = backend.by_name.get(record[1]) if backend is not None else None
+def _take_server(backends: dict[str, Backend], record: Record, before: list[Any], now: float) -> None:
+    backend = backends.get(record.backend)
+    server = backend.by_name.get(record.server) if backend is not None else None
     if server is None:
         return
     here = _declared(server)
     where, weight, maxconn, minconn, disabled, counts, track = (a == b for a, b in zip(here, before, strict=True))
-    fresh = record_of(server)
+    fresh = Record.of(server)
     if not where:
-        record[_ADDRESS] = fresh[_ADDRESS]
-        record[3] = record[3] & ~Admin.RESOLUTION_MAINT | fresh[3] & Admin.RESOLUTION_MAINT
+        unresolved = fresh.admin & Admin.RESOLUTION_MAINT
+        admin = record.admin & ~Admin.RESOLUTION_MAINT | unresolved
+        record = record._replace(address=fresh.address, admin=admin)
     if not weight:
-        record[4] = fresh[4]
+        record = record._replace(weight=fresh.weight)
     if not (maxconn and minconn):
-        record[_MAXCONN], record[_MINCONN] = fresh[_MAXCONN], fresh[_MINCONN]
+        record = record._replace(maxconn=fresh.maxconn, minconn=fresh.minconn)
     if not disabled:  # the configuration has changed its mind about maintenance
         declared_maint = Admin.CONFIGURED_MAINT | Admin.FORCED_MAINT
-        record[3] = (record[3] & ~declared_maint) | (fresh[3] & declared_maint)
+        record = record._replace(admin=(record.admin & ~declared_maint) | (fresh.admin & declared_maint))
     if not (where and disabled and track and (before[5] is None) == (here[5] is None)):
-        record[2], record[_CHECK], record[_AGENT] = fresh[2], fresh[_CHECK], fresh[_AGENT]
-    elif not counts and record[_CHECK] is not None and server.check is not None:
-        record[_CHECK][0] = _scaled(record[_CHECK][0], before[5], server)
+        record = record._replace(state=fresh.state, check=fresh.check, agent=fresh.agent)
+    elif not counts and record.check is not None and server.check is not None:
+        check = record.check._replace(health=_scaled(record.check.health, before[5], server.check))
+        record = record._replace(check=check)
     apply(backends, record, now)
 
 
-def _scaled(health: int, before: list[int], server: Server) -> int:
-    """A count of checks under another rise and fall."""
-    assert server.check is not None
+def _scaled(health: int, before: list[int], check: Health) -> int:
+    """A count of checks under another rise and fall; `before` are the old ones."""
     rise, fall = before
     if health >= rise:
-        return server.check.top if health == rise + fall - 1 else server.check.rise
-    return min(health, server.check.rise - 1)
+        return check.top if health == rise + fall - 1 else check.rise
+    return min(health, check.rise - 1)

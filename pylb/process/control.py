@@ -1,10 +1,11 @@
 """`stats socket`: the sockets that operators talk to (management manual, 9.3).
 
-The language is admin/control; here are its connections. They are few (`stats maxconn`; more wait in the backlog) and
-each is one task over a plain socket, because `expose-fd listeners` sends descriptors along, which transports do not.
+The language is admin/control; here are its connections, in the steward. They are few (`stats maxconn`; more wait in the
+backlog) and each is one task over a plain socket, because `expose-fd listeners` sends descriptors along, which
+transports do not.
 
-Where workers do the work, `relay` reaches them: what only they can do or know is sent on as text and carried out by
-each of them through `perform`, in the order in which this process sends it.
+`relay` reaches the workers: what only they can do or know is sent on as text and carried out by each of them through
+`perform`, in the order in which this process sends it.
 """
 
 from __future__ import annotations
@@ -13,14 +14,19 @@ import array
 import asyncio
 import socket
 import struct
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any, Protocol
+from typing import TYPE_CHECKING
 
 from pylb.admin.control import load
 from pylb.admin.control.registry import Kind, execute, find, text_of
 from pylb.admin.control.session import Command, Level, Session
 from pylb.config.model import StatsSocket
+
+if TYPE_CHECKING:
+    from pylb.admin.world import Running
+    from pylb.process.balancer import Balancer
+    from pylb.process.relay import Relay
 
 BLOCK = 65536
 """Bytes read at once."""
@@ -32,29 +38,17 @@ GETSOCKS = "_getsocks"
 load()
 
 
-class Asks(Protocol):
-    """The workers (relay.Relay)."""
-
-    def ask_all(self, command: str) -> Awaitable[list[bytes]]:
-        """Have each of them `perform` it; their answers."""
-
-    def settle(self) -> Awaitable[None]:
-        """Afterwards what is counted is exact here."""
-
-
 class AdminSockets:
-    """The `stats socket`s of one process. `listening` gives the sockets that `expose-fd listeners` hands out."""
+    """The `stats socket`s of one generation."""
 
     def __init__(
         self,
         sockets: Sequence[tuple[StatsSocket, list[socket.socket]]],
-        world: Any,
-        relay: Asks | None = None,
-        listening: Callable[[], Iterable[socket.socket]] = tuple,
+        balancer: Balancer,
+        relay: Relay,
     ) -> None:
-        self._world = world
+        self._world = balancer
         self._relay = relay
-        self._listening = listening
         self._sockets = [(declared, sock) for declared, opened in sockets for sock in opened]
         self._loop = asyncio.get_running_loop()
         self._connections: set[asyncio.Task[None]] = set()
@@ -139,7 +133,7 @@ class AdminSockets:
 
     async def _answer(self, session: Session, command: Command) -> bytes:
         row = find(command.words)
-        if self._relay is None or row is None or row.kind is Kind.OWN or session.level < row.level:
+        if row is None or row.kind is Kind.OWN or session.level < row.level:
             return execute(session, self._world, command)
         if row.kind is Kind.ORDER:
             own = execute(session, self._world, command)
@@ -165,7 +159,7 @@ class AdminSockets:
     async def _hand_over(self, sock: socket.socket) -> None:
         """HAProxy's form: how many there are, then messages of up to MAX_FDS descriptors, each with three fields that
         say where it listens (network namespace, interface, options), acknowledged one by one."""
-        fds = [each.fileno() for each in self._listening()]
+        fds = [each.fileno() for each in self._world.listeners.sockets()]
         await self._loop.sock_sendall(sock, struct.pack("i", len(fds)))
         for start in range(0, len(fds), MAX_FDS):
             part = fds[start : start + MAX_FDS]
@@ -176,7 +170,7 @@ class AdminSockets:
                 await self._loop.sock_recv(sock, 4)
 
 
-def perform(text: str, world: Any) -> bytes:
+def perform(text: str, world: Running) -> bytes:
     """Carry out in a worker what `text_of` has written; the answer. Rights have been looked at already."""
     session = Session(Level.ADMIN, len(text) + 2)
     session.receive(text.encode("utf-8", "surrogateescape"))

@@ -10,77 +10,116 @@ A record holds everything, not the change, so it may be applied twice, and a lat
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from pylb.backend.backend import Backend
 from pylb.backend.health import Health, Status
 from pylb.backend.server import SCALE, Admin, Server, State
 from pylb.backend.state import out_of_service, welcome
 
-Record = list[Any]
+
+class HealthRecord(NamedTuple):
+    """What checks, or an agent, have found (backend/health.Health)."""
+
+    health: int
+    enabled: bool
+    paused: bool
+    status: str
+    """Name of a Status."""
+    code: int | None
+    duration: int | None
+    """Milliseconds."""
+    info: str
+    last: float | None
+    """CLOCK_MONOTONIC of the last result, seconds."""
+
+    @classmethod
+    def of(cls, found: Health | None) -> HealthRecord | None:
+        """As it is now."""
+        if found is None:
+            return None
+        return cls(
+            found.health, found.enabled, found.paused, found.status.name, found.code, found.duration, found.info,
+            found.last,
+        )  # fmt: skip
 
 
-def record_of(server: Server) -> Record:
-    """Everything about the server that may change while it runs, as JSON can carry it."""
-    address, check = server.address, server.check
-    return [
-        server.backend.name,
-        server.name,
-        int(server.state),
-        int(server.admin),
-        server.weight,
-        [address.kind, address.host, address.port, address.path],
-        server.maxconn,
-        server.minconn,
-        server.last_change,
-        server.downtime,
-        server.hana,
-        _health_of(check),
-        _health_of(server.agent),
-    ]
+class Record(NamedTuple):
+    """Everything about a server that may change while it runs; JSON carries it as a list."""
 
+    backend: str
+    server: str
+    state: int
+    admin: int
+    weight: int
+    address: Sequence[Any]
+    """Kind, host, port, path."""
+    maxconn: int
+    minconn: int
+    last_change: float
+    """CLOCK_MONOTONIC, seconds."""
+    downtime: float
+    hana: int
+    check: HealthRecord | None
+    agent: HealthRecord | None
 
-def _health_of(health: Health | None) -> list[Any] | None:
-    """What checks, or an agent, have found."""
-    if health is None:
-        return None
-    return [
-        health.health, health.enabled, health.paused, health.status.name, health.code, health.duration, health.info,
-        health.last,
-    ]  # fmt: skip
+    @classmethod
+    def of(cls, server: Server) -> Record:
+        """As it is now."""
+        address = server.address
+        return cls(
+            backend=server.backend.name,
+            server=server.name,
+            state=int(server.state),
+            admin=int(server.admin),
+            weight=server.weight,
+            address=[address.kind, address.host, address.port, address.path],
+            maxconn=server.maxconn,
+            minconn=server.minconn,
+            last_change=server.last_change,
+            downtime=server.downtime,
+            hana=server.hana,
+            check=HealthRecord.of(server.check),
+            agent=HealthRecord.of(server.agent),
+        )
+
+    @classmethod
+    def read(cls, values: Sequence[Any]) -> Record:
+        """Of the list that JSON has made of it."""
+        *rest, check, agent = values
+        return cls(*rest, *(None if found is None else HealthRecord(*found) for found in (check, agent)))
 
 
 def apply(backends: dict[str, Backend], record: Record, now: float) -> Server | None:
     """Make a server what the record says, with what follows from that here; None where there is no such server."""
-    backend = backends.get(record[0])
-    server = backend.by_name.get(record[1]) if backend is not None else None
+    backend = backends.get(record.backend)
+    server = backend.by_name.get(record.server) if backend is not None else None
     if backend is None or server is None:
         return None
-    (_, _, state, admin, weight, address, maxconn, minconn, last_change, downtime, hana, check, agent) = record
-    server.hana, server.downtime = hana, downtime
-    _apply_health(server.check, check)
-    _apply_health(server.agent, agent)
-    _apply_address(server, address)
-    if (server.maxconn, server.minconn) != (maxconn, minconn):
-        server.set_limits(maxconn, minconn if minconn != maxconn else 0)
+    server.hana, server.downtime = record.hana, record.downtime
+    _apply_health(server.check, record.check)
+    _apply_health(server.agent, record.agent)
+    _apply_address(server, record.address)
+    if (server.maxconn, server.minconn) != (record.maxconn, record.minconn):
+        server.set_limits(record.maxconn, record.minconn if record.minconn != record.maxconn else 0)
         backend.serve(server, now)
-    if (server.state, server.admin, server.weight) != (state, admin, weight):
-        _apply_state(server, State(state), Admin(admin), weight, last_change, now)
-    server.last_change = last_change
+    if (server.state, server.admin, server.weight) != (record.state, record.admin, record.weight):
+        _apply_state(server, State(record.state), Admin(record.admin), record.weight, record.last_change, now)
+    server.last_change = record.last_change
     return server
 
 
-def _apply_health(check: Health | None, values: list[Any] | None) -> None:
-    if check is None or values is None:
+def _apply_health(live: Health | None, found: HealthRecord | None) -> None:
+    if live is None or found is None:
         return
-    check.health, check.enabled, check.paused, status, check.code, check.duration, check.info, check.last = values
-    check.health = min(check.health, check.top)
-    check.status = Status[status]
+    live.health = min(found.health, live.top)
+    live.enabled, live.paused, live.status = found.enabled, found.paused, Status[found.status]
+    live.code, live.duration, live.info, live.last = found.code, found.duration, found.info, found.last
 
 
-def _apply_address(server: Server, values: list[Any]) -> None:
+def _apply_address(server: Server, values: Sequence[Any]) -> None:
     old = server.address
     if [old.kind, old.host, old.port, old.path] == values:
         return
@@ -152,4 +191,4 @@ class Herald:
         """Tell of what has changed."""
         changed, self._changed = self._changed, {}
         if changed:
-            self._tell([record_of(server) for server in changed])
+            self._tell([Record.of(server) for server in changed])

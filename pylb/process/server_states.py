@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from pylb.admin.control.show_servers import CONFIGURED, ENABLED, STATUS_NUMBERS, VERSION
 from pylb.backend.server import Admin, Server, State
-from pylb.process.replicate import apply, record_of
+from pylb.process.replicate import HealthRecord, Record, apply
 
 if TYPE_CHECKING:
     from pylb.backend.backend import Backend
@@ -96,7 +96,7 @@ def _apply(server: Server, fields: list[str], now: float) -> None:
     status = _number(fields, _STATUS, "srv_check_status", 255)
     health = _number(fields, _HEALTH, "srv_check_health", 1 << 31)
     flags = _number(fields, _CHECK, "srv_check_state", 255), _number(fields, _AGENT, "srv_agent_state", 255)
-    record = record_of(server)
+    record = Record.of(server)
     own = server.admin
     if bool(admin & Admin.CONFIGURED_MAINT) == bool(server.model.disabled):
         own = own & ~(_TAKEN | Admin.CONFIGURED_MAINT) | admin & _TAKEN
@@ -104,18 +104,25 @@ def _apply(server: Server, fields: list[str], now: float) -> None:
         own |= admin & Admin.FORCED_DRAIN
     if server.tracked is not None:
         own |= admin & _FOLLOWED
-    record[2], record[3] = int(_state(server, state, own, admin)), int(own)
+    state = _state(server, state, own, admin)
+    record = record._replace(state=int(state), admin=int(own), last_change=now - age)
     if configured_weight == server.model.weight:
-        record[4] = weight
-    record[8] = now - age
-    for place, have, flag in ((11, server.check, flags[0]), (12, server.agent, flags[1])):
-        if have is not None:
-            record[place][1] = record[place][1] and not (flag & CONFIGURED and not flag & ENABLED)
-            record[place][2] = bool(own & Admin.MAINT) if place == 11 else record[place][2]
-    if server.check is not None:
-        record[11][0] = _health(server, State(record[2]), health)
-        record[11][3] = _STATUSES.get(status, record[11][3])
+        record = record._replace(weight=weight)
+    if record.check is not None:
+        check = _switched(record.check, flags[0])._replace(
+            paused=bool(own & Admin.MAINT),
+            health=_health(server, state, health),
+            status=_STATUSES.get(status, record.check.status),
+        )
+        record = record._replace(check=check)
+    if record.agent is not None:
+        record = record._replace(agent=_switched(record.agent, flags[1]))
     apply({server.backend.name: server.backend}, record, now)
+
+
+def _switched(found: HealthRecord, flags: int) -> HealthRecord:
+    """Off, if an operator had switched it off."""
+    return found._replace(enabled=found.enabled and not (flags & CONFIGURED and not flags & ENABLED))
 
 
 def _state(server: Server, state: State, own: Admin, before: Admin) -> State:

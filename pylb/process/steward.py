@@ -152,7 +152,7 @@ class Steward:
         if self._retiring:  # told to stop before it had begun
             return
         balancer, checker = self._balancer, self._prepared.checker
-        self._admin = control.AdminSockets(self._prepared.operators, balancer, self._relay, balancer.listeners.sockets)
+        self._admin = control.AdminSockets(self._prepared.operators, balancer, self._relay)
         checker.start()
         balancer.server_added.append(checker.add)
         balancer.server_removed.append(checker.remove)

@@ -105,7 +105,7 @@ class Worker:
         if kind is Kind.STATES:
             now = balancer.now()
             for record in json.loads(payload):
-                replicate.apply(balancer.world.backends, record, now)
+                replicate.apply(balancer.world.backends, replicate.Record.read(record), now)
         elif kind is Kind.COMMAND:
             number, command = number_of(payload)
             answer = control.perform(command.decode("utf-8", "surrogateescape"), balancer)
