@@ -179,7 +179,7 @@ def _reopen(fd: int) -> int:
         return os.dup(fd)
 
 
-def open_sink(address: str) -> DatagramSink | StreamSink:
+def open_sink(address: str) -> Sink:
     """The sink for the address of a `log` line, as written. Raises TargetError."""
     if address in ("stdout", "stderr"):
         return StreamSink(1 if address == "stdout" else 2)
@@ -195,6 +195,11 @@ def open_sink(address: str) -> DatagramSink | StreamSink:
     family = {"ipv4": socket.AF_INET, "udp4": socket.AF_INET, "ipv6": socket.AF_INET6, "udp6": socket.AF_INET6}.get(
         kind
     )
+    if at and kind in ("tcp", "tcp4", "tcp6"):
+        from pylb.admin.logstream import TcpSink  # its socket needs a loop, unlike all others
+
+        wanted = {"tcp": socket.AF_UNSPEC, "tcp4": socket.AF_INET, "tcp6": socket.AF_INET6}[kind]
+        return TcpSink(*_resolve(address, rest, wanted))
     if at and family is None and kind != "udp":
         raise TargetError(f"log address {address!r}: unknown prefix {kind}@")
     return DatagramSink(*_resolve(address, rest if at else address, family or socket.AF_UNSPEC))

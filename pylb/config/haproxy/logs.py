@@ -17,7 +17,9 @@ FACILITIES = (
 LEVELS = ("emerg", "alert", "crit", "err", "warning", "notice", "info", "debug")
 FORMATS = ("rfc3164", "rfc5424", "local", "priority", "short", "timed", "raw", "iso")
 
-LOG_NOTE = "to UDP, Unix sockets, stdout, stderr and descriptors; samples are counted by each worker"
+LOG_NOTE = "to UDP, TCP, Unix sockets, stdout, stderr and descriptors; samples are counted by each worker"
+
+_TRANSPORTS = ("udp", "udp4", "udp6", "tcp", "tcp4", "tcp6")
 
 GLOBAL = "global"
 """Stands in a proxy's list of targets for those of the global section, until these are known."""
@@ -78,12 +80,14 @@ def _address(word: Word) -> str:
     if word.text in ("stdout", "stderr"):
         return word.text
     prefix = word.text.partition("@")[0] if "@" in word.text else ""
-    if prefix in ("ring", "udp", "udp4", "udp6", "tcp", "tcp4", "tcp6", "sockpair"):
+    if prefix in ("ring", "sockpair"):
         raise Refusal(
-            word.at, f'log targets of the form "{prefix}@" are not supported by pylb', "as in 127.0.0.1:514, /dev/log"
+            word.at,
+            f'log targets of the form "{prefix}@" are not supported by pylb',
+            "as in tcp@127.0.0.1:514, 127.0.0.1:514, /dev/log",
         )
     try:
-        values.parse_address(word.text)
+        values.parse_address(word.text.partition("@")[2] if prefix in _TRANSPORTS else word.text)
     except ValueError as error:
         raise Refusal(word.at, str(error)) from error
     return re.sub(r":$", "", text(word))

@@ -1,6 +1,7 @@
-"""Makes the helper modules of this directory importable."""
+"""Makes the helper modules of this directory and of tests/pylb/net importable."""
 
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE), str(HERE.parent / "net")]

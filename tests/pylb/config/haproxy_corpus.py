@@ -32,6 +32,8 @@ LINES: dict[str, str] = {
 + log 127.0.0.1:514 len 4096 format rfc5424 local0 notice err
 + log stdout format raw daemon
 + log /dev/log local0 info
++ log tcp@127.0.0.1:514 format rfc5424 local0 notice
++ log udp4@127.0.0.1:514 local0
 + log "${PYLB_NO_SUCH-127.0.0.1}:514" local0
 - log 127.0.0.1
 - log 127.0.0.1 local8
