@@ -180,14 +180,15 @@ class Listener:
             for sock in self.sockets:
                 self.loop.add_reader(sock.fileno(), self._accept, sock)
             return
-        for sock in self.sockets:
-            for _ in range(EARS):
-                # The loop owns (and closes) the duplicate; ours stays open: pausing loses no client in the backlog.
-                duplicate = sock.dup()
-                server = await self.loop.create_server(
-                    lambda: self.make(self), sock=duplicate, backlog=self.bind.backlog or 4096
-                )
-                self._servers.append(server)
+        for sock in [sock for sock in self.sockets for _ in range(EARS)]:
+            if self._closed:  # while the one before was being opened
+                break
+            # The loop owns (and closes) the duplicate; ours stays open: pausing loses no client in the backlog.
+            duplicate = sock.dup()
+            server = await self.loop.create_server(
+                lambda: self.make(self), sock=duplicate, backlog=self.bind.backlog or 4096
+            )
+            self._servers.append(server)
         if not self._accepting:
             self.pause()
 

@@ -27,10 +27,11 @@ from pylb.process.channel import Channel, Kind
 from pylb.process.forking import fork
 from pylb.process.preparation import Prepared
 from pylb.process.relay import Relay
+from pylb.process.silence import Silence
 from pylb.process.worker import Worker
 
 HUNG = 5.0
-"""Seconds without a sign of life after which a worker is taken for hung: aborted, then replaced."""
+"""Seconds without a sign of life after which a worker is taken for hung (silence.py): aborted, then replaced."""
 
 LAST_WORDS = 1.0
 """Seconds between SIGABRT, on which a worker writes where it hangs, and SIGKILL."""
@@ -73,6 +74,7 @@ class Employed:
     began: float
     """CLOCK_MONOTONIC, seconds."""
     channel: Channel
+    silence: Silence
     ready: bool = False
     aborted: float = 0.0
 
@@ -120,7 +122,9 @@ class Crew:
         pid = fork(main, self._descriptors | {theirs.fileno()})
         theirs.close()
         channel = Channel(lambda kind, payload: self._heard(worker, kind, payload), lambda: None)
-        worker = self._workers[slot] = Employed(slot, pid, os.pidfd_open(pid), ours, time.monotonic(), channel)
+        worker = self._workers[slot] = Employed(
+            slot, pid, os.pidfd_open(pid), ours, time.monotonic(), channel, Silence(pid)
+        )
         self._relay.attach(slot, channel)  # at once: what changes from now on, the child does not know
         if self._news is not None:
             channel.tell(Kind.NEWS, self._news)
@@ -198,7 +202,7 @@ class Crew:
             if worker.aborted:
                 if now - worker.aborted > LAST_WORDS:
                     _kill(worker.pid, signal.SIGKILL)
-            elif now - self._shared.heartbeat(worker.slot) > HUNG and worker.ready:
+            elif worker.ready and worker.silence.lasts(now - self._shared.heartbeat(worker.slot)) > HUNG:
                 worker.aborted = now
                 self._employer.is_hung(f"Worker {worker.slot} (pid {worker.pid}) shows no sign of life; it is ended.")
                 _kill(worker.pid, signal.SIGABRT)

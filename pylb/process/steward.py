@@ -100,6 +100,8 @@ class Steward:
             what, number = loop.run_until_complete(self._jobs.get())
             if what == "end":
                 break
+            if self._retiring:  # since the one that it should replace has died: there is nothing left to accept from
+                continue
             loop.create_task(self._crew.attend(self._crew.employ(number)))
         loop.run_until_complete(self._end(begun))
         loop.close()

@@ -60,6 +60,7 @@ class Worker:
         self._ready = ready
         self._channel: Channel | None = None
         self._finished = asyncio.Event()
+        self._open = self._retire_when_open = False
 
     def main(self) -> int:
         """Serve to the end; the exit status."""
@@ -80,9 +81,12 @@ class Worker:
         self._channel = await Channel.over(self._sock, self._receive, self._orphaned)
         self._beat(loop)
         await balancer.open()
+        self._open = True
         courtesy.come_first()
         self._channel.send(Kind.READY)
         self._ready()
+        if self._retire_when_open:
+            self._soft_stop()
         await self._finished.wait()
         if not balancer.stopping:
             for _ in balancer.close_listeners():
@@ -170,6 +174,9 @@ class Worker:
 
     def _soft_stop(self) -> None:
         balancer = self.balancer
+        if not self._open:  # a reload came right after this worker had been made for one that died
+            self._retire_when_open = True
+            return
         if balancer.stopping:
             return
         loop = asyncio.get_running_loop()

@@ -87,6 +87,17 @@ def test_a_worker_that_dies_is_replaced_and_only_its_own_connections_end(tmp_pat
         assert "it is replaced" in it.pylb.stderr
 
 
+def test_a_worker_that_dies_as_its_generation_retires_is_not_replaced(tmp_path: Path) -> None:
+    """Its place would have no sockets any more. The steward learns of both at once, and `stop` sees every complaint."""
+    with place(tmp_path) as it:
+        (steward,) = children(it.pylb.process.pid)
+        os.kill(steward, signal.SIGSTOP)
+        os.kill(it.pylb.workers()[0], signal.SIGKILL)
+        os.kill(steward, signal.SIGUSR1)
+        os.kill(steward, signal.SIGCONT)
+        wait_for(lambda: steward not in children(it.pylb.process.pid), 10, "the end of the generation")
+
+
 def test_a_worker_that_hangs_is_noticed(tmp_path: Path) -> None:
     with place(tmp_path) as it:
         first, _ = it.pylb.workers()
