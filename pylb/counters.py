@@ -70,6 +70,10 @@ class Rate:
         if self._previous > self.max:
             self.max = round(self._previous)
 
+    def resume(self, now: float) -> None:
+        """It was not looked at for as long as nothing happened: what has happened since, did in the last second."""
+        self._since = max(self._since, now - 1.0)
+
     def restart(self, total: int) -> None:
         """The running total, which was `total`, is going to count from 0 again; the rate is not."""
         self._before -= total
@@ -225,6 +229,11 @@ class ProxyCounters:
         self.rate.sample(now)
         self.req_rate.sample(now)
         self.conn_rate.sample(now)
+
+    def resume_rates(self, now: float) -> None:
+        """After a time without samples and without events."""
+        for rate in (self.rate, self.req_rate, self.conn_rate):
+            rate.resume(now)
 
     def clear(self, everything: bool = False) -> None:
         """`clear counters`: highest values begin anew; `clear counters all`: what was counted too."""

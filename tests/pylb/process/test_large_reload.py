@@ -1,0 +1,48 @@
+"""Large configurations are reloaded beside the traffic: what clients notice, in p99 during to p99 before.
+
+The small form bounds generously, for machines that do other things meanwhile; the full size prints its figures and is
+held to them: 1,000 frontends with 10 servers each, on one core with its clients at 30 % of what it can do.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from large import Window, large_place, median_ratio
+from live import children
+from support import wait_for
+
+RUNS = int(os.environ.get("RELOADS", "5"))
+
+
+def test_a_reload_of_two_hundred_frontends_keeps_nobody_waiting_for_long(tmp_path: Path) -> None:
+    with large_place(tmp_path, 200, 10) as it:
+        ran = it.reload(rate=200.0, quiet=1.5, longest=2.5)
+        print(ran)
+        assert ran.unanswered == 0
+        assert ran.seconds < 20
+        assert ran.during.percentile(0.5) < 0.5
+        assert ran.during.percentile(0.99) < max(1.0, 20 * ran.before.percentile(0.99))
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("check", ["", "check inter 10s"], ids=["without checks", "with checks"])
+def test_a_reload_of_a_thousand_frontends_at_most_doubles_the_99th_percentile(tmp_path: Path, check: str) -> None:
+    with large_place(tmp_path, 1000, 10, check) as it:
+        rate = 0.3 * it.capacity()
+        print(f"\n{rate:.0f} requests per second, 30 % of what a core does")
+        runs = []
+        for _ in range(RUNS):
+            runs.append(it.reload(rate, quiet=6.0, longest=10.0))
+            print(runs[-1], flush=True)
+            wait_for(lambda: len(children(it.place.pylb.process.pid)) == 1, 60, "the old generation's end")
+        print(f"median of p99 during / p99 before: {median_ratio(runs):.2f}")
+        assert not any(ran.unanswered for ran in runs)
+        assert median_ratio(runs) <= 2.0
+
+
+def test_percentiles() -> None:
+    window = Window([number / 100 for number in range(100)])
+    assert (window.percentile(0.5), window.percentile(0.99), window.percentile(1.0)) == (0.5, 0.99, 0.99)
