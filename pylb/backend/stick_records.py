@@ -4,17 +4,22 @@ An entry goes to the table of the same name if that has the same type and length
 kept, what is new begins at nothing. Times are of CLOCK_MONOTONIC, which all processes of a machine share.
 
     table  = [type, length, columns, entries]         columns = [[name, period, count], …]
-    entry  = [key, expires (null: never), values]     in the order of the columns, least recently touched first
+    entry  = [key, expires (null: never), values]     least recently touched first
+    values = [[value, …], …]                          cells by column, in the order of the columns
+
+Who is connected or tracked now (conn_cur) belongs to the processes that serve it and is not carried.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from ipaddress import ip_address
+from ipaddress import IPv6Address, ip_address
 from itertools import islice
+from socket import AF_INET6, inet_ntop
 from typing import Any
 
-from pylb.backend.stick import Column, Entry, SlidingRate, StickTable
+from pylb.backend.stick import StickTable
+from pylb.backend.stick_entry import Column, Entry, SlidingRate
 
 CARRIED = 200_000
 """Entries of all tables together that a reload carries over, so that writing and reading them takes a second or two; of
@@ -46,17 +51,17 @@ def _record(table: StickTable, now: float, most: int) -> list[Any]:
 
 
 def _written(table: StickTable, entry: Entry) -> list[Any]:
-    return [written_key(entry.key), written_time(entry.expires), [_plain(value) for value in entry.data.values()]]
+    values = [[_plain(entry.data[cell]) for cell in column.cells] for column in table.columns]
+    return [written_key(entry.key), written_time(entry.expires), values]
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, SlidingRate):
-        return value.record()
-    return [_plain(each) for each in value] if isinstance(value, list) else value
+    return value.record() if isinstance(value, SlidingRate) else value
 
 
 def _restore(table: StickTable, columns: list[Column], entries: list[list[Any]], now: float) -> None:
-    kept = [(place, column) for place, column in enumerate(columns) if column in table.columns]
+    both = [(place, column) for place, column in enumerate(columns) if column in table.columns]
+    kept = [(place, column) for place, column in both if column.name != "conn_cur"]
     latest = now + table.model.expire if table.model.expire is not None else float("inf")
     for key, expires, values in entries:
         entry = table.track(key_of(table.model.type, key), now)
@@ -64,7 +69,8 @@ def _restore(table: StickTable, columns: list[Column], entries: list[list[Any]],
             continue
         entry.expires = min(latest, expires if expires is not None and table.model.expire is not None else latest)
         for place, column in kept:
-            entry.data[column.name] = _live(column, values[place])
+            for cell, value in zip(column.cells, values[place], strict=True):
+                entry.data[cell] = SlidingRate.of(column.period, value) if column.period else value
 
 
 def written_key(key: Any) -> Any:
@@ -72,6 +78,13 @@ def written_key(key: Any) -> Any:
     if isinstance(key, bytes):
         return key.decode("latin-1")
     return key if isinstance(key, int) else str(key)
+
+
+def key_text(key: Any) -> str:
+    """A key as people read it."""
+    if isinstance(key, bytes):
+        return key.decode("latin-1") if key.isascii() and b" " not in key else key.hex().upper()
+    return inet_ntop(AF_INET6, key.packed) if isinstance(key, IPv6Address) else str(key)
 
 
 def written_time(expires: float) -> float | None:
@@ -84,9 +97,3 @@ def key_of(kind: str, key: Any) -> Any:
     if kind in ("ip", "ipv6"):
         return ip_address(key)
     return key if kind == "integer" else key.encode("latin-1")
-
-
-def _live(column: Column, value: Any) -> Any:
-    if column.name == "gpc_rate":
-        return [SlidingRate.of(column.period, each) for each in value]
-    return SlidingRate.of(column.period, value) if column.period else value

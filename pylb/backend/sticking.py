@@ -15,10 +15,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address
 from typing import TYPE_CHECKING, Any
 
-from pylb.backend.stick import Entry, StickTable
+from pylb.backend.stick import StickTable
+from pylb.backend.stick_entry import Entry
 
 if TYPE_CHECKING:
     from pylb.backend.backend import Backend
@@ -31,7 +31,7 @@ class Rule:
 
     table: StickTable
     key: Callable[[Any], Any]
-    """The key of an exchange, None without one."""
+    """The key of an exchange as the table stores it, None without one."""
     test: Callable[[Any], bool] | None
     matches: bool = False
     stores: bool = False
@@ -61,7 +61,7 @@ class Sticking:
             table = rule.table
             if any(table is other for other, _ in keys) or (rule.test is not None and not rule.test(x)):
                 continue
-            key = table.key(suited(table, rule.key(x)))
+            key = rule.key(x)
             if key is None:
                 continue
             if rule.matches and (entry := table.lookup(key, now)) is not None:
@@ -78,7 +78,7 @@ class Sticking:
             table = rule.table
             if any(table is other for other, _ in found) or (rule.test is not None and not rule.test(x)):
                 continue
-            key = table.key(suited(table, rule.key(x)))
+            key = rule.key(x)
             if key is not None:
                 found.append((table, key))
         x.stick_keys += found
@@ -114,13 +114,3 @@ def name_server(entry: Entry, sid: int, name: str, claims: dict[Any, str]) -> bo
     claims.setdefault(entry.key, data["server_key"])
     data["server_key"], data["server_id"] = name, sid
     return True
-
-
-def suited(table: StickTable, value: Any) -> Any:
-    """An address in the family of the table's, if it has one there; everything else as it is."""
-    kind = table.model.type
-    if kind == "ip" and isinstance(value, IPv6Address):
-        return value.ipv4_mapped
-    if kind == "ipv6" and isinstance(value, IPv4Address):
-        return IPv6Address(0xFFFF00000000 | int(value))
-    return value

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pylb.backend import tracking
 from pylb.net.failure import Failure
 from pylb.net.session import CLOSED, TUNNEL
 from pylb.net.tunnel import Tunnel
@@ -49,6 +50,8 @@ class Answering(Tunnel):
             forget_cookie(self, reply)
         if reply.close or not self.upload_done or self.close_client:
             session.keep_alive = False
+        if self.tracked is not None and self.stage != "T":  # a tarpit's end is not another one
+            tracking.answered(self, reply)
         if reply.delay:
             session.tarpit(self, reply, reply.delay)
             return
@@ -108,6 +111,8 @@ class Answering(Tunnel):
     def _count_failure(self, failure: Failure) -> None:
         side, stage = failure.side, failure.stage
         backend = self.backend
+        if self.tracked is not None and stage == "H" and side not in "Cc":
+            tracking.count(self.tracked, "failure", self.session.loop.time())
         if side in "Cc" and backend is not None:
             backend.counters.cli_abrt += 1
             if self.server is not None:

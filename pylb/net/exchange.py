@@ -16,6 +16,7 @@ import asyncio
 from math import inf
 from typing import TYPE_CHECKING, Any, cast
 
+from pylb.backend import tracking
 from pylb.backend.backend import FULL, QUEUED
 from pylb.backend.health import Event
 from pylb.backend.server import Server
@@ -27,6 +28,7 @@ from pylb.net.upstream import Upstream
 
 if TYPE_CHECKING:
     from pylb.backend.backend import Backend
+    from pylb.backend.tracking import Tracked
     from pylb.http1.head import RequestHead, ResponseHead
     from pylb.net.session import Session
     from pylb.net.tunnel import Tunnel
@@ -86,6 +88,7 @@ class Exchange:
         "status",
         "stick_keys",
         "termination",
+        "tracked",
         "upstream",
         "variables",
         "worn",
@@ -133,7 +136,8 @@ class Exchange:
         self.log_level: int | None
         self.cookie_dates: Any
         self._turnaround: asyncio.TimerHandle | None
-        self.variables = self.log_level = self.cookie_dates = self._turnaround = None
+        self.tracked: Tracked | None
+        self.variables = self.log_level = self.cookie_dates = self._turnaround = self.tracked = None
 
     # ------------------------------------------------------------------------------------------------ choosing a server
 
@@ -298,6 +302,8 @@ class Exchange:
         if self._turnaround is not None:
             self._turnaround.cancel()
         self._account(now)
+        if self.tracked is not None or session.tracked is not None:
+            tracking.ended(self, now)
         backend = self.backend
         if backend is not None:
             if self.slot_server is not None:
@@ -307,6 +313,8 @@ class Exchange:
                 backend.withdraw(self)
         if self.frontend.log_line is not None:
             session.listener.log(self)
+        if self.tracked is not None:
+            tracking.leave(self.tracked, session.tracked, now)
         session.exchange_over(self)
 
     def detach(self, reusable: bool = False) -> None:

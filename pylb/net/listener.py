@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING, Any, cast
 
+from pylb.backend import tracking
 from pylb.config import model
 from pylb.http1.errors import ProtocolError
 from pylb.http1.head import Limits
@@ -259,6 +260,8 @@ class Listener:
 
     def closed(self, session: Session) -> None:
         """The connection is gone."""
+        if session.tracked is not None:
+            tracking.leave(session.tracked, None, self.loop.time())
         if self.door.leave(session):
             self.frontend.counters.scur -= 1
 

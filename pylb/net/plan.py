@@ -136,7 +136,8 @@ class Plan:
         self.persist: Any = None if backend.persist is None else backend.persist.needed
         self.stats: Page | None = backend.stats
         self.backend_rules = backend.http_request
-        self.response_rules = _learning(backend) + backend.http_response + frontend.http_response
+        counting = frontend.counts_responses(backend)
+        self.response_rules = counting + _learning(backend) + backend.http_response + frontend.http_response
         self.after_response_rules = backend.http_after_response + frontend.http_after_response
         self.connect_timeout = _or_inf(times.connect)
         self.queue_timeout = _or_inf(times.queue, times.connect)

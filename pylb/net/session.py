@@ -20,6 +20,7 @@ from pylb.net.clock import Clock
 from pylb.net.flow import CLIENT_FULL, HIGH_WATER, LOW_WATER, PARKED, Flow
 
 if TYPE_CHECKING:
+    from pylb.backend.tracking import Tracked
     from pylb.net.exchange import Exchange
     from pylb.net.listener import Listener
     from pylb.net.plan import ForwardFor
@@ -60,6 +61,7 @@ class Session(Flow, asyncio.Protocol):
         "src",
         "src_port",
         "tls",
+        "tracked",
         "variables",
     )
 
@@ -83,6 +85,7 @@ class Session(Flow, asyncio.Protocol):
         self.early = b""
         """What came although the connection is parked."""
         self.variables: dict[str, Any] | None = None
+        self.tracked: Tracked | None = None
         self._forwarded: tuple[Any, bytes] | None = None
         self.original: tuple[str, int, str, int] | None = None
         """src, src_port, dst and dst_port as they were before rules have changed them for an exchange."""

@@ -15,7 +15,7 @@ class Stillborn:
     backend = server = response = upstream = worn = server_source = None
     head_received = dequeued = connected = responded = None
     captured_request = captured_response = captured_request_cookie = captured_response_cookie = None
-    log_level = None
+    log_level = tracked = None
     request: Any = None
     request_line = applet = b""
     termination, cookie_state = b"PR", b"--"

@@ -4,10 +4,12 @@
             ─► ANSWER id, text          to a COMMAND or a SETTLE
             ─► OBSERVED [b, s, event]   traffic met an event that may take a server down (manual: observe)
             ─► STICK [[…], …]           its stick rules have stored or touched entries (sticks.py)
+            ─► TALLY [n, t, [[…], …]]   what it has counted in stick tables (tallies.py)
             ─► PATTERNS [[…], …]        its rules have changed maps and ACLs (pattern_news.py)
             ─► ORDER [b, s, action]     the statistics page was used to change a server
     steward ─► STATES [[…], …]          servers have changed (replicate.py)
             ─► STICK [[…], …]           other workers' stick rules have
+            ─► TALLY [n, t, [[…], …]]   what all of them have counted
             ─► PATTERNS slot, [[…], …]  the rules of the worker in that slot have
             ─► COMMAND id, text         from an admin socket, to be carried out and answered
             ─► SETTLE id                write your counters now, then answer
@@ -47,6 +49,7 @@ class Kind(IntEnum):
     NEWS = 10
     STICK = 11
     PATTERNS = 12
+    TALLY = 13
 
 
 Receive = Callable[[Kind, bytes], None]

@@ -14,6 +14,7 @@ import os
 import signal
 import socket
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -28,6 +29,7 @@ from pylb.process.forking import fork
 from pylb.process.preparation import Prepared
 from pylb.process.relay import Relay
 from pylb.process.silence import Silence
+from pylb.process.tallies import StewardsTally
 from pylb.process.worker import Worker
 
 HUNG = 5.0
@@ -97,6 +99,7 @@ class Crew:
         self._serving = self._dismissed = False
         self._news: dict[str, Any] | None = None
         """How the last reload went."""
+        self.tally = StewardsTally(self._balancer.tables, self._tell_tally, relay.slots, _later, self._balancer.now)
 
     @property
     def pids(self) -> list[int]:
@@ -155,6 +158,8 @@ class Crew:
             self._is_ready(worker)
         elif kind is Kind.STICK:
             self._merge(worker, json.loads(payload), now)
+        elif kind is Kind.TALLY:
+            self.tally.heard(worker.slot, payload, now)
         elif kind is Kind.PATTERNS:
             told = pattern_news.merge(self._balancer.patterns, json.loads(payload))
             self._relay.send(Kind.PATTERNS, json.dumps([worker.slot, told]).encode())
@@ -189,6 +194,9 @@ class Crew:
         if teller:
             worker.channel.tell(Kind.STICK, teller)
 
+    def _tell_tally(self, slot: int, payload: bytes) -> None:
+        self._relay.send_to(slot, Kind.TALLY, payload)
+
     def tell_news(self, news: dict[str, Any]) -> None:
         """How the last reload went, for all that are and will be."""
         self._news = news
@@ -216,6 +224,7 @@ class Crew:
             status = os.waitstatus_to_exitcode(os.waitpid(worker.pid, 0)[1])
         worker.channel.close()
         self._relay.detach(worker.slot)
+        self.tally.gone(worker.slot)
         del self._workers[worker.slot]
         if self._dismissed:
             if not self._workers:
@@ -247,6 +256,10 @@ class Crew:
         """Those that are still there."""
         for worker in self._workers.values():
             _kill(worker.pid, signal.SIGKILL)
+
+
+def _later(seconds: float, call: Callable[[], None]) -> None:
+    asyncio.get_running_loop().call_later(seconds, call)
 
 
 def _kill(pid: int, number: int) -> None:

@@ -56,6 +56,16 @@ class Relay:
             if slot != but:
                 channel.send(kind, payload)
 
+    def send_to(self, slot: int, kind: Kind, payload: bytes) -> None:
+        """A message to one worker, if it is there."""
+        channel = self._channels.get(slot)
+        if channel is not None:
+            channel.send(kind, payload)
+
+    def slots(self) -> list[int]:
+        """The workers that there are."""
+        return list(self._channels)
+
     async def ask_all(self, command: str, patience: float = PATIENCE) -> list[bytes]:
         """Have every worker carry out `command`; their answers in the order of their slots, b"" for one that gave none
         within `patience` seconds."""

@@ -123,6 +123,7 @@ class Steward:
     def _tick(self, loop: asyncio.AbstractEventLoop) -> None:
         now = loop.time()
         self._balancer.tick(now)
+        self._crew.tally.look()
         self._prepared.shared.beat(0, now, os.getpid())
         self._order.beat(now)
         if now - self._last_tick < 4 * TICK:  # else this process, and so perhaps the whole machine, stood still

@@ -17,7 +17,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from pylb.backend.stick import Entry, StickTable
+from pylb.backend.stick import StickTable
+from pylb.backend.stick_entry import Entry
 from pylb.backend.stick_records import key_of, written_key, written_time
 
 Record = list[Any]

@@ -25,6 +25,7 @@ from pylb.process import control, courtesy, pattern_news, replicate, sticks
 from pylb.process.books import TICK, WorkersBook, entries_of
 from pylb.process.channel import Channel, Kind, number_of, numbered
 from pylb.process.piecemeal import piecemeal
+from pylb.process.tallies import WorkersTally
 
 if TYPE_CHECKING:
     from pylb.process.balancer import Balancer
@@ -59,6 +60,7 @@ class Worker:
         self._master, self._steward = master, os.getppid()
         self._ready = ready
         self._channel: Channel | None = None
+        self._tally = WorkersTally(balancer.tables, self._tell_tally)
         self._finished = asyncio.Event()
         self._open = self._retire_when_open = False
 
@@ -92,6 +94,7 @@ class Worker:
             for _ in balancer.close_listeners():
                 pass
         balancer.settle()
+        self._tally.tell(balancer.now(), most=None)
         balancer.close()
 
     def _beat(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -99,6 +102,7 @@ class Worker:
         self.balancer.tick(now)
         self._tell_sticks(now)
         self._tell_patterns()
+        self._tally.tell(now)
         self.shared.beat(self.slot, now, os.getpid())
         loop.call_later(TICK, self._beat, loop)
 
@@ -119,6 +123,8 @@ class Worker:
         elif kind is Kind.PATTERNS:
             slot, records = json.loads(payload)
             pattern_news.apply(balancer.patterns, records, slot == self.slot)
+        elif kind is Kind.TALLY:
+            self._tally.take(payload, balancer.now())
         elif kind is Kind.SETTLE:
             piecemeal(asyncio.get_running_loop(), self._book.settling(), partial(self._settled, number_of(payload)[0]))
         elif kind is Kind.NEWS:
@@ -148,7 +154,12 @@ class Worker:
         self._book.write_process(balancer, balancer.now())
         self._tell_sticks(balancer.now())
         self._tell_patterns()
+        self._tally.tell(balancer.now(), most=None)
         self._answer(number, b"")
+
+    def _tell_tally(self, payload: bytes) -> None:
+        if self._channel is not None:
+            self._channel.send(Kind.TALLY, payload)
 
     def _report(self, server: Server, event: Event) -> None:
         if self._channel is not None:

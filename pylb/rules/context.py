@@ -9,8 +9,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
+
     from pylb.backend.backend import Backend
     from pylb.backend.server import Server
+    from pylb.backend.tracking import Tracked
     from pylb.http1.head import RequestHead, ResponseHead
     from pylb.rules.frontend import Frontend
 
@@ -54,10 +57,14 @@ class Session(Protocol):
     def tls(self) -> TlsInfo | None:
         """None without TLS."""
 
+    loop: AbstractEventLoop
+    """Its `time` is the clock of all moments."""
     requests: int
     """Requests seen on this connection, the current one included."""
     variables: dict[str, Any] | None
     """sess.* variables; None until the first is set."""
+    tracked: Tracked | None
+    """What tcp-request connection and session rules track; None: nothing."""
 
 
 class Inspected(Protocol):
@@ -128,6 +135,8 @@ class Context(Protocol):
     captured_response_cookie: bytes | None
     variables: dict[str, Any] | None
     """txn/req/res variables by full name ("txn.a"); None until the first is set."""
+    tracked: Tracked | None
+    """What rules track, the session's included; None: nothing."""
     applet: bytes
     """Who answers in a server's place, logged for its name: b"<STATS>"; b"" otherwise."""
     actconn: int

@@ -22,18 +22,19 @@ from pylb.rules.action import Step
 from pylb.rules.actions.connection import restore_addresses
 from pylb.rules.actions.waiting import buffering
 from pylb.rules.captures import Captures
-from pylb.rules.compile import compile_sample
 from pylb.rules.context import Context, Session
 from pylb.rules.errors import compile_errors
 from pylb.rules.jsonlog import compile_json
-from pylb.rules.kinds import Kind
 from pylb.rules.logfields import exact_date
 from pylb.rules.logformat import compile_log, compile_structured, compile_text
+from pylb.rules.registry import BadArgument
 from pylb.rules.reply import ALLOW, Reply, Text
 from pylb.rules.routes import Name, compile_routes
 from pylb.rules.scope import Place, Scope, World, scope_of
 from pylb.rules.steps import compile_rules
+from pylb.rules.tables import table_named
 from pylb.rules.traceparent import trace_context
+from pylb.rules.tracking import compile_key, count_response, frontend_steps, section_tracks
 from pylb.rules.unique import unique_id_getter
 
 DEFAULT_FORMAT = "Connect from %ci:%cp to %fi:%fp (%f/{mode})"
@@ -112,6 +113,10 @@ class Frontend:
     def _compile_rules(self, scope: Scope) -> None:
         declared = self.model
         connection, session, content = compile_tcp_rules(declared.tcp_request, scope)
+        request, self.http_response, self.http_after_response = compile_http_rules(declared, scope)
+        if declared.http_buffer_request and declared.mode == "http":
+            request = buffering(declared.timeouts.http_request, request)
+        session, content, self.http_request = frontend_steps(declared, session, content, request)
         self.inspect_delay = inspect_delay(declared.tcp_request)
         self._connection, self._session = connection, session
         self.connection_rules = self._judge_connection if connection else None
@@ -119,9 +124,6 @@ class Frontend:
         self.session_rules = self._judge_session if session else None
         """The same when its handshakes are done."""
         self._content = content
-        self.http_request, self.http_response, self.http_after_response = compile_http_rules(declared, scope)
-        if declared.http_buffer_request and declared.mode == "http":
-            self.http_request = buffering(declared.timeouts.http_request, self.http_request)
         if declared.traceparent is not None and declared.mode == "http":
             self.http_request = (trace_context(declared.traceparent), *self.http_request)
 
@@ -135,6 +137,10 @@ class Frontend:
             text = compile_text(re.sub(" +", " ", declared.unique_id_format), scope.at(Place.REQUEST), at)
             if text is not None:
                 self.make_unique_id = lambda x: (text if isinstance(text, bytes) else text(x)).lstrip(b" ")
+
+    def counts_responses(self, backend: Any) -> Steps:
+        """What comes before the http-response rules of this frontend and a backend, if either tracks."""
+        return (count_response,) if section_tracks(self.model) or section_tracks(backend.model) else ()
 
     def link(self) -> None:
         """Find the default backend among the world's backends."""
@@ -326,21 +332,18 @@ def _dress_persistence(persist: Any, declared: model.Backend, scope: Scope) -> N
         persist.sticking = sticking.Sticking(persist.backend, tuple(rule for rule in compiled if rule is not None))
 
 
-_KEYS = {"ip": Kind.ADDR, "ipv6": Kind.ADDR, "integer": Kind.INT, "string": Kind.STR, "binary": Kind.BIN}
-
-
 def _stick_rule(rule: model.StickRule, declared: model.Backend, scope: Scope) -> sticking.Rule | None:
-    name = rule.table or declared.name
-    table = scope.world.tables.get(name)
-    if table is None:
-        scope.report(rule.at, f'"{name}" has no stick table', "add a stick-table to that section")
+    try:
+        table = table_named(rule.table, scope)
+    except BadArgument as error:
+        scope.report(rule.at, str(error))
         return None
     if rule.kind == "store-response":
         if not scope.http:
             scope.report(rule.at, '"stick store-response" looks at responses, which mode tcp does not', "mode http")
             return None
         scope = scope.at(Place.RESPONSE)
-    key = compile_sample(rule.sample, scope, _KEYS[table.model.type])
+    key = compile_key(rule.sample, table, scope)
     check = compile_condition(rule.condition, scope) if rule.condition is not None else None
     if key is None or (rule.condition is not None and check is None):
         return None

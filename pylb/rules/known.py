@@ -12,11 +12,9 @@ FETCHES = """
 bc_err bc_err_str cpu_calls cpu_ns_avg cpu_ns_tot distcc_body distcc_param dst_conn fc_pp_authority fc_pp_unique_id
 fcgi.docroot fcgi.index last_rule_file last_rule_line lat_ns_avg lat_ns_tot prio_offset rep_ssl_hello_type
 req.hdrs_bin res.body res.body_len res.body_size res.cache_hit res.cache_name res.comp res.comp_algo res.hdrs_bin
-res.len res.payload res.payload_lv res.ssl_hello_type set-cookie table_avl table_cnt
+res.len res.payload res.payload_lv res.ssl_hello_type set-cookie
 """
 FETCH_FAMILIES = {
-    r"sc[0-2]?_.*": "counters of the table that a rule tracks",
-    r"src_.*": "the same by the client's address",
     r"ssl_.*": "other facts of TLS connections and certificates",
     r"(fc|bc)_.*": "facts of the TCP connections",
     r"internal\..*": "HAProxy's own structures",
@@ -24,19 +22,17 @@ FETCH_FAMILIES = {
 }
 """Patterns of names, and what they are."""
 CONVERTERS = """
-aes_gcm_dec crc32c debug fix_is_valid fix_tag_value in_table json_query jwt_header_query
+aes_gcm_dec crc32c debug fix_is_valid fix_tag_value json_query jwt_header_query
 jwt_payload_query jwt_verify language mqtt_field_value mqtt_is_valid param protobuf set-var-fmt ungrpc
 x509_v_err_str rfc7239_is_valid
 """
 CONVERTER_FAMILIES = {
-    r"table.*": "look-ups in stick tables",
     r"lua\..*": "Lua",
     r"(51d|da-csv|wurfl|sha3).*": "device databases, options of some builds",
 }
 ACTIONS = """
-cache-store cache-use disable-l7-retry do-resolve early-hint normalize-uri sc-inc-gpc sc-inc-gpc0 sc-inc-gpc1
-sc-set-gpt0 sc-set-gpt sc-add-gpc send-spoe-group set-bandwidth-limit set-fc-mark set-fc-tos set-nice
-set-priority-offset switch-mode track-sc0 track-sc1 track-sc2 wait-for-handshake expect-netscaler-cip expect-proxy
+cache-store cache-use disable-l7-retry do-resolve early-hint normalize-uri send-spoe-group set-bandwidth-limit
+set-fc-mark set-fc-tos set-nice set-priority-offset switch-mode wait-for-handshake expect-netscaler-cip expect-proxy
 attach-srv lua.
 """
 
@@ -58,4 +54,4 @@ def is_known_converter(name: str) -> bool:
 def is_known_action(name: str) -> bool:
     """An action of HAProxy's that is missing here."""
     base = name.partition("(")[0]
-    return base in ACTIONS.split() or base.startswith(("lua.", "sc-", "track-sc"))
+    return base in ACTIONS.split() or base.startswith("lua.")

@@ -39,7 +39,7 @@ def markdown() -> str:
         *_missing(known.CONVERTERS.split(), CONVERTERS, known.CONVERTER_FAMILIES),
         *_table("Match methods", ("method",), ((f"`-m {name}`",) for name in sorted(METHODS))),
         *_table("Actions", ("action", "in"), _actions()),
-        *_missing(known.ACTIONS.split(), ACTIONS, {r"lua\..*": "Lua", r"(sc-|track-sc).*": "counters of stick tables"}),
+        *_missing(known.ACTIONS.split(), ACTIONS, {r"lua\..*": "Lua"}),
     ]
     return "\n".join(lines).rstrip("\n") + "\n"
 

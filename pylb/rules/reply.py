@@ -35,6 +35,7 @@ class Reply:
     __slots__ = (
         "_closing",
         "_keeping",
+        "asks_login",
         "body",
         "close",
         "delay",
@@ -79,6 +80,8 @@ class Reply:
         """The connection ends without an answer."""
         self.drops = drops
         """Not even the end of the connection is told (`silent-drop`)."""
+        self.asks_login = False
+        """It tells the client to say who it is (`http-request auth`)."""
         self._keeping = self._closing = b""
         if self.constant:
             self._keeping = self._render(headers, body, b"", with_body=True)

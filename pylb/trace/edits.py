@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+from pylb.backend.stick_entry import Entry
+from pylb.backend.stick_records import key_text
 from pylb.trace.story import show
 
 _SETTINGS = {"log_level": "log level", "priority_class": "priority class"}
@@ -27,9 +29,20 @@ class Snapshot:
         for name, word in _SETTINGS.items():
             if getattr(x, name, None) is not None:
                 self.lines[word] = str(getattr(x, name))
+        for number, entry in enumerate(getattr(x, "tracked", None) or x.session.tracked or ()):
+            if entry is not None:
+                self._add_tracked(number, entry)
         for owner in (x, x.session):
             for name, value in (getattr(owner, "variables", None) or {}).items():
                 self.lines[name] = show(value) if isinstance(value, bytes) else str(value)
+
+    def _add_tracked(self, number: int, entry: Entry) -> None:
+        """What is tracked, and what rules count and note there."""
+        name = f"{entry.table.name}[{key_text(entry.key)}]"
+        self.lines[f"sc{number}"] = name
+        for cell, value in entry.data.items():
+            if cell.startswith(("gpc", "gpt")) and isinstance(value, int) and value:
+                self.lines[f"{cell} of {name}"] = str(value)
 
     def since(self, before: Snapshot) -> list[str]:
         """The changes from `before` to here, one text each."""

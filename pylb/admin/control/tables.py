@@ -15,7 +15,9 @@ from pylb.admin.control.registry import Kind, command
 from pylb.admin.control.session import Level, Session
 from pylb.admin.world import Running
 from pylb.backend.operate import Refused
-from pylb.backend.stick import Column, Entry, SlidingRate, StickTable
+from pylb.backend.stick import StickTable
+from pylb.backend.stick_entry import Column, Entry
+from pylb.backend.stick_records import key_text
 
 OPERATORS: dict[str, Callable[[int, int], bool]] = {
     "eq": operator.eq, "ne": operator.ne, "le": operator.le, "ge": operator.ge, "lt": operator.lt, "gt": operator.gt,
@@ -58,7 +60,7 @@ def line(table: StickTable, entry: Entry, now: float) -> str:
     """One entry: its key, the milliseconds it has left, its data in HAProxy's order."""
     left = 0 if entry.expires == float("inf") else max(0, int((entry.expires - now) * 1000))
     data = "".join(f" {name}={value}" for name, value in _data(table, entry, now))
-    return f"{id(entry):#x}: key={_key_text(entry.key)} use=0 exp={left}{data}\n"
+    return f"{id(entry):#x}: key={key_text(entry.key)} use={entry.data['use']} exp={left}{data}\n"
 
 
 ORDER = (
@@ -72,23 +74,10 @@ ORDER = (
 
 def _data(table: StickTable, entry: Entry, now: float) -> Iterator[tuple[str, Any]]:
     for column in sorted(table.columns, key=lambda column: ORDER.index(column.name)):
-        value = entry.data[column.name]
         period = f"({int(column.period * 1000)})" if column.period else ""
-        if isinstance(value, list):
-            for index, element in enumerate(value):
-                yield f"{column.name}{index}{period}", _number(element, now)
-        else:
-            yield f"{column.name}{period}", _number(value, now) if value != "" else "-"
-
-
-def _number(value: Any, now: float) -> int:
-    return value.value(now) if isinstance(value, SlidingRate) else value
-
-
-def _key_text(key: Any) -> str:
-    if isinstance(key, bytes):
-        return key.decode("latin-1") if key.isascii() and b" " not in key else key.hex().upper()
-    return str(key)
+        for cell in column.cells:
+            value: Any = entry.value(cell, now)
+            yield f"{cell}{period}", value if value != "" else "-"
 
 
 def _choice(table: StickTable, words: Sequence[str], now: float) -> tuple[Any, Keep]:
@@ -100,14 +89,16 @@ def _choice(table: StickTable, words: Sequence[str], now: float) -> tuple[Any, K
     if not words[0].startswith("data."):
         raise Refused('Optional argument only supports "data.<store_data_type>" <operator> <value> and key <key>')
     filters = [_filter(table, words[at : at + 3], at // 3 + 1) for at in range(0, len(words), 3)][:MAX_FILTERS]
-    return None, lambda entry: all(compare(_number(entry.data[name], now), wanted) for name, compare, wanted in filters)
+    return None, lambda entry: all(compare(entry.value(cell, now) or 0, wanted) for cell, compare, wanted in filters)
 
 
 def _filter(table: StickTable, words: Sequence[str], number: int) -> tuple[str, Callable[[int, int], bool], int]:
+    """A cell (of an array the first), and how it is compared with what."""
     name = words[0].removeprefix("data.")
     if name not in ORDER:
         raise Refused(f"Filter entry #{number}: Unknown data type")
-    if not any(column.name == name for column in table.columns):
+    column = next((column for column in table.columns if column.name == name), None)
+    if column is None:
         raise Refused(f"Filter entry #{number}: Data type not stored in this table")
     if name == "server_key":
         raise Refused(f"Filter entry #{number}: Data type is no number")
@@ -115,7 +106,7 @@ def _filter(table: StickTable, words: Sequence[str], number: int) -> tuple[str, 
     if compare is None:
         raise Refused(f'Filter entry #{number}: Require and operator among "eq", "ne", "le", "ge", "lt", "gt"')
     try:
-        return name, compare, int(words[2])
+        return column.cells[0], compare, int(words[2])
     except (ValueError, IndexError):
         raise Refused(f"Filter entry #{number}: Require a valid integer value to compare against") from None
 
@@ -184,7 +175,13 @@ def clear_table(session: Session, world: Running, words: Sequence[str], payload:
         raise Refused('Required arguments: <table> "data.<store_data_type>" <operator> <value> or <table> key <key>')
     table, now = _table(world, words[0]), world.now()
     key, keep = _choice(table, words[1:], now)
-    chosen = [key] if key is not None else [entry.key for entry in table.entries(now) if keep(entry)]
-    for each in chosen:
-        table.remove(each)
+    if key is not None:
+        entry = table.lookup(key, now)
+        if entry is not None and entry.data["use"]:
+            raise Refused("Entry currently in use, cannot remove")
+        table.remove(key)
+        return b""
+    for entry in table.entries(now):
+        if keep(entry) and not entry.data["use"]:
+            table.remove(entry.key)
     return b""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator
 
-from pylb.config.check.walk import is_pattern, mentions, named, proxies, rules, targets, terms
+from pylb.config.check.walk import calls, is_pattern, mentions, named, proxies, rules, targets, terms
 from pylb.config.model import Backend, Config, Finding, Frontend, Origin, Proxy, Server
 from pylb.config.values import str_address
 from pylb.config.words import nearest
@@ -90,8 +90,12 @@ def userlists(config: Config) -> Iterator[Finding]:
                     yield error(users.at, f'group "{group}" of userlist "{users.name}" has no user "{member}"')
 
 
-_TABLE = re.compile("table_[a-z0-9_]+|in_table")
-_COUNTERS = re.compile("s?c[0-2]?_[a-z0-9_]+")
+_COUNTED = (
+    "(?:bytes_(?:in|out)_rate|kbytes_(?:in|out)|(?:conn|sess|http_req|http_err|http_fail)_(?:cnt|rate)|conn_cur"
+    "|(?:(?:get|inc|clr)_)?gp[ct][01]?(?:_rate)?|tracked|trackers|updt_conn_cnt|server_id|expire|idle|avl)"
+)
+_COUNTERS = re.compile(f"(?:sc[0-2]?|src|table)_{_COUNTED}|table_cnt|in_table")
+_FILLS = re.compile("src_(?:(?:inc|clr)_gpc[01]?|updt_conn_cnt)")
 
 
 def stick_tables(config: Config) -> Iterator[Finding]:
@@ -107,10 +111,12 @@ def used_tables(proxy: Proxy) -> Iterator[tuple[str, Origin]]:
     """The sections whose tables a section's rules and tests use; a rule without a name means its own."""
     if isinstance(proxy, Backend):
         yield from ((rule.table or proxy.name, rule.at) for rule in proxy.stick)
-    yield from mentions(proxy, _TABLE)
-    for name, at in mentions(proxy, _COUNTERS):
-        if name and not name.isdigit():
-            yield name, at
+    for name, args, at in calls(proxy, _COUNTERS):
+        tables = [arg for arg in args if arg and not arg.isdigit()]
+        if tables:
+            yield tables[0], at
+        elif _FILLS.fullmatch(name):
+            yield proxy.name, at
     for rule in rules(proxy):
         action = rule.action.rpartition(" ")[2]
         if action.startswith("track-sc"):

@@ -27,15 +27,14 @@ def removed_directive(config: Config) -> Iterator[Finding]:
 
 @rule("stick-table-untracked")
 def stick_table_untracked(config: Config) -> Iterator[Finding]:
-    """A table that no rule tracks stays empty."""
+    """A table that no rule tracks or stores in, and nothing looks into, stays empty."""
     used = {name for proxy in proxies(config) for name, _ in used_tables(proxy)}
     for proxy in proxies(config):
         if proxy.stick_table is not None and proxy.name not in used:
             yield warning(
                 proxy.stick_table.at,
                 f"nothing tracks the stick table of {named(proxy)}: it stays empty",
-                "remove it: pylb does not track yet; with HAProxy, a frontend needs "
-                f"http-request track-sc0 src table {proxy.name}",
+                f"have a frontend track with it: http-request track-sc0 src table {proxy.name}",
             )
 
 

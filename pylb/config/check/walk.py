@@ -95,18 +95,25 @@ def tests(proxy: Proxy) -> Iterator[Test]:
 
 def mentions(proxy: Proxy, call: re.Pattern[str]) -> Iterator[tuple[str, Origin]]:
     """The first argument of every fetch or converter whose name matches, in tests and in rules' words."""
+    return ((args[0], at) for _, args, at in calls(proxy, call) if args)
+
+
+def calls(proxy: Proxy, call: re.Pattern[str]) -> Iterator[tuple[str, tuple[str, ...], Origin]]:
+    """Name and arguments of every fetch or converter whose name matches, in tests and in rules' words."""
     for test in tests(proxy):
         yield from _in_sample(test.sample, call)
-    in_text = re.compile(rf"(?<![\w.-])(?:{call.pattern})\(([^(),]*)")
+    in_text = re.compile(rf"(?<![\w.-])(?P<name>{call.pattern})(?![\w.-])(?:\((?P<args>[^()]*)\))?")
     for rule in rules(proxy):
         for word in rule.args:
-            yield from ((match[match.lastindex or 0].strip(), rule.at) for match in in_text.finditer(word))
+            for match in in_text.finditer(word):
+                args = tuple(part.strip() for part in match["args"].split(",")) if match["args"] else ()
+                yield match["name"], args, rule.at
 
 
-def _in_sample(sample: Sample, call: re.Pattern[str]) -> Iterator[tuple[str, Origin]]:
+def _in_sample(sample: Sample, call: re.Pattern[str]) -> Iterator[tuple[str, tuple[str, ...], Origin]]:
     for each in (sample.fetch, *sample.converters):
-        if call.fullmatch(each.name) and each.args:
-            yield each.args[0], each.at
+        if call.fullmatch(each.name):
+            yield each.name, each.args, each.at
 
 
 def is_pattern(name: str) -> bool:

@@ -1,5 +1,5 @@
 """Actions of rules, by subject. Importing the package registers all of them."""
 
-from pylb.rules.actions import capture, connection, headers, lists, redirect, replies, state, target, waiting
+from pylb.rules.actions import capture, connection, headers, lists, redirect, replies, state, target, tracking, waiting
 
-__all__ = ["capture", "connection", "headers", "lists", "redirect", "replies", "state", "target", "waiting"]
+__all__ = ["capture", "connection", "headers", "lists", "redirect", "replies", "state", "target", "tracking", "waiting"]

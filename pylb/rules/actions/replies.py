@@ -166,12 +166,10 @@ def _auth(words: Words) -> Step | None:
     realm = words.args[1] if words.args else (words.scope.proxy.name if words.scope.proxy else "")
     page = (words.scope.error_page or ErrorPages())(401)
     challenge = f'Basic realm="{realm}"'.encode("utf-8", "replace")
-    return _constant(
-        Reply(
-            401, (*page.headers, (b"www-authenticate", challenge)), page.body,
-            termination=termination(words.scope, b"L"),
-        )
-    )  # fmt: skip
+    headers = (*page.headers, (b"www-authenticate", challenge))
+    reply = Reply(401, headers, page.body, termination=termination(words.scope, b"L"))
+    reply.asks_login = True
+    return _constant(reply)
 
 
 @action("reject", TCP | REQUEST_ONLY)

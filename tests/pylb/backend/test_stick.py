@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pylb.backend.stick import SlidingRate, StickTable, parse_column
+from pylb.backend.stick import StickTable
+from pylb.backend.stick_entry import SlidingRate, parse_column
 from pylb.config import model
 
 

@@ -65,11 +65,9 @@ def test_the_article_is_told_everything_that_is_wrong_with_it():
         '37: warning: the stats password of "admin" in listen "stats" is one of the first that are tried '
         '(write a long random one, or "${STATS_PASSWORD}" and set it in the environment: admin:…)',
         '41: warning: nothing tracks the stick table of backend "per_ip_and_url_rates": it stays empty '
-        "(remove it: pylb does not track yet; with HAProxy, a frontend needs "
-        "http-request track-sc0 src table per_ip_and_url_rates)",
+        "(have a frontend track with it: http-request track-sc0 src table per_ip_and_url_rates)",
         '44: warning: nothing tracks the stick table of backend "per_ip_rates": it stays empty '
-        "(remove it: pylb does not track yet; with HAProxy, a frontend needs "
-        "http-request track-sc0 src table per_ip_rates)",
+        "(have a frontend track with it: http-request track-sc0 src table per_ip_rates)",
         f'51: warning: "option httpclose" replaces "option http-server-close" of {ROOT}/configs/article/haproxy.cfg'
         ":19:5: they contradict each other (keep one; httpclose is what works here)",
         '53: warning: "reqadd" was removed in HAProxy 2.1 (write http-request add-header X-Forwarded-Proto https)',
@@ -147,6 +145,19 @@ ERRORS = {
         [
             '9: unknown stick table "rate" in frontend "web" (did you mean "rates"?)',
             '10: unknown stick table "raten" in frontend "web" (did you mean "rates"?)',
+        ],
+    ),
+    "stick tables by fetches": (
+        FRONTEND
+        + " http-request deny if { src_http_req_rate(rate) gt 1 } or { sc_get_gpc(1,0,ratex) gt 2 }\n"
+        + " http-request set-header X %[src,table_gpt(3,ratey)]%[src,table_idle(rates,5)]\n"
+        + " http-request set-header Y %[table_cnt(nope)]%[src,in_table(rates)]\n"
+        + " backend rates\n stick-table type ip size 1k store conn_rate(10s)",
+        [
+            '9: unknown stick table "rate" in frontend "web" (did you mean "rates"?)',
+            '9: unknown stick table "ratex" in frontend "web" (did you mean "rates"?)',
+            '10: unknown stick table "ratey" in frontend "web" (did you mean "rates"?)',
+            '11: unknown stick table "nope" in frontend "web" (there are rates)',
         ],
     ),
     "tables of stick rules": (
@@ -359,8 +370,7 @@ WARNINGS: dict[str, tuple[str, list[str]]] = {
         " backend two\n stick-table type ip size 1k",
         [
             '10: nothing tracks the stick table of frontend "web": it stays empty '
-            "(remove it: pylb does not track yet; with HAProxy, a frontend needs "
-            "http-request track-sc0 src table web)"
+            "(have a frontend track with it: http-request track-sc0 src table web)"
         ],
     ),
     "unreachable-backend": (

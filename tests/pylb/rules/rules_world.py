@@ -39,7 +39,7 @@ def exchange(raw: bytes = REQUEST, response: bytes | None = None, **attributes: 
     """An exchange whose request is complete."""
     session = SimpleNamespace(
         src="127.0.0.1", src_port=60180, dst="127.0.0.2", dst_port=80, accepted=10.0, accepted_wall=1795451979.947,
-        tls=None, requests=1, variables=None,
+        tls=None, requests=1, variables=None, tracked=None, loop=SimpleNamespace(time=lambda: 10.0),
     )  # fmt: skip
     frontend = SimpleNamespace(
         name="fe", model=Frontend("fe", mode="http", id=2), counters=ProxyCounters(), make_unique_id=None,
@@ -52,7 +52,8 @@ def exchange(raw: bytes = REQUEST, response: bytes | None = None, **attributes: 
         "head_received": 10.0, "dequeued": None, "connected": None, "responded": None, "ended": None, "bytes_read": 0,
         "bytes_uploaded": 0, "termination": b"--", "cookie_state": b"--", "retries": 0, "redispatched": False,
         "server_queue": 0, "backend_queue": 0, "captured_request": None, "captured_response": None,
-        "captured_request_cookie": None, "captured_response_cookie": None, "variables": None, "actconn": 1,
+        "captured_request_cookie": None, "captured_response_cookie": None, "variables": None, "tracked": None,
+        "actconn": 1,
         "log_level": None, "priority_class": 0, "applet": b"",
     }  # fmt: skip
     return SimpleNamespace(**values | attributes)

@@ -371,7 +371,7 @@ def test_live_proxies_are_looked_up_while_requests_run():
     [
         ("set-heder X y", Place.REQUEST, 'unknown action "set-heder" (did you mean "set-header"?)'),
         ("set-path /x", Place.RESPONSE, '"set-path" is no action of an http-response rule'),
-        ("track-sc0 src", Place.REQUEST, 'the action "track-sc0" is not supported by pylb yet'),
+        ("set-nice 5", Place.REQUEST, 'the action "set-nice" is not supported by pylb yet'),
         ("cache-use c", Place.REQUEST, "not supported by pylb yet"),
         ("lua.f", Place.REQUEST, "not supported by pylb yet"),
         ("set-header X", Place.REQUEST, '"set-header" is written set-header NAME FORMAT'),

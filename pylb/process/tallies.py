@@ -1,0 +1,243 @@
+"""What is counted in stick tables, summed over all workers: each counts in its own tables, without a lock.
+
+    worker  ─► what it has counted since it last told, twice a second, and before it answers a SETTLE
+    steward ─► the sums so far, to every worker, a moment after it has heard something
+
+The steward's table holds the sums. It adds what workers tell and tells what that makes; with it, which message of the
+worker it has heard last. A worker takes the sums over and adds again what they cannot contain yet: what is on its way,
+and what it has not told. So nothing is counted twice or lost, whatever crosses, and a number that somebody has set
+wins over what was counted before. Sums are right to within TICK and GATHER seconds together.
+
+What a worker has counted in an entry that an operator clears meanwhile is dropped, unless the worker made it anew.
+Who tracks or is connected now (`use`, conn_cur) is a worker's own: when it ends without notice, that is taken away.
+
+    worker  ─► [number, table, [[key, made, expires, news], …]]      news: by cell, see stick_entry.py
+    steward ─► [number, table, [[key, expires, sums], …]]            sums: by cell; of rates their records
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable, Mapping
+from itertools import islice
+from typing import Any
+
+from pylb.backend.stick import StickTable
+from pylb.backend.stick_entry import Entry, News, SlidingRate
+from pylb.backend.stick_records import key_of, written_key, written_time
+
+BATCH = 200
+"""Entries in one message."""
+
+MOST = 5000
+"""Entries of a table that a worker tells of at a time, in about 20 ms; under a flood of new keys others wait."""
+
+GATHER = 0.1
+"""Seconds in which the steward gathers before it tells, so that workers that tell at the same time cost one answer."""
+
+OWN = ("use", "conn_cur")
+"""Cells that count what is there now."""
+
+
+class WorkersTally:
+    """A worker's side."""
+
+    def __init__(self, tables: Mapping[str, StickTable], send: Callable[[bytes], None]) -> None:
+        self._tables = tables
+        self._send = send
+        self._number = 0
+        self._on_its_way: deque[tuple[int, str, dict[Any, News]]] = deque()
+        for table in tables.values():
+            table.counted = {}  # the steward's
+
+    def tell(self, now: float, most: int | None = MOST) -> None:
+        """Send what has been counted since the last time, of at most `most` entries of a table."""
+        for table in self._tables.values():
+            table.cleared.clear()
+            if table.counted:
+                self._tell(table, _taken(table, most), now)
+
+    def _tell(self, table: StickTable, entries: list[Entry], now: float) -> None:
+        living = [entry for entry in entries if entry.news and table.holds(entry)]
+        for first in range(0, len(living), BATCH):
+            told: dict[Any, News] = {}
+            records = []
+            for entry in living[first : first + BATCH]:
+                news, entry.news = entry.news, {}
+                told[entry.key] = news
+                records.append([written_key(entry.key), not entry.told, written_time(entry.expires), news])
+                entry.told = True
+            self._number += 1
+            self._on_its_way.append((self._number, table.name, told))
+            self._send(_json([self._number, table.name, records]))
+
+    def take(self, payload: bytes, now: float) -> None:
+        """What the steward says."""
+        number, name, records = json.loads(payload)
+        while self._on_its_way and self._on_its_way[0][0] <= number:
+            self._on_its_way.popleft()
+        table = self._tables.get(name)
+        if table is None:
+            return
+        waiting = [told for _, about, told in self._on_its_way if about == name]
+        for written, expires, sums in records:
+            key = key_of(table.model.type, written)
+            entry = _prolonged(table, key, expires, now)
+            if entry is None:
+                continue
+            _replace(entry, table, sums)
+            for told in waiting:
+                if key in told:
+                    entry.take(told[key], now)
+            entry.take(entry.news, now)
+
+
+class StewardsTally:
+    """The steward's side. `send` takes a worker's slot and a message; `later` calls a function after some seconds."""
+
+    def __init__(
+        self,
+        tables: Mapping[str, StickTable],
+        send: Callable[[int, bytes], None],
+        slots: Callable[[], Iterable[int]],
+        later: Callable[[float, Callable[[], None]], Any],
+        clock: Callable[[], float],
+    ) -> None:
+        self._tables = tables
+        self._send = send
+        self._slots = slots
+        self._later = later
+        self._clock = clock
+        self._heard: dict[int, int] = {}
+        """The last message of each worker."""
+        self._tellers: dict[str, dict[Any, int]] = defaultdict(dict)
+        """By table the keys that others have to hear of: the slot that has told, 0 for several or an operator."""
+        self._held: dict[int, dict[tuple[str, Any], dict[str, int]]] = defaultdict(dict)
+        """By worker what it has of OWN."""
+        self._cleared: dict[str, set[Any]] = {}
+        """By table the keys that operators have removed a moment ago."""
+        self._gathering = False
+
+    def heard(self, slot: int, payload: bytes, now: float) -> None:
+        """A worker tells."""
+        number, name, records = json.loads(payload)
+        self._heard[slot] = number
+        table = self._tables.get(name)
+        if table is not None:
+            for written, made, expires, news in records:
+                self._add(slot, table, key_of(table.model.type, written), made, expires, news, now)
+        self._gather()
+
+    def _add(
+        self, slot: int, table: StickTable, key: Any, made: bool, expires: float | None, news: News, now: float
+    ) -> None:
+        if not made and (key in table.cleared or key in self._cleared.get(table.name, ())):
+            return
+        entry = _prolonged(table, key, expires, now)
+        if entry is None:
+            return
+        entry.take(news, now)
+        self._note(table, key, slot)
+        for cell in OWN:
+            n = news.get(cell)
+            if isinstance(n, int) and n and cell in entry.data:
+                held = self._held[slot].setdefault((table.name, key), dict.fromkeys(OWN, 0))
+                held[cell] += n
+                if not any(held.values()):
+                    del self._held[slot][table.name, key]
+
+    def _note(self, table: StickTable, key: Any, slot: int) -> None:
+        tellers = self._tellers[table.name]
+        tellers[key] = slot if tellers.get(key, slot) == slot else 0
+
+    def gone(self, slot: int) -> None:
+        """A worker has ended: so has everything that it served."""
+        now = self._clock()
+        for (name, key), held in self._held.pop(slot, {}).items():
+            table = self._tables[name]
+            entry = table.find(key, now)
+            if entry is not None:
+                entry.take({cell: -n for cell, n in held.items()}, now)
+                self._note(table, key, 0)
+        self._heard.pop(slot, None)
+        self._gather()
+
+    def _gather(self) -> None:
+        if not self._gathering:
+            self._gathering = True
+            self._later(GATHER, self.tell)
+
+    def look(self) -> None:
+        """Now and then: what operators have set here, and in every worker, holds everywhere."""
+        for name, table in self._tables.items():
+            self._cleared[name], table.cleared = table.cleared, set()
+        if any(table.counted for table in self._tables.values()):
+            self.tell()
+
+    def tell(self) -> None:
+        """The sums to all workers, except for what a worker alone has counted and therefore knows."""
+        self._gathering = False
+        now = self._clock()
+        for table in self._tables.values():
+            for entry in _taken(table, None):
+                entry.news = {}
+                self._note(table, entry.key, 0)
+            tellers = self._tellers.pop(table.name, {})
+            records = [(slot, text) for key, slot in tellers.items() if (text := _record(table, key, now)) is not None]
+            for slot in self._slots():
+                mine = [text for teller, text in records if teller != slot]
+                if mine or tellers:
+                    self._tell(slot, table.name, mine)
+
+    def _tell(self, slot: int, name: str, records: list[str]) -> None:
+        number = self._heard.get(slot, 0)
+        for first in range(0, max(1, len(records)), BATCH):
+            text = ",".join(records[first : first + BATCH])
+            self._send(slot, b"[%d,%b,[%b]]" % (number, _json(name), text.encode()))
+
+
+def _taken(table: StickTable, most: int | None) -> list[Entry]:
+    """The entries in which something was counted, which are noted no longer."""
+    if most is None or len(table.counted) <= most:
+        counted, table.counted = table.counted, {}
+        return list(counted)
+    taken = list(islice(table.counted, most))
+    for entry in taken:
+        del table.counted[entry]
+    return taken
+
+
+def _prolonged(table: StickTable, key: Any, expires: float | None, now: float) -> Entry | None:
+    """The entry, made if needed, that lives to `expires` at least."""
+    until = expires if expires is not None else float("inf")
+    known = table.find(key, now)
+    latest = max(until, known.expires) if known is not None else until
+    entry = table.entry(key, now)
+    if entry is not None:
+        entry.expires = latest
+        entry.told = True
+    return entry
+
+
+def _replace(entry: Entry, table: StickTable, sums: dict[str, Any]) -> None:
+    data, periods = entry.data, table.cells
+    for cell, value in sums.items():
+        if cell in periods:
+            data[cell] = SlidingRate.of(periods[cell], value) if periods[cell] else value
+
+
+def _record(table: StickTable, key: Any, now: float) -> str | None:
+    entry = table.find(key, now)
+    if entry is None:
+        return None
+    sums = {cell: _plain(entry.data[cell]) for cell in table.cells}
+    return _json([written_key(key), written_time(entry.expires), sums]).decode()
+
+
+def _plain(value: Any) -> Any:
+    return value.record() if isinstance(value, SlidingRate) else value
+
+
+def _json(value: Any) -> bytes:
+    return json.dumps(value, separators=(",", ":")).encode()

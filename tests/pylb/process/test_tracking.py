@@ -1,0 +1,140 @@
+"""Tracking with several workers: counters are sums, limits hold over all of them, and what is counted outlives both
+workers and generations."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+
+from load import Place, place
+from support import wait_for
+
+TRACKED = """
+global
+ stats socket {dir}/admin.sock level admin
+ nbthread {workers}
+ {extra}
+defaults
+ mode http
+ timeout client 10s
+ timeout server 10s
+ timeout connect 3s
+frontend f
+ bind 127.0.0.1:{port}
+ tcp-request connection track-sc0 src
+ http-request track-sc1 url_param(id) table ids
+ http-request deny deny_status 429 if {{ sc_http_req_rate(1) gt 100 }} {{ path /limited }}
+ http-request return status 200 lf-string "%pid %[sc_http_req_cnt(1)] %[sc_conn_cur(0)]" hdr Worker %pid
+ stick-table type ip size 1k expire 1h store conn_cur,conn_cnt,sess_cnt,http_req_cnt
+backend ids
+ stick-table type string size 10k expire 1h store http_req_cnt,http_req_rate(1h),bytes_out_cnt,gpc0
+"""
+
+
+def connect(it: Place) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", it.port), 5)
+
+
+def get(sock: socket.socket, path: str) -> tuple[int, list[str]]:
+    """Status, and the words of the body: worker, requests of this id, connections."""
+    sock.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    data = b""
+    while b"\r\n\r\n" not in data:
+        data += _more(sock)
+    head, _, body = data.partition(b"\r\n\r\n")
+    length = int(re.search(rb"(?i)content-length: (\d+)", head)[1])  # type: ignore[index]
+    while len(body) < length:
+        body += _more(sock)
+    return int(head[9:12]), body.decode().split()
+
+
+def _more(sock: socket.socket) -> bytes:
+    block = sock.recv(65536)
+    if not block:
+        raise ConnectionError("closed")
+    return block
+
+
+def entry(it: Place, table: str, key: str) -> dict[str, int]:
+    """The numbers of one entry; nothing without it."""
+    line = it.tell(f"show table {table} key {key}").strip().rpartition("\n")[2]
+    return {name: int(value) for name, value in re.findall(r"([\w()]+)=(\d+)", line)} if "key=" in line else {}
+
+
+def crowd(it: Place, path: str, connections: int, each: int) -> tuple[Counter[int], Counter[str]]:
+    """Many at once; how often which status came, and which worker answered."""
+
+    def one(_: int) -> list[tuple[int, list[str]]]:
+        with connect(it) as sock:
+            return [get(sock, path) for _ in range(each)]
+
+    with ThreadPoolExecutor(8) as threads:
+        answers = [answer for found in threads.map(one, range(connections)) for answer in found]
+    return Counter(status for status, _ in answers), Counter(words[0] for status, words in answers if status == 200)
+
+
+def test_a_thousand_requests_over_two_workers_are_a_thousand(tmp_path: Path) -> None:
+    with place(tmp_path, workers=2, config=TRACKED) as it:
+        _, workers = crowd(it, "/?id=a", connections=100, each=10)
+        assert len(workers) == 2 and sum(workers.values()) == 1000
+        found = entry(it, "ids", "a")
+        assert (found["http_req_cnt"], found["http_req_rate(3600000)"]) == (1000, 1000)
+        wait_for(lambda: entry(it, "f", "127.0.0.1")["use"] == 0, 5, "the end of all connections")
+        clients = entry(it, "f", "127.0.0.1")
+        expected = {"use": 0, "conn_cur": 0, "conn_cnt": 100, "sess_cnt": 100, "http_req_cnt": 1000}
+        assert {name: clients[name] for name in expected} == expected
+
+        time.sleep(1.0)  # in which every worker has heard
+        seen: dict[str, set[str]] = {}
+        for number in range(16):
+            with connect(it) as sock:
+                _, (worker, requests, _) = get(sock, "/?id=a")
+            seen.setdefault(worker, set()).add(requests)
+            assert int(requests) in range(1001, 1002 + number)
+        assert len(seen) == 2
+
+        statuses, _ = crowd(it, "/limited?id=b", connections=40, each=10)
+        assert statuses[200] + statuses[429] == 400 and statuses[200] >= 100
+        time.sleep(1.0)
+        statuses, _ = crowd(it, "/limited?id=b", connections=16, each=1)
+        assert statuses == {429: 16}, "the limit is that of all workers"
+        it.tell("set table ids key b data.gpc0 5; clear table ids key a")
+        assert entry(it, "ids", "b")["gpc0"] == 5 and entry(it, "ids", "a") == {}
+        crowd(it, "/?id=a", connections=10, each=1)
+        assert entry(it, "ids", "a")["http_req_cnt"] == 10
+
+
+def test_what_is_counted_outlives_workers_and_generations(tmp_path: Path) -> None:
+    with place(tmp_path, workers=2, config=TRACKED) as it, ExitStack() as stack:
+        socks = [stack.enter_context(connect(it)) for _ in range(12)]
+        home = Counter(get(sock, "/?id=c")[1][0] for sock in socks)
+        assert len(home) == 2 and entry(it, "f", "127.0.0.1")["conn_cur"] == 12
+        time.sleep(1.0)
+        victim, lost = next(iter(home.items()))
+        os.kill(int(victim), signal.SIGKILL)
+        left = 12 - lost
+        wait_for(lambda: entry(it, "f", "127.0.0.1")["conn_cur"] == left, 5, "its connections are counted no longer")
+        assert entry(it, "ids", "c")["http_req_cnt"] == 12
+        others = [sock for sock in socks if _still(sock, "/?id=c")]
+        assert len(others) == left
+
+        assert it.reload()["Last_reload_ok"] == "1"
+        assert entry(it, "ids", "c")["http_req_cnt"] == 12 + left
+        clients = entry(it, "f", "127.0.0.1")
+        assert (clients["conn_cnt"], clients["conn_cur"], clients["use"]) == (12, 0, 0), "the old ones' are not ours"
+        crowd(it, "/?id=c", connections=4, each=1)
+        assert entry(it, "ids", "c")["http_req_cnt"] == 16 + left
+
+
+def _still(sock: socket.socket, path: str) -> bool:
+    try:
+        return get(sock, path)[0] == 200
+    except OSError:
+        return False
