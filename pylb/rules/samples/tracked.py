@@ -205,6 +205,11 @@ _register_element("inc_gpc", lambda index: _incrementing(f"gpc{element(index, 'g
 _register_element("clr_gpc", lambda index: _clearing(f"gpc{element(index, 'gpc')}", "gpc"), make=True)
 
 
+@fetch_with("sc1_clr_gpc", Kind.INT, "int", "table?")  # the only one of its kind that HAProxy has
+def _clear_element(args: tuple[Any, ...], scope: Scope) -> Getter:
+    return _getter(_tracked_in(1, args[1], scope), _clearing(f"gpc{element(args[0], 'gpc')}", "gpc"))
+
+
 @fetch_with("sc_tracked", Kind.BOOL, "int", "table?")
 def _tracked(args: tuple[Any, ...], scope: Scope) -> Getter:
     return _is_tracked(_tracked_in(args[0], args[1], scope))

@@ -254,3 +254,8 @@ def request_time_is_known(seen: Outcome) -> None:
 def cookie_spaces(seen: Outcome) -> None:
     """Spaces around the = of a cookie stay where the cookie is only looked at."""
     _each_request(seen, lambda line, headers: (line, [(n, v.replace("SRV=B ;", "SRV = B ;")) for n, v in headers]))
+
+
+def who_looks_does_not_track(seen: Outcome) -> None:
+    """`table_trackers` counts those who track, not the look-up itself."""
+    seen["trackers"] = [str(int(number) - 1) for number in seen["trackers"]]

@@ -8,9 +8,10 @@ import socket
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import differences as differ
 import pytest
 from haproxy_pair import Answer, Pair, Response, Side, running_pair
-from same_cases import get
+from same_cases import get, judge
 from support import wait_for
 
 pytestmark = pytest.mark.interop
@@ -126,6 +127,7 @@ frontend fetches
     stick-table type ip size 100 expire 10m store gpc0,conn_cnt,gpc1
     http-request set-header X-Seen %[src_inc_gpc0]/%[src_get_gpc0]/%[src_clr_gpc0]/%[src_updt_conn_cnt]/\
 %[src_inc_gpc1]/%[src_conn_rate]/%[table_cnt]/%[table_avl]
+    http-request set-header X-Trackers %[src,table_trackers(fetches)]
     http-request set-header X-More %[src,in_table(fetches)]/\
 %[str(nobody),in_table(fetches)]/%[str(10.9.9.9),table_gpc0(fetches)]/%[src,table_conn_cnt(rate)]/\
 %[src,table_gpc0(rate)]/%[str(10.9.9.9),table_idle(fetches,3)]/%[str(10.9.9.9),table_expire(fetches)]/\
@@ -206,11 +208,14 @@ def ask(side: Side, frontend: str, *heads: bytes, source: str = "127.0.0.1", met
 
 def turned_away(side: Side, frontend: str, source: str) -> bool:
     """Whether a connection ends without an answer."""
-    try:
-        with side.talk(frontend, source) as talk:
-            return talk.rest()[1] in ("eof", "reset")
-    except ConnectionResetError:  # before connect has returned
-        return True
+    with socket.socket() as sock:
+        sock.settimeout(10)
+        sock.bind((source, 0))
+        try:
+            sock.connect(("127.0.0.1", side.ports[frontend]))
+            return not sock.recv(1)
+        except ConnectionResetError:
+            return True
 
 
 def seen(side: Side, name: str = "x-seen") -> list[str | None]:
@@ -285,6 +290,7 @@ def test_operators_look_set_and_clear(pair: Pair) -> None:
 def test_a_limit_of_connections(pair: Pair) -> None:
     def scenario(side: Side) -> object:
         talks = [side.talk("cur", "127.0.0.3") for _ in range(2)]
+        wait_for(lambda: "use=2 " in tell(side, "show table cur"), 5, "both connections")
         statuses = []
         for talk in talks:
             talk.send(get())
@@ -359,6 +365,15 @@ def test_samples_that_need_no_rule(pair: Pair) -> None:
         return asked, settled(side, "fetches"), seen(side), seen(side, "x-more")
 
     same(pair, scenario)
+
+
+def test_who_looks_does_not_track(pair: Pair) -> None:
+    def scenario(side: Side) -> dict[str, list[str | None]]:
+        ask(side, "fetches", get())
+        return {"trackers": seen(side, "x-trackers")}
+
+    theirs, ours = pair.both(scenario)
+    judge(theirs, ours, (differ.who_looks_does_not_track,))
 
 
 def test_tcp(pair: Pair) -> None:

@@ -38,8 +38,12 @@ backend ids
 """
 
 
+CLIENT = "127.0.0.5"
+"""Another than who looks whether all is ready."""
+
+
 def connect(it: Place) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", it.port), 5)
+    return socket.create_connection(("127.0.0.1", it.port), 5, (CLIENT, 0))
 
 
 def get(sock: socket.socket, path: str) -> tuple[int, list[str]]:
@@ -86,8 +90,8 @@ def test_a_thousand_requests_over_two_workers_are_a_thousand(tmp_path: Path) -> 
         assert len(workers) == 2 and sum(workers.values()) == 1000
         found = entry(it, "ids", "a")
         assert (found["http_req_cnt"], found["http_req_rate(3600000)"]) == (1000, 1000)
-        wait_for(lambda: entry(it, "f", "127.0.0.1")["use"] == 0, 5, "the end of all connections")
-        clients = entry(it, "f", "127.0.0.1")
+        wait_for(lambda: entry(it, "f", CLIENT)["use"] == 0, 5, "the end of all connections")
+        clients = entry(it, "f", CLIENT)
         expected = {"use": 0, "conn_cur": 0, "conn_cnt": 100, "sess_cnt": 100, "http_req_cnt": 1000}
         assert {name: clients[name] for name in expected} == expected
 
@@ -111,30 +115,36 @@ def test_a_thousand_requests_over_two_workers_are_a_thousand(tmp_path: Path) -> 
         assert entry(it, "ids", "a")["http_req_cnt"] == 10
 
 
+def visit(it: Place) -> tuple[socket.socket, str]:
+    """A connection that stays, and the worker that has it."""
+    sock = connect(it)
+    return sock, get(sock, "/?id=c")[1][0]
+
+
 def test_what_is_counted_outlives_workers_and_generations(tmp_path: Path) -> None:
     with place(tmp_path, workers=2, config=TRACKED) as it, ExitStack() as stack:
-        socks = [stack.enter_context(connect(it)) for _ in range(12)]
-        home = Counter(get(sock, "/?id=c")[1][0] for sock in socks)
-        assert len(home) == 2 and entry(it, "f", "127.0.0.1")["conn_cur"] == 12
-        time.sleep(1.0)
-        victim, lost = next(iter(home.items()))
+        clients: list[tuple[socket.socket, str]] = []
+        with ThreadPoolExecutor(8) as threads:
+            while len({worker for _, worker in clients}) < 2:
+                assert len(clients) < 500, "one worker takes all"
+                clients += threads.map(visit, [it] * 40)
+        for sock, _ in clients:
+            stack.enter_context(sock)
+        total = len(clients)
+        assert entry(it, "f", CLIENT)["conn_cur"] == total == entry(it, "ids", "c")["http_req_cnt"]
+
+        victim = clients[0][1]
         os.kill(int(victim), signal.SIGKILL)
-        left = 12 - lost
-        wait_for(lambda: entry(it, "f", "127.0.0.1")["conn_cur"] == left, 5, "its connections are counted no longer")
-        assert entry(it, "ids", "c")["http_req_cnt"] == 12
-        others = [sock for sock in socks if _still(sock, "/?id=c")]
-        assert len(others) == left
+        left = [sock for sock, worker in clients if worker != victim]
+        wait_for(lambda: entry(it, "f", CLIENT)["conn_cur"] == len(left), 5, "its connections are counted no longer")
+        assert entry(it, "ids", "c")["http_req_cnt"] == total
+        for sock in left:
+            assert get(sock, "/?id=c")[0] == 200
 
         assert it.reload()["Last_reload_ok"] == "1"
-        assert entry(it, "ids", "c")["http_req_cnt"] == 12 + left
-        clients = entry(it, "f", "127.0.0.1")
-        assert (clients["conn_cnt"], clients["conn_cur"], clients["use"]) == (12, 0, 0), "the old ones' are not ours"
+        total += len(left)
+        assert entry(it, "ids", "c")["http_req_cnt"] == total
+        now = entry(it, "f", CLIENT)
+        assert (now["conn_cnt"], now["conn_cur"], now["use"]) == (len(clients), 0, 0), "the old ones' are not ours"
         crowd(it, "/?id=c", connections=4, each=1)
-        assert entry(it, "ids", "c")["http_req_cnt"] == 16 + left
-
-
-def _still(sock: socket.socket, path: str) -> bool:
-    try:
-        return get(sock, path)[0] == 200
-    except OSError:
-        return False
+        assert entry(it, "ids", "c")["http_req_cnt"] == total + 4

@@ -97,7 +97,7 @@ def test_a_sample_that_cannot_exist_never_matches_and_warns():
         ("if { src example.org }", '"example.org" is no address or network'),
         ("if { hdr_cnt(x) 3.1 }", '"3.1" is no number'),
         ("if { always_true -m ip 1.2.3.4 }", '"-m ip" cannot match boolean'),
-        ("if { fc_rtt gt 5 }", '"fc_rtt" is not supported by pylb yet'),
+        ("if { distcc_body gt 5 }", '"distcc_body" is not supported by pylb yet'),
         ("if { path,json_query x }", 'the converter "json_query" is not supported by pylb yet'),
         ("if { path,lowr x }", 'unknown converter "lowr" (did you mean "lower"?)'),
         ("if { src,lower,ipmask(33) x }", '"33" is no mask of 32 bits'),
