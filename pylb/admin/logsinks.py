@@ -195,11 +195,11 @@ def open_sink(address: str) -> Sink:
     family = {"ipv4": socket.AF_INET, "udp4": socket.AF_INET, "ipv6": socket.AF_INET6, "udp6": socket.AF_INET6}.get(
         kind
     )
-    if at and kind in ("tcp", "tcp4", "tcp6"):
+    if at and kind in ("tcp", "tcp4", "tcp6", "tcp-octets"):
         from pylb.admin.logstream import TcpSink  # its socket needs a loop, unlike all others
 
-        wanted = {"tcp": socket.AF_UNSPEC, "tcp4": socket.AF_INET, "tcp6": socket.AF_INET6}[kind]
-        return TcpSink(*_resolve(address, rest, wanted))
+        wanted = {"tcp4": socket.AF_INET, "tcp6": socket.AF_INET6}.get(kind, socket.AF_UNSPEC)
+        return TcpSink(*_resolve(address, rest, wanted), counts_octets=kind == "tcp-octets")
     if at and family is None and kind != "udp":
         raise TargetError(f"log address {address!r}: unknown prefix {kind}@")
     return DatagramSink(*_resolve(address, rest if at else address, family or socket.AF_UNSPEC))

@@ -11,6 +11,7 @@ from pylb.config.haproxy.global_section import GLOBAL_KEYWORDS
 from pylb.config.haproxy.keywords import Status, Table
 from pylb.config.haproxy.proxy_keywords import PROXY_KEYWORDS
 from pylb.config.haproxy.reader import HTTP_ERRORS_KEYWORDS, SECTIONS, UNSUPPORTED_SECTIONS
+from pylb.config.haproxy.rings import RING_KEYWORDS
 from pylb.config.haproxy.server import SERVER_OPTIONS
 from pylb.config.haproxy.userlists import USERLIST_KEYWORDS
 
@@ -21,6 +22,7 @@ _TABLES: dict[str, Table[Any]] = {
     "server": SERVER_OPTIONS,
     "userlist": USERLIST_KEYWORDS,
     "http-errors": HTTP_ERRORS_KEYWORDS,
+    "ring": RING_KEYWORDS,
 }
 
 
@@ -29,7 +31,7 @@ class Entry:
     """A keyword, where it may stand and what becomes of it."""
 
     context: str
-    """"section", "global", "proxies", "bind" and "server" (options of such lines), "userlist", "http-errors"."""
+    """"section", "global", "proxies", "bind" and "server" (their options), "userlist", "http-errors", "ring"."""
     name: str
     status: Status
     """supported, ignored (accepted with a warning), unsupported or removed (errors)."""
@@ -60,6 +62,7 @@ _HEADINGS = {
     "server": "Options of `server` and `default-server`",
     "userlist": "`userlist`",
     "http-errors": "`http-errors`",
+    "ring": "`ring`",
 }
 
 

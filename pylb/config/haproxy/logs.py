@@ -19,7 +19,8 @@ FORMATS = ("rfc3164", "rfc5424", "local", "priority", "short", "timed", "raw", "
 
 LOG_NOTE = "to UDP, TCP, Unix sockets, stdout, stderr and descriptors; samples are counted by each worker"
 
-_TRANSPORTS = ("udp", "udp4", "udp6", "tcp", "tcp4", "tcp6")
+_TRANSPORTS = ("udp", "udp4", "udp6", "tcp", "tcp4", "tcp6", "tcp-octets")
+"""The last is ours: TCP with octet counts, which HAProxy writes as a ring's server."""
 
 GLOBAL = "global"
 """Stands in a proxy's list of targets for those of the global section, until these are known."""
@@ -80,7 +81,9 @@ def _address(word: Word) -> str:
     if word.text in ("stdout", "stderr"):
         return word.text
     prefix = word.text.partition("@")[0] if "@" in word.text else ""
-    if prefix in ("ring", "sockpair"):
+    if prefix == "ring":
+        return text(word)  # rings.py finds out what it leads to
+    if prefix == "sockpair":
         raise Refusal(
             word.at,
             f'log targets of the form "{prefix}@" are not supported by pylb',

@@ -8,6 +8,7 @@ model is built at the end, when all sections are known.
 from __future__ import annotations
 
 from collections.abc import Callable, MutableMapping
+from dataclasses import replace
 from typing import Any
 
 from pylb.config.haproxy.conditional import Conditionals
@@ -17,6 +18,7 @@ from pylb.config.haproxy.lexer import LexicalError, split_line
 from pylb.config.haproxy.proxy import RULE_SETS, ProxyDraft
 from pylb.config.haproxy.proxy_keywords import PROXY_KEYWORDS, misplaced
 from pylb.config.haproxy.replies import HTTP_ERRORS, HttpErrorsDraft, resolve_error_sections
+from pylb.config.haproxy.rings import RING_KEYWORDS, RingDraft, resolve_rings
 from pylb.config.haproxy.server import check_name
 from pylb.config.haproxy.userlists import USERLIST_KEYWORDS, UserListDraft
 from pylb.config.model import Config, Origin
@@ -29,7 +31,6 @@ UNSUPPORTED_SECTIONS = {
     "mailers": "state changes are logged",
     "cache": "responses are not cached",
     "program": "programs are the service manager's business",
-    "ring": "logs go to syslog, stdout or stderr",
     "fcgi-app": "FastCGI is not spoken",
     "log-forward": "logs are sent, not received",
 }
@@ -59,6 +60,7 @@ class Reader:
         self._by_name: dict[str, list[ProxyDraft]] = {}
         self._userlists: dict[str, UserListDraft] = {}
         self._http_errors: dict[str, HttpErrorsDraft] = {}
+        self._rings: dict[str, RingDraft] = {}
 
     # -------------------------------------------------------------------------------------------------------- lines
 
@@ -268,18 +270,37 @@ class Reader:
 
         return read
 
+    def _open_ring(self, words: list[Word]) -> Callable[[list[Word]], None]:
+        if len(words) < 2:
+            raise Refusal(words[0].at, '"ring" needs a name', "ring NAME")
+        _no_more(words, 2)
+        check_name(words[1], "ring")
+        draft = RingDraft(words[1].text, words[0].at)
+        if draft.name in self._rings:
+            raise Refusal(words[1].at, f'ring "{draft.name}" already exists', "choose another name")
+        self._rings[draft.name] = draft
+
+        def read(words: list[Word]) -> None:
+            row, line = self._line(words, RING_KEYWORDS, "keyword in a ring section:")
+            perform(row, draft, line)
+
+        return read
+
     # ------------------------------------------------------------------------------------------------------ the model
 
     def build(self) -> Config:
         """All that has been read."""
         globals_ = self._globals.build()
+        globals_ = replace(globals_, log=resolve_rings(globals_.log, self._rings, self._report))
         sections = {name: draft.error_files for name, draft in self._http_errors.items()}
-        frontends, backends = [], []
+        frontends: list[Any] = []
+        backends: list[Any] = []
         for draft in self._proxies:
             resolve_error_sections(draft, sections)
             frontend, backend = draft.build(globals_)
-            frontends += [frontend] if frontend else []
-            backends += [backend] if backend else []
+            for section, into in ((frontend, frontends), (backend, backends)):
+                if section is not None:
+                    into.append(replace(section, log=resolve_rings(section.log, self._rings, self._report)))
         self._warn_of_shared_listens()
         userlists = tuple(draft.build() for draft in self._userlists.values())
         return Config(globals_, tuple(frontends), tuple(backends), userlists)
@@ -312,4 +333,5 @@ SECTIONS: dict[str, Callable[[Reader, list[Word]], Callable[[list[Word]], None]]
     "listen": Reader._open_proxy,
     "userlist": Reader._open_userlist,
     "http-errors": Reader._open_http_errors,
+    "ring": Reader._open_ring,
 }

@@ -204,7 +204,7 @@ SERVER_OPTIONS: Table[ServerDraft] = Table(
         ignored("ws", "WebSocket runs over HTTP/1.1", 1),
         *unsupported("allow-0rtt", "early data can be replayed"),
         *unsupported("check-via-socks4 socks4", "servers are connected to directly"),
-        *unsupported("log-proto", "rings of logs are not kept"),
+        *unsupported("log-proto", "for servers of a ring"),
         *unsupported("namespace", "start pylb inside the network namespace"),
         *unsupported("non-stick", "stick rules are not supported"),
         *unsupported("resolvers resolve-opts resolve-prefer resolve-net", "names are looked up once, at the start"),

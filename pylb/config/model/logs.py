@@ -13,7 +13,8 @@ class LogTarget:
     """`log ADDRESS [len N] [format F] [sample …] FACILITY [LEVEL [MINLEVEL]]` (manual: `log`)."""
 
     address: str
-    """As written: `127.0.0.1:514`, `/dev/log`, `stdout`, `stderr`, `fd@N`, `tcp@127.0.0.1:514`; `ring@…` is refused."""
+    """As written: `127.0.0.1:514`, `/dev/log`, `stdout`, `stderr`, `fd@N`, `tcp@127.0.0.1:514`; with octet
+    counts `tcp-octets@127.0.0.1:514`."""
     facility: str
     level: str = "debug"
     """Messages less severe than this are not sent."""

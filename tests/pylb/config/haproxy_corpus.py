@@ -461,6 +461,10 @@ LINES: dict[str, str] = {
 - nosuch
 """,
     "file": r"""
++ ring r\n format rfc5424\n maxlen 1200\n server a 127.0.0.1:514 log-proto octet-count\nglobal\n log ring@r local0
++ ring r\n size 32764\n timeout connect 5s\n timeout server 10s
+- ring r\n nosuch
+- ring r\n format nosuch
 + # nothing but a comment
 + frontend a\n bind :8080\nbackend a
 - frontend a\nfrontend a
