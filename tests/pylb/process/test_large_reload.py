@@ -19,7 +19,7 @@ RUNS = int(os.environ.get("RELOADS", "5"))
 
 def test_a_reload_of_two_hundred_frontends_keeps_nobody_waiting_for_long(tmp_path: Path) -> None:
     with large_place(tmp_path, 200, 10) as it:
-        ran = it.reload(rate=200.0, quiet=1.5, longest=2.5)
+        ran = it.reload(rate=200.0, quiet=1.0, longest=1.5)
         print(ran)
         assert ran.unanswered == 0
         assert ran.seconds < 20

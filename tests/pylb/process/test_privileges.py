@@ -131,14 +131,19 @@ def test_no_process_may_more_than_haproxy_s(tmp_path: Path) -> None:
 # ------------------------------------------------------------------------------------------------- who is not root
 
 
+def launched(directory: Path, text: str, *before: str) -> subprocess.Popen[bytes]:
+    """pylb started by the words `before`, all of which become it in the end: it has their pid."""
+    file = directory / "haproxy.cfg"
+    file.write_text(text)
+    command = [*before, sys.executable, "-m", "pylb", "-q", "-f", str(file)]
+    with (directory / "stderr").open("wb") as errors:
+        return subprocess.Popen(command, stderr=errors, stdin=subprocess.DEVNULL)
+
+
 @contextmanager
 def in_namespaces(directory: Path, text: str, *before: str) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
-    """pylb started by the words `before` in a network of its own, and its master's pid."""
-    file, pidfile = directory / "haproxy.cfg", directory / "pid"
-    file.write_text(text)
-    command = [*before, sys.executable, "-m", "pylb", "-q", "-p", str(pidfile), "-f", str(file)]
-    with (directory / "stderr").open("wb") as errors:
-        process = subprocess.Popen(command, stderr=errors, stdin=subprocess.DEVNULL)
+    """The same once it serves at `admin.sock`, to the end of the block; and its master's pid."""
+    process = launched(directory, text, *before)
     try:
         wait_for(lambda: process.poll() is not None or (directory / "admin.sock").exists(), 15, "pylb")
         yield process, process.pid
@@ -178,36 +183,40 @@ def test_a_user_with_one_capability_binds_low_ports_also_later(tmp_path: Path) -
             assert not sets(pid)["CapPrm"]
 
 
-def test_without_the_capability_it_is_named(tmp_path: Path) -> None:
-    text = DEFAULTS.replace("{log}", "9") + "listen l\n bind 127.0.0.1:80\n"
-    without = [word.replace("+net_bind_service", "+chown") for word in AS_A_USER]
-    with in_namespaces(tmp_path, text, *without) as (process, _):
-        assert process.wait(10) == 1
-    errors = (tmp_path / "stderr").read_text()
-    assert "CAP_NET_BIND_SERVICE" in errors and "haproxy.cfg:" in errors and "Traceback" not in errors
+POWERLESS = ("unshare", "--net", "setpriv", "--bounding-set=-all", "--inh-caps=-all")
+"""Root of a container that may nothing."""
+IN_A_NAMESPACE = ("unshare", "--user", "--map-root-user", "--net", "--mount")
+"""Root of a namespace that has no other user."""
+USER = "user nobody\n group nogroup"
+REFUSED = {
+    "port": ([word.replace("+net_bind_service", "+chown") for word in AS_A_USER], "", ["CAP_NET_BIND_SERVICE"]),
+    "user": (POWERLESS, USER, ["cannot change to user", "CAP_SETUID and CAP_SETGID"]),
+    "chroot": (POWERLESS, "chroot /var", ["cannot chroot", "CAP_SYS_CHROOT"]),
+    "stranger": (IN_A_NAMESPACE, USER, ["cannot change to user", "namespace"]),
+}
+"""What is lacking: (how it is started, what it asks for, what it is told)."""
 
 
-@pytest.mark.parametrize(
-    ("line", "names"),
-    [("user nobody\n group nogroup", ("CAP_SETUID", "CAP_SETGID")), ("chroot /var", ("CAP_SYS_CHROOT",))],
-)
-def test_root_of_a_container_that_may_nothing_is_told_what_it_lacks(
-    tmp_path: Path, line: str, names: tuple[str, ...]
-) -> None:
-    powerless = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"]
-    (port,) = (9000,)
-    text = f"global\n {line}\n{DEFAULTS.replace('{log}', '9')}listen l\n bind 127.0.0.1:{port}\n"
-    with in_namespaces(tmp_path, text, "unshare", "--net", *powerless) as (process, _):
-        assert process.wait(10) == 1
-    errors = (tmp_path / "stderr").read_text()
-    assert all(name in errors for name in names) and "Traceback" not in errors
+def test_what_is_lacking_is_named(tmp_path: Path) -> None:
+    processes = {}
+    for name, (before, line, _) in REFUSED.items():
+        directory = tmp_path / name
+        directory.mkdir()
+        port = 80 if name == "port" else 9000
+        text = f"global\n {line}\n{DEFAULTS.replace('{log}', '9')}listen l\n bind 127.0.0.1:{port}\n"
+        processes[name] = launched(directory, text, *before)
+    for name, process in processes.items():
+        status = process.wait(20)
+        errors = (tmp_path / name / "stderr").read_text()
+        assert status == 1 and "Traceback" not in errors, (name, errors)
+        assert all(words in errors for words in REFUSED[name][2]), (name, errors)
 
 
 @pytest.mark.parametrize(
     "before",
     [
-        pytest.param(("unshare", "--net", "setpriv", "--bounding-set=-all", "--inh-caps=-all"), id="no capabilities"),
-        pytest.param(("unshare", "--user", "--map-root-user", "--net", "--mount"), id="user namespace"),
+        pytest.param(POWERLESS, id="no capabilities"),
+        pytest.param(IN_A_NAMESPACE, id="user namespace"),
     ],
 )
 def test_root_with_little_power_serves(tmp_path: Path, before: tuple[str, ...]) -> None:
@@ -220,14 +229,6 @@ def test_root_with_little_power_serves(tmp_path: Path, before: tuple[str, ...]) 
         os.kill(master, signal.SIGUSR2)
         wait_for(lambda: children(master) and old[0] not in children(master), 15, "the reload")
         assert ask(str(tmp_path / "l.sock"))[0] == 503
-
-
-def test_a_user_that_a_namespace_does_not_have_is_refused(tmp_path: Path) -> None:
-    text = f"global\n user nobody\n group nogroup\n{DEFAULTS.replace('{log}', '9')}listen l\n bind 127.0.0.1:9000\n"
-    with in_namespaces(tmp_path, text, "unshare", "--user", "--map-root-user", "--net", "--mount") as (process, _):
-        assert process.wait(10) == 1
-    errors = (tmp_path / "stderr").read_text()
-    assert "cannot change to user" in errors and "namespace" in errors and "Traceback" not in errors
 
 
 def _accepts(port: int) -> bool:
