@@ -210,7 +210,9 @@ class Steward:
         if kind == "send_state":
             self._spawn(self._send_state())
         elif kind == "counted" and descriptors:
-            add_counted(self._balancer, self._book, packets.from_memory(descriptors[0]))
+            counted = packets.from_memory(descriptors[0])
+            self._crew.tally.inherit(counted.pop("tables", []))
+            add_counted(self._balancer, self._book, counted)
         elif kind == "news":
             self._balancer.reload = Reload(**message["reload"])
             self._crew.tell_news(message["reload"])
@@ -226,11 +228,14 @@ class Steward:
     async def _send_state(self) -> None:
         await self._relay.settle()
         self._book.settle()
+        self._crew.tally.begin_to_carry()
         self._master.send_value("state", self._prepared.inheritance.state())
 
     def _tell_counted(self) -> None:
         self._book.settle()
-        counted = self._prepared.inheritance.counted()
+        counted: dict[str, Any] = dict(self._prepared.inheritance.counted())
+        if tables := self._crew.tally.carried():
+            counted["tables"] = tables
         if counted:
             self._master.send_value("counted", counted)
 

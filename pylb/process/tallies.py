@@ -10,6 +10,7 @@ wins over what was counted before. Sums are right to within TICK and GATHER seco
 
 What a worker has counted in an entry that an operator clears meanwhile is dropped, unless the worker made it anew.
 Who tracks or is connected now (`use`, conn_cur) is a worker's own: when it ends without notice, that is taken away.
+What the workers of an old generation go on counting is collected for the next one, which adds it.
 
     worker  ─► [number, table, [[key, made, expires, news], …]]      news: by cell, see stick_entry.py
     steward ─► [number, table, [[key, expires, sums], …]]            sums: by cell; of rates their records
@@ -35,6 +36,9 @@ MOST = 5000
 
 GATHER = 0.1
 """Seconds in which the steward gathers before it tells, so that workers that tell at the same time cost one answer."""
+
+CARRIED_ON = 20_000
+"""Entries that an old generation collects for the next one between two times that it tells, half a second."""
 
 OWN = ("use", "conn_cur")
 """Cells that count what is there now."""
@@ -118,6 +122,8 @@ class StewardsTally:
         self._cleared: dict[str, set[Any]] = {}
         """By table the keys that operators have removed a moment ago."""
         self._gathering = False
+        self._carried_on: dict[tuple[str, Any], list[Any]] | None = None
+        """What has been counted since the next generation was told the sums; None: there is none."""
 
     def heard(self, slot: int, payload: bytes, now: float) -> None:
         """A worker tells."""
@@ -139,6 +145,8 @@ class StewardsTally:
             return
         entry.take(news, now)
         self._note(table, key, slot)
+        if self._carried_on is not None:
+            self._collect(self._carried_on, table, entry, news)
         for cell in OWN:
             n = news.get(cell)
             if isinstance(n, int) and n and cell in entry.data:
@@ -146,6 +154,46 @@ class StewardsTally:
                 held[cell] += n
                 if not any(held.values()):
                     del self._held[slot][table.name, key]
+
+    def _collect(
+        self, carried_on: dict[tuple[str, Any], list[Any]], table: StickTable, entry: Entry, news: News
+    ) -> None:
+        """For the next generation. What is set is told as it stands."""
+        lasting = {cell: n for cell, n in news.items() if cell not in OWN}
+        known = carried_on.get((table.name, entry.key))
+        if known is None:
+            if lasting and len(carried_on) < CARRIED_ON:
+                expires = written_time(entry.expires)
+                carried_on[table.name, entry.key] = [
+                    table.name, table.model.type, written_key(entry.key), expires, lasting,
+                ]  # fmt: skip
+            return
+        known[3] = written_time(entry.expires)
+        for cell, n in lasting.items():
+            before = known[4].get(cell, 0)
+            both_added = isinstance(n, int) and isinstance(before, int)
+            known[4][cell] = before + n if both_added else [entry.data[cell]]
+
+    def begin_to_carry(self) -> None:
+        """Another generation is told the sums now; from here on what is counted is for it, too."""
+        self._carried_on = {}
+
+    def carried(self) -> list[list[Any]]:
+        """What has been counted since then, or since the last time: for `inherit`."""
+        if not self._carried_on:
+            return []
+        records, self._carried_on = list(self._carried_on.values()), {}
+        return records
+
+    def inherit(self, records: list[list[Any]]) -> None:
+        """What the generation before has counted meanwhile, where the table is still of its type."""
+        now = self._clock()
+        for name, kind, written, expires, news in records:
+            table = self._tables.get(name)
+            if table is not None and table.model.type == kind:
+                self._add(0, table, key_of(kind, written), True, expires, news, now)
+        if records:
+            self._gather()
 
     def _note(self, table: StickTable, key: Any, slot: int) -> None:
         tellers = self._tellers[table.name]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import deque
 from collections.abc import Callable
 from ipaddress import IPv4Address
@@ -205,6 +206,28 @@ def test_the_last_tag_holds() -> None:
     entry.add(("gpc0",), it.now, 3)
     it.settle()
     assert it.all("gpc0") == [3] * 4
+
+
+def test_an_old_generation_counts_on_for_the_next() -> None:
+    old, new = Together(), Together()
+    for it in (old, new):
+        it.count(1, KEYS[0], ("http_req_cnt", "http_req_rate"), 3)
+        it.settle()
+    assert old.steward.carried() == [], "nobody wants it"
+    old.steward.begin_to_carry()
+    for slot in WORKERS:
+        old.count(slot, KEYS[0], ("use", "conn_cur", "http_req_cnt", "http_req_rate"), slot)
+        old.settle()
+    entry = old.tables[1].lookup(KEYS[0], old.now)
+    assert entry is not None
+    entry.put("gpt0", 7)
+    old.count(2, KEYS[1], ("conn_cur",))
+    old.settle()
+    new.steward.inherit(json.loads(json.dumps(old.steward.carried())))
+    new.settle()
+    for cell, number in {"http_req_cnt": 9, "http_req_rate": 9, "gpt0": 7, "conn_cur": 0, "use": 0}.items():
+        assert new.all(cell) == [number] * 4, cell
+    assert new.all("conn_cur", KEYS[1]) == [None] * 4 and old.steward.carried() == []
 
 
 def test_a_flood_of_keys_is_told_in_portions_and_tables_stay_bounded() -> None:

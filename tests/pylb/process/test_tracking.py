@@ -151,6 +151,8 @@ def test_what_is_counted_outlives_workers_and_generations(tmp_path: Path) -> Non
         for sock in left:
             assert get(sock, "/?id=c")[0] == 200
 
+        late, _ = clients[[worker for _, worker in clients].index(_other(clients, victim))]
+        late.sendall(b"GET /?id=c HTTP/1.1\r\n")  # so it does not count as idle
         assert it.reload()["Last_reload_ok"] == "1"
         total += len(left)
         assert entry(it, "ids", "c")["http_req_cnt"] == total
@@ -158,3 +160,10 @@ def test_what_is_counted_outlives_workers_and_generations(tmp_path: Path) -> Non
         assert (now["conn_cnt"], now["conn_cur"], now["use"]) == (len(clients), 0, 0), "the old ones' are not ours"
         crowd(it, "/?id=c", connections=4, each=1)
         assert entry(it, "ids", "c")["http_req_cnt"] == total + 4
+        late.sendall(b"Host: x\r\n\r\n")
+        assert late.recv(9) == b"HTTP/1.1 "
+        wait_for(lambda: entry(it, "ids", "c")["http_req_cnt"] == total + 5, 5, "what an old worker has counted")
+
+
+def _other(clients: list[tuple[socket.socket, str]], victim: str) -> str:
+    return next(worker for _, worker in clients if worker != victim)
