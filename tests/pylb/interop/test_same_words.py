@@ -17,6 +17,9 @@ from pylb.net.certificates import self_signed
 pytestmark = pytest.mark.interop
 
 CONFIG = r"""
+global
+    expose-experimental-directives
+
 defaults
     mode http
     timeout connect 1s
@@ -110,6 +113,31 @@ backend pausing
     http-request set-header X-Back "%[req.body]" if { path /back }
     http-request deny if { path /back } { req.body -m beg no }
     server a "127.0.0.1:${SRV_a}"
+
+frontend normal
+    bind "127.0.0.1:${FE_normal}"
+    http-request normalize-uri path-merge-slashes if { req.hdr(n) slashes }
+    http-request normalize-uri path-strip-dot if { req.hdr(n) dot }
+    http-request normalize-uri path-strip-dotdot full if { req.hdr(n) full }
+    http-request normalize-uri percent-decode-unreserved strict if { req.hdr(n) decode-strict }
+    http-request normalize-uri percent-to-uppercase strict if { req.hdr(n) upper-strict }
+    http-request normalize-uri query-sort-by-name if { req.hdr(n) sort }
+    http-request normalize-uri fragment-strip if { req.hdr(n) fragment }
+    default_backend timed
+
+# HAProxy 2.6 forgets what to do where a condition stands in the place of "full" or "strict".
+frontend dotdot
+    bind "127.0.0.1:${FE_dotdot}"
+    http-request normalize-uri path-strip-dotdot
+    default_backend timed
+frontend decode
+    bind "127.0.0.1:${FE_decode}"
+    http-request normalize-uri percent-decode-unreserved
+    default_backend timed
+frontend upper
+    bind "127.0.0.1:${FE_upper}"
+    http-request normalize-uri percent-to-uppercase
+    default_backend timed
 
 frontend learning
     bind "127.0.0.1:${FE_learning}"
@@ -365,5 +393,32 @@ def test_rules_wait_for_bodies(pair, frontend, name, pieces):
         if name == "more than a buffer":  # HAProxy counts its own form of the head, pylb the head as it came
             seen["backend"] = [re.sub(r"'15\d\d\d 100000", "'15xxx 100000", str(record)) for record in seen["backend"]]
         return seen
+
+    judge(*pair.both(scenario))
+
+
+PATHS = {
+    "slashes": ("/", "//", "/foo//bar", "///a////b?x=//", "/a/"),
+    "dot": ("/.", "/./bar/", "/a/./a", "/.well-known/", "/a/.", "/./.", "/a/./?b=./c", "/a/..", "/.../."),
+    "dotdot": ("/foo/../", "/foo/../bar/", "/foo/bar/../", "/../bar/", "/bar/../../", "/foo//../", "/foo/%2E%2E/",
+               "/..", "/foo/..", "/foo/bar/..", "/a/../../..", "/a/b/../../../c?x=../y", "/...", "/a/.../.."),
+    "decode": ("/%61dmin", "/foo%3Fbar=baz", "/%%36%36", "/%ZZ", "/%7e%2D%5f%2e?%41=%42", "/%6"),
+    "upper": ("/%6f", "/%zz", "/a%2f%2F?b=%c3%bc", "/%"),
+    "sort": ("/?c=3&a=1&b=2", "/?aaa=3&a=1&aa=2", "/?a=3&b=4&a=1&b=5&a=2", "/", "/?", "/?b&a&=x&&c", "/?a=b=c&A"),
+    "fragment": ("/a?b=c",),
+}  # fmt: skip
+PATHS |= {"full": PATHS["dotdot"], "decode-strict": PATHS["decode"], "upper-strict": PATHS["upper"]}
+
+
+@pytest.mark.parametrize("name", PATHS)
+def test_uris_become_normal(pair, name):
+    def scenario(side):
+        seen = {}
+        for path in PATHS[name]:
+            with side.talk(name if name in side.ports else "normal") as talk:
+                talk.send(get(path, f"N: {name}"))
+                answer = talk.response()
+                seen[path] = answer if isinstance(answer, str) else (answer.status, answer.body[:9])
+        return seen | {"lines": [record.line for record in side.records()]}
 
     judge(*pair.both(scenario))
