@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from load import Crowd, place
+from live import ask, ports
+from load import CONFIG, Crowd, place
+from support import wait_for
 
 from pylb.process import spread as spread_module
 from pylb.process.spread import ON_THE_WAY, PATIENCE, SLACK, Spread
@@ -178,10 +180,26 @@ def test_who_ends_waits_for_what_is_on_its_way_and_gets_no_more() -> None:
 
 
 def test_fifty_clients_that_come_at_once_are_served_by_all_workers(tmp_path: Path) -> None:
-    with place(tmp_path) as it:
+    """Where the loop accepts, and where something comes before the first request and pylb accepts by hand."""
+    (proxied,) = ports(1)
+    text = f"{CONFIG}frontend g\n bind 127.0.0.1:{proxied} accept-proxy\n default_backend b\n"
+    with place(tmp_path, config=text) as it:
+
+        def held() -> list[int]:
+            lines = it.tell("show activity").splitlines()
+            return [int(line.split()[1]) for line in lines if line.startswith("conn_cur:")]
+
         crowd = Crowd(it.port, 1, connections=50)
         time.sleep(0.7)
-        lines = it.tell("show activity").splitlines()
-        held = [int(line.split()[1]) for line in lines if line.startswith("conn_cur:")]
+        found = held()
         assert crowd.result().failed == 0
-        assert sum(held) == 50 and min(held) >= 19, held  # 50 and 0 when nothing is passed on
+        assert sum(found) == 50 and min(found) >= 19, found  # 50 and 0 when nothing is passed on
+        wait_for(lambda: sum(held()) == 0, 5, "wrk's end")
+        clients = [socket.create_connection(("127.0.0.1", proxied), 10) for _ in range(50)]
+        for client in clients:
+            client.sendall(b"PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n")
+        assert [ask(client)[0] for client in clients] == [200] * 50
+        found = held()
+        assert sum(found) == 50 and min(found) >= 19, found
+        for client in clients:
+            client.close()
