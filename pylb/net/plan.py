@@ -185,3 +185,10 @@ class Plan:
         else:
             plan.tunnel_limit = plan.own_tunnel_limit = seconds
         return plan
+
+    def without_replay(self) -> Plan:
+        """The same, for an exchange whose rules forbid that its request goes out twice."""
+        plan = copy(self)
+        plan.replays, plan.retry_status = False, frozenset()
+        plan.retry_on = self.retry_on & {"conn-failure"}
+        return plan

@@ -9,7 +9,7 @@ does not even call. What an exchange pays for is decided in the constructor: wha
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,7 @@ from pylb.config.values import parse_time
 from pylb.counters import ProxyCounters
 from pylb.rules.acl import Check, compile_condition, never
 from pylb.rules.action import Step
-from pylb.rules.actions.connection import restore_addresses
+from pylb.rules.actions.connection import SERVER_SIDE, restore_addresses
 from pylb.rules.actions.waiting import buffering
 from pylb.rules.captures import Captures
 from pylb.rules.context import Context, Session
@@ -284,11 +284,21 @@ def compile_http_rules(declared: model.Proxy, scope: Scope) -> tuple[Steps, Step
             scope.report.warning(rule.at, f'"{rule.action}" is left out: "{declared.name}" is in TCP mode', "mode http")
         return (), (), ()
     request, response, after = sets
+    if declared.listen:
+        request = tuple(_of_this_side(declared, scope))
     return (
         compile_rules(request, scope.at(Place.REQUEST)),
         compile_rules(response, scope.at(Place.RESPONSE)),
         compile_rules(after, scope.at(Place.AFTER_RESPONSE)),
     )
+
+
+def _of_this_side(declared: model.Proxy, scope: Scope) -> Iterator[model.Rule]:
+    """The http-request rules of one side of a `listen`. All of them stand in its frontend."""
+    twin = scope.world.config.frontend(declared.name) if isinstance(declared, model.Backend) else declared
+    for rule in twin.http_request if twin is not None else ():
+        if (rule.action in SERVER_SIDE) == isinstance(declared, model.Backend):
+            yield rule
 
 
 def compile_frontend(declared: model.Frontend, world: World, report: Any) -> Frontend:

@@ -108,6 +108,24 @@ def _changing_plan(kind: str, seconds: Callable[[Context], float | None]) -> Ste
     return step
 
 
+@action("disable-l7-retry", REQUEST_ONLY)
+def _disable_replay(words: Words) -> Step | None:
+    """Only a failed connection is tried again, whatever `retry-on` says."""
+    words.expect(0, 0, "disable-l7-retry, without words behind it")
+    if not isinstance(words.scope.proxy, Backend):
+        raise BadArgument('"disable-l7-retry" is about the server\'s side: it stands in a backend')
+
+    def step(x: Any) -> Reply | None:
+        x.plan = x.plan.without_replay()
+        return None
+
+    return step
+
+
+SERVER_SIDE = frozenset({"set-timeout", "disable-l7-retry"})
+"""Actions that a `listen` carries out as a backend; all its other rules are its frontend's."""
+
+
 # ------------------------------------------------------------------------------------------------------------ packets
 
 

@@ -139,6 +139,15 @@ frontend upper
     http-request normalize-uri percent-to-uppercase
     default_backend timed
 
+listen both
+    bind "127.0.0.1:${FE_both}"
+    retries 2
+    retry-on conn-failure 500 empty-response
+    http-request set-timeout server 300ms if { path /short }
+    http-request disable-l7-retry if METH_POST
+    http-request set-header X-Seen yes
+    server a "127.0.0.1:${SRV_a}"
+
 frontend learning
     bind "127.0.0.1:${FE_learning}"
     default_backend learning
@@ -236,6 +245,8 @@ ANSWERS = {
     "second": answer("X-Second: three", "X-Other: four", status="201 Created"),
     "other": answer("X-Other: five", status="201 Created"),
     "neither": answer("X-Other: six"),
+    "500": answer(status="500 Internal Server Error"),
+    "nothing": Answer(b"", "close"),
     "late": Answer(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", pause=0.8),
 }
 
@@ -420,5 +431,20 @@ def test_uris_become_normal(pair, name):
                 answer = talk.response()
                 seen[path] = answer if isinstance(answer, str) else (answer.status, answer.body[:9])
         return seen | {"lines": [record.line for record in side.records()]}
+
+    judge(*pair.both(scenario))
+
+
+@pytest.mark.parametrize("request_", ["plain", "late", "500", "posted 500", "nothing", "posted nothing"])
+def test_a_listen_s_rules_about_its_servers(pair, request_):
+    do = request_.rpartition(" ")[2]
+    path, method = ("/short", "GET") if do == "late" else ("/", "POST" if "posted" in request_ else "GET")
+
+    def scenario(side):
+        with side.talk("both") as talk:
+            talk.send(get(path, f"Do: {do}", "Content-Length: 0", method=method))
+            answer = talk.response(method)
+        status = answer if isinstance(answer, str) else answer.status
+        return {"status": status, "tries": [(record.line, record.get("x-seen")) for record in side.records()]}
 
     judge(*pair.both(scenario))
