@@ -20,7 +20,7 @@ from collections import OrderedDict
 from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 
-from pylb.backend.stick_entry import ARRAYS, NAMES, Column, Entry, parse_column
+from pylb.backend.stick_entry import ARRAYS, NAMES, Column, Entry, parse_columns
 from pylb.config import model
 
 _LARGEST = 0xFFFFFFFF
@@ -47,7 +47,7 @@ class StickTable:
     def __init__(self, name: str, declared: model.StickTable) -> None:
         self.name = name
         self.model = declared
-        self.columns = tuple(parse_column(text) for text in declared.store)
+        self.columns = parse_columns(declared.store)
         self.length = declared.length or 32
         """Bytes of keys of type string and binary."""
         self._convert = _KEYS.get(declared.type)

@@ -13,6 +13,7 @@ other processes stands in `news`, by cell: how much was added, or [value] when t
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -185,6 +186,19 @@ class Entry:
 
 def _bounded(cell: str, number: int) -> int:
     return number if 0 <= number <= _LARGEST or cell in BIG_COUNTERS else max(0, min(_LARGEST, number))
+
+
+def parse_columns(texts: Iterable[str]) -> tuple[Column, ...]:
+    """All items of `store`; of two with the same name the first counts. Raises ValueError."""
+    columns: dict[str, Column] = {}
+    for text in texts:
+        column = parse_column(text)
+        columns.setdefault(column.name, column)
+    for array in columns.keys() & ARRAYS.keys():
+        for older in (ARRAYS[array].format(index) for index in (0, 1)):
+            if older in columns:
+                raise ValueError(f"cannot store '{older}' beside '{array}', whose elements take its place")
+    return tuple(columns.values())
 
 
 def parse_column(text: str) -> Column:

@@ -29,7 +29,7 @@ from pylb.process.forking import fork
 from pylb.process.preparation import Prepared
 from pylb.process.relay import Relay
 from pylb.process.silence import Silence
-from pylb.process.tallies import StewardsTally
+from pylb.process.sums import StewardsTally
 from pylb.process.worker import Worker
 
 HUNG = 5.0

@@ -14,13 +14,15 @@ What the workers of an old generation go on counting is collected for the next o
 
     worker  ─► [number, table, [[key, made, expires, news], …]]      news: by cell, see stick_entry.py
     steward ─► [number, table, [[key, expires, sums], …]]            sums: by cell; of rates their records
+
+The steward's side is sums.py.
 """
 
 from __future__ import annotations
 
 import json
-from collections import defaultdict, deque
-from collections.abc import Callable, Iterable, Mapping
+from collections import deque
+from collections.abc import Callable, Mapping
 from itertools import islice
 from typing import Any
 
@@ -31,17 +33,9 @@ from pylb.backend.stick_records import key_of, written_key, written_time
 BATCH = 200
 """Entries in one message."""
 
-MOST = 5000
-"""Entries of a table that a worker tells of at a time, in about 20 ms; under a flood of new keys others wait."""
-
-GATHER = 0.1
-"""Seconds in which the steward gathers before it tells, so that workers that tell at the same time cost one answer."""
-
-CARRIED_ON = 20_000
-"""Entries that an old generation collects for the next one between two times that it tells, half a second."""
-
-OWN = ("use", "conn_cur")
-"""Cells that count what is there now."""
+MOST = 2000
+"""Entries of a table that a worker tells of at a time: 3 µs each to tell, 10 for another worker to take over, so that
+a flood of new keys holds nobody up for longer than 20 ms; those that are left wait for the next time."""
 
 
 class WorkersTally:
@@ -60,7 +54,7 @@ class WorkersTally:
         for table in self._tables.values():
             table.cleared.clear()
             if table.counted:
-                self._tell(table, _taken(table, most), now)
+                self._tell(table, taken(table, most), now)
 
     def _tell(self, table: StickTable, entries: list[Entry], now: float) -> None:
         living = [entry for entry in entries if entry.news and table.holds(entry)]
@@ -74,7 +68,7 @@ class WorkersTally:
                 entry.told = True
             self._number += 1
             self._on_its_way.append((self._number, table.name, told))
-            self._send(_json([self._number, table.name, records]))
+            self._send(compact([self._number, table.name, records]))
 
     def take(self, payload: bytes, now: float) -> None:
         """What the steward says."""
@@ -87,7 +81,7 @@ class WorkersTally:
         waiting = [told for _, about, told in self._on_its_way if about == name]
         for written, expires, sums in records:
             key = key_of(table.model.type, written)
-            entry = _prolonged(table, key, expires, now)
+            entry = prolonged(table, key, expires, now)
             if entry is None:
                 continue
             _replace(entry, table, sums)
@@ -97,155 +91,7 @@ class WorkersTally:
             entry.take(entry.news, now)
 
 
-class StewardsTally:
-    """The steward's side. `send` takes a worker's slot and a message; `later` calls a function after some seconds."""
-
-    def __init__(
-        self,
-        tables: Mapping[str, StickTable],
-        send: Callable[[int, bytes], None],
-        slots: Callable[[], Iterable[int]],
-        later: Callable[[float, Callable[[], None]], Any],
-        clock: Callable[[], float],
-    ) -> None:
-        self._tables = tables
-        self._send = send
-        self._slots = slots
-        self._later = later
-        self._clock = clock
-        self._heard: dict[int, int] = {}
-        """The last message of each worker."""
-        self._tellers: dict[str, dict[Any, int]] = defaultdict(dict)
-        """By table the keys that others have to hear of: the slot that has told, 0 for several or an operator."""
-        self._held: dict[int, dict[tuple[str, Any], dict[str, int]]] = defaultdict(dict)
-        """By worker what it has of OWN."""
-        self._cleared: dict[str, set[Any]] = {}
-        """By table the keys that operators have removed a moment ago."""
-        self._gathering = False
-        self._carried_on: dict[tuple[str, Any], list[Any]] | None = None
-        """What has been counted since the next generation was told the sums; None: there is none."""
-
-    def heard(self, slot: int, payload: bytes, now: float) -> None:
-        """A worker tells."""
-        number, name, records = json.loads(payload)
-        self._heard[slot] = number
-        table = self._tables.get(name)
-        if table is not None:
-            for written, made, expires, news in records:
-                self._add(slot, table, key_of(table.model.type, written), made, expires, news, now)
-        self._gather()
-
-    def _add(
-        self, slot: int, table: StickTable, key: Any, made: bool, expires: float | None, news: News, now: float
-    ) -> None:
-        if not made and (key in table.cleared or key in self._cleared.get(table.name, ())):
-            return
-        entry = _prolonged(table, key, expires, now)
-        if entry is None:
-            return
-        entry.take(news, now)
-        self._note(table, key, slot)
-        if self._carried_on is not None:
-            self._collect(self._carried_on, table, entry, news)
-        for cell in OWN:
-            n = news.get(cell)
-            if isinstance(n, int) and n and cell in entry.data:
-                held = self._held[slot].setdefault((table.name, key), dict.fromkeys(OWN, 0))
-                held[cell] += n
-                if not any(held.values()):
-                    del self._held[slot][table.name, key]
-
-    def _collect(
-        self, carried_on: dict[tuple[str, Any], list[Any]], table: StickTable, entry: Entry, news: News
-    ) -> None:
-        """For the next generation. What is set is told as it stands."""
-        lasting = {cell: n for cell, n in news.items() if cell not in OWN}
-        known = carried_on.get((table.name, entry.key))
-        if known is None:
-            if lasting and len(carried_on) < CARRIED_ON:
-                expires = written_time(entry.expires)
-                carried_on[table.name, entry.key] = [
-                    table.name, table.model.type, written_key(entry.key), expires, lasting,
-                ]  # fmt: skip
-            return
-        known[3] = written_time(entry.expires)
-        for cell, n in lasting.items():
-            before = known[4].get(cell, 0)
-            both_added = isinstance(n, int) and isinstance(before, int)
-            known[4][cell] = before + n if both_added else [entry.data[cell]]
-
-    def begin_to_carry(self) -> None:
-        """Another generation is told the sums now; from here on what is counted is for it, too."""
-        self._carried_on = {}
-
-    def carried(self) -> list[list[Any]]:
-        """What has been counted since then, or since the last time: for `inherit`."""
-        if not self._carried_on:
-            return []
-        records, self._carried_on = list(self._carried_on.values()), {}
-        return records
-
-    def inherit(self, records: list[list[Any]]) -> None:
-        """What the generation before has counted meanwhile, where the table is still of its type."""
-        now = self._clock()
-        for name, kind, written, expires, news in records:
-            table = self._tables.get(name)
-            if table is not None and table.model.type == kind:
-                self._add(0, table, key_of(kind, written), True, expires, news, now)
-        if records:
-            self._gather()
-
-    def _note(self, table: StickTable, key: Any, slot: int) -> None:
-        tellers = self._tellers[table.name]
-        tellers[key] = slot if tellers.get(key, slot) == slot else 0
-
-    def gone(self, slot: int) -> None:
-        """A worker has ended: so has everything that it served."""
-        now = self._clock()
-        for (name, key), held in self._held.pop(slot, {}).items():
-            table = self._tables[name]
-            entry = table.find(key, now)
-            if entry is not None:
-                entry.take({cell: -n for cell, n in held.items()}, now)
-                self._note(table, key, 0)
-        self._heard.pop(slot, None)
-        self._gather()
-
-    def _gather(self) -> None:
-        if not self._gathering:
-            self._gathering = True
-            self._later(GATHER, self.tell)
-
-    def look(self) -> None:
-        """Now and then: what operators have set here, and in every worker, holds everywhere."""
-        for name, table in self._tables.items():
-            self._cleared[name], table.cleared = table.cleared, set()
-        if any(table.counted for table in self._tables.values()):
-            self.tell()
-
-    def tell(self) -> None:
-        """The sums to all workers, except for what a worker alone has counted and therefore knows."""
-        self._gathering = False
-        now = self._clock()
-        for table in self._tables.values():
-            for entry in _taken(table, None):
-                entry.news = {}
-                self._note(table, entry.key, 0)
-            tellers = self._tellers.pop(table.name, {})
-            records = [(slot, text) for key, slot in tellers.items() if (text := _record(table, key, now)) is not None]
-            for slot in self._slots():
-                mine = [text for teller, text in records if teller != slot]
-                if mine or tellers:
-                    self._tell(slot, table.name, mine)
-
-    def _tell(self, slot: int, name: str, records: list[str]) -> None:
-        number = self._heard.get(slot, 0)
-        for first in range(0, max(1, len(records)), BATCH):
-            text = ",".join(records[first : first + BATCH])
-            self._send(slot, b"[%d,%b,[%b]]" % (number, _json(name), text.encode()))
-
-
-def _taken(table: StickTable, most: int | None) -> list[Entry]:
+def taken(table: StickTable, most: int | None) -> list[Entry]:
     """The entries in which something was counted, which are noted no longer."""
     if most is None or len(table.counted) <= most:
         counted, table.counted = table.counted, {}
@@ -256,7 +102,7 @@ def _taken(table: StickTable, most: int | None) -> list[Entry]:
     return taken
 
 
-def _prolonged(table: StickTable, key: Any, expires: float | None, now: float) -> Entry | None:
+def prolonged(table: StickTable, key: Any, expires: float | None, now: float) -> Entry | None:
     """The entry, made if needed, that lives to `expires` at least."""
     until = expires if expires is not None else float("inf")
     known = table.find(key, now)
@@ -275,17 +121,6 @@ def _replace(entry: Entry, table: StickTable, sums: dict[str, Any]) -> None:
             data[cell] = SlidingRate.of(periods[cell], value) if periods[cell] else value
 
 
-def _record(table: StickTable, key: Any, now: float) -> str | None:
-    entry = table.find(key, now)
-    if entry is None:
-        return None
-    sums = {cell: _plain(entry.data[cell]) for cell in table.cells}
-    return _json([written_key(key), written_time(entry.expires), sums]).decode()
-
-
-def _plain(value: Any) -> Any:
-    return value.record() if isinstance(value, SlidingRate) else value
-
-
-def _json(value: Any) -> bytes:
+def compact(value: Any) -> bytes:
+    """As JSON."""
     return json.dumps(value, separators=(",", ":")).encode()

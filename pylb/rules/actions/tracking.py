@@ -10,7 +10,7 @@ from pylb.backend import tracking
 from pylb.backend.stick_entry import Entry
 from pylb.config import model
 from pylb.config.expression import parse_sample
-from pylb.rules.action import ANYWHERE, Step, Words, action
+from pylb.rules.action import Step, Words, action
 from pylb.rules.compile import compile_sample
 from pylb.rules.context import Context
 from pylb.rules.kinds import Kind
@@ -92,14 +92,14 @@ def _counting(words: Words, number: int, cells: tuple[str, ...], array: str) -> 
     return step
 
 
-@action("sc-inc-gpc0 sc-inc-gpc1", ANYWHERE)
+@action("sc-inc-gpc0 sc-inc-gpc1", TRACKING)
 def _inc_first(words: Words) -> Step | None:
     (number,) = _numbers(words, "(ID)")
     cell = words.name.rpartition("-")[2]
     return _counting(words, number, (cell, f"{cell}_rate"), "")
 
 
-@action("sc-inc-gpc", ANYWHERE)
+@action("sc-inc-gpc", TRACKING)
 def _inc(words: Words) -> Step | None:
     index, number = _numbers(words, "(INDEX,ID)")
     return _counting(words, number, (f"gpc{index}", f"gpc{index}_rate"), "gpc")
@@ -139,13 +139,13 @@ def _tag(entry: Entry, cell: str, value: int, now: float) -> None:
         entry.table.touch(entry, now)
 
 
-@action("sc-set-gpt0", ANYWHERE)
+@action("sc-set-gpt0", TRACKING)
 def _set_first(words: Words) -> Step | None:
     (number,) = _numbers(words, "(ID)")
     return _storing(words, number, lambda entry, value, now: _tag(entry, "gpt0", value, now))
 
 
-@action("sc-set-gpt", ANYWHERE)
+@action("sc-set-gpt", TRACKING)
 def _set(words: Words) -> Step | None:
     index, number = _numbers(words, "(INDEX,ID)")
 
@@ -156,7 +156,7 @@ def _set(words: Words) -> Step | None:
     return _storing(words, number, store)
 
 
-@action("sc-add-gpc", ANYWHERE)
+@action("sc-add-gpc", TRACKING)
 def _add(words: Words) -> Step | None:
     index, number = _numbers(words, "(INDEX,ID)")
     cells = (f"gpc{index}", f"gpc{index}_rate")

@@ -30,13 +30,13 @@ def _looking(table: StickTable, read: Read, missing: Value = 0) -> Step:
 
 
 def _register(name: str, read: Read) -> None:
-    @converter_with(name, Kind.ANY, Kind.INT, "table", contextual=True)
+    @converter_with(name, Kind.ANY, Kind.INT, "table?", contextual=True)
     def _build(args: tuple[Any, ...], scope: Scope) -> Step:
         return _looking(table_named(args[0], scope), read)
 
 
 def _register_element(name: str, array: str) -> None:
-    @converter_with(name, Kind.ANY, Kind.INT, "int", "table", contextual=True)
+    @converter_with(name, Kind.ANY, Kind.INT, "int", "table?", contextual=True)
     def _build(args: tuple[Any, ...], scope: Scope) -> Step:
         return _looking(table_named(args[1], scope), element_reader(array, args[0]))
 
@@ -48,7 +48,7 @@ for _name, _array in ELEMENTS.items():
 _register("table_server_id", lambda entry, now: entry.value("server_id", now))
 
 
-@converter_with("in_table", Kind.ANY, Kind.BOOL, "table", contextual=True)
+@converter_with("in_table", Kind.ANY, Kind.BOOL, "table?", contextual=True)
 def _in_table(args: tuple[Any, ...], scope: Scope) -> Step:
     return _looking(table_named(args[0], scope), lambda _entry, _now: True, False)
 
@@ -65,9 +65,9 @@ def _milliseconds(of: Callable[[StickTable, Entry, float], float]) -> Callable[[
     return build
 
 
-converter_with("table_expire", Kind.ANY, Kind.INT, "table", "int?", contextual=True)(
+converter_with("table_expire", Kind.ANY, Kind.INT, "table?", "int?", contextual=True)(
     _milliseconds(lambda _table, entry, now: entry.expires - now)
 )
-converter_with("table_idle", Kind.ANY, Kind.INT, "table", "int?", contextual=True)(
+converter_with("table_idle", Kind.ANY, Kind.INT, "table?", "int?", contextual=True)(
     _milliseconds(lambda table, entry, now: (table.model.expire or 0.0) - (entry.expires - now))
 )

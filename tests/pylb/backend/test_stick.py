@@ -118,6 +118,18 @@ def test_what_cannot_be_stored_is_refused(text: str) -> None:
         table(store=(text,))
 
 
+@pytest.mark.parametrize("pair", [("gpc0", "gpc(2)"), ("gpt(1)", "gpt0"), ("gpc1_rate(1s)", "gpc_rate(1,1s)")])
+def test_an_array_takes_the_place_of_the_older_columns(pair: tuple[str, str]) -> None:
+    with pytest.raises(ValueError, match="beside"):
+        table(store=pair)
+
+
+def test_what_is_stored_twice_is_stored_once() -> None:
+    assert [(c.name, c.period) for c in table(store=("conn_rate(5s)", "gpc0", "conn_rate(9s)", "gpc0")).columns] == [
+        ("conn_rate", 5.0), ("gpc0", 0.0),
+    ]  # fmt: skip
+
+
 def test_an_unknown_type_is_refused() -> None:
     with pytest.raises(ValueError, match="float"):
         table("float")

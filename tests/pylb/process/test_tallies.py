@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from pylb.backend.stick import StickTable
 from pylb.config import model
-from pylb.process.tallies import StewardsTally, WorkersTally
+from pylb.process.sums import StewardsTally
+from pylb.process.tallies import WorkersTally
 
 WORKERS = (1, 2, 3)
 KEYS = [IPv4Address("10.0.0.1"), IPv4Address("10.0.0.2")]

@@ -144,6 +144,7 @@ def test_converters_look_up_and_touch_nothing() -> None:
         "src,table_sess_cnt(fe)": None, "src,table_expire(fe)": 50_000, "src,table_idle(fe)": 10_000,
         "str(10.0.0.9),table_expire(fe)": None, "str(10.0.0.9),table_expire(fe,7)": 7, "src,table_kbytes_in(fe)": 0,
         "int(167772161),table_conn_cnt(fe)": 1, "src,table_server_id(fe)": None,
+        "src,table_http_req_cnt": 1, "src,in_table": True,
     }  # fmt: skip
     assert {text: sample(text, x, here) for text in expected} == expected
 
