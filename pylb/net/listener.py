@@ -50,6 +50,10 @@ PARTING = 1.0
 full swing asks within that time, and is told with the answer that it was the last: closing at once would cross with
 requests on their way, which would be lost."""
 
+BACKLOG = 4096
+"""Connections that wait for being accepted, without `backlog` on the bind or the frontend; the kernel lowers it to
+net.core.somaxconn."""
+
 ACCEPTS = 64
 """Connections taken at a time where they are accepted by hand."""
 
@@ -181,14 +185,13 @@ class Listener:
             for sock in self.sockets:
                 self.loop.add_reader(sock.fileno(), self._accept, sock)
             return
+        backlog = self.bind.backlog or self.frontend.model.backlog or BACKLOG
         for sock in [sock for sock in self.sockets for _ in range(EARS)]:
             if self._closed:  # while the one before was being opened
                 break
             # The loop owns (and closes) the duplicate; ours stays open: pausing loses no client in the backlog.
             duplicate = sock.dup()
-            server = await self.loop.create_server(
-                lambda: self.make(self), sock=duplicate, backlog=self.bind.backlog or 4096
-            )
+            server = await self.loop.create_server(lambda: self.make(self), sock=duplicate, backlog=backlog)
             self._servers.append(server)
         if not self._accepting:
             self.pause()

@@ -17,11 +17,9 @@ from pathlib import Path
 
 from pylb.config.model import Address, Bind
 from pylb.config.words import Report
+from pylb.net.listener import BACKLOG
 from pylb.process import capabilities
 from pylb.process.capabilities import Capability
-
-BACKLOG = 4096
-"""Without `backlog` on the bind or the frontend; the kernel lowers it to net.core.somaxconn."""
 
 
 class Sockets:
@@ -43,7 +41,8 @@ class Sockets:
         """Those among them that are new."""
 
     def listen(self, bind: Bind, report: Report, backlog: int | None = None) -> list[socket.socket]:
-        """The listening sockets of one bind: one, or one per port of a range. Errors go to `report`."""
+        """The listening sockets of one bind: one, or one per port of a range; without a `backlog` (connections that may
+        wait) it is BACKLOG. Errors go to `report`."""
         address = bind.address
         sockets = []
         last = address.port_end or address.port or 0
@@ -109,10 +108,10 @@ def refuse(sockets: Sequence[socket.socket]) -> None:
                 sock.shutdown(socket.SHUT_RD)
 
 
-def listen_again(sockets: Sequence[socket.socket]) -> None:
-    """Accept clients after `refuse`."""
+def listen_again(sockets: Sequence[socket.socket], backlog: int | None) -> None:
+    """Accept clients after `refuse`; `backlog` as for `Sockets.listen`."""
     for sock in sockets:
-        sock.listen(BACKLOG)
+        sock.listen(backlog or BACKLOG)
 
 
 def key(bind: Bind, address: Address, port: int) -> str:

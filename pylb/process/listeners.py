@@ -79,10 +79,12 @@ class Listeners:
         """Listen before the workers do; refuse after the last of them has stopped accepting, since to shut a socket
         down under an event loop that accepts from it is an error for that loop."""
         assert door.frontend is not None
-        sockets = [sock for bind in door.frontend.model.binds for sock in self._sockets[id(bind)]]
+        model = door.frontend.model
         if door.state == "":
-            binding.listen_again(sockets)
+            for bind in model.binds:
+                binding.listen_again(self._sockets[id(bind)], bind.backlog or model.backlog)
         else:
+            sockets = [sock for bind in model.binds for sock in self._sockets[id(bind)]]
             self._afterwards.append(lambda: binding.refuse(sockets))
 
     def disown(self) -> None:

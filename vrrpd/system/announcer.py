@@ -59,10 +59,10 @@ class Announcer:
         link = self._host.links.get(interface)
         if link is None or len(link.mac) != 6:
             return
-        kind = "gratuitous ARP" if isinstance(address, IPv4Address) else "unsolicited Neighbour Advert"
         if isinstance(address, IPv4Address):
-            frame = gratuitous_arp(link.mac, address)
+            kind, frame = "gratuitous ARP", gratuitous_arp(link.mac, address)
         else:
+            kind = "unsolicited Neighbour Advert"
             frame = unsolicited_na(link.mac, address, self._host.forwards(interface))
         try:
             self._sender(interface).send(frame)

@@ -168,13 +168,13 @@ class Executor:
         if station is None:
             return
         garp = station.settings.garp
-        said: set[str] = set()
+        said: set[tuple[str, Address]] = set()
         for _ in range(action.repeat):
             for address in action.addresses:
                 interface = station.interface_for(address)
                 v4 = address.address.version == 4
-                if f"{interface} {address.address}" not in said:
-                    said.add(f"{interface} {address.address}")
+                if (interface, address.address) not in said:
+                    said.add((interface, address.address))
                     kind = "gratuitous ARPs" if v4 else "Unsolicited Neighbour Adverts"
                     self._say(
                         Level.DEBUG,

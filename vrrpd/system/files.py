@@ -16,7 +16,7 @@ from pathlib import Path
 
 from vrrpd.config.model import TrackFile
 
-IN_CLOSE_WRITE, IN_MOVED_FROM, IN_MOVED_TO, IN_CREATE, IN_DELETE = 0x8, 0x40, 0x80, 0x100, 0x200
+IN_CLOSE_WRITE, IN_MOVED_FROM, IN_MOVED_TO, IN_DELETE, IN_Q_OVERFLOW = 0x8, 0x40, 0x80, 0x200, 0x4000
 WATCHED = IN_CLOSE_WRITE | IN_MOVED_FROM | IN_MOVED_TO | IN_DELETE
 NUMBER = re.compile(rb"\s*([+-]?\d{1,9})")
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -59,9 +59,12 @@ class FileWatcher:
 
     def start(self) -> None:
         """Read and report every file once."""
+        self._look_at_all(always=True)
+
+    def _look_at_all(self, always: bool = False) -> None:
         for specs in self._files.values():
             for spec in specs:
-                self._look(spec, always=True)
+                self._look(spec, always)
 
     def fileno(self) -> int:
         """For the event loop: readable when a directory changed."""
@@ -75,7 +78,9 @@ class FileWatcher:
             return
         offset = 0
         while offset + 16 <= len(data):
-            watch, _, _, length = struct.unpack_from("=iIII", data, offset)
+            watch, events, _, length = struct.unpack_from("=iIII", data, offset)
+            if events & IN_Q_OVERFLOW:  # some were lost: any file may have changed
+                self._look_at_all()
             name = os.fsdecode(data[offset + 16 : offset + 16 + length].rstrip(b"\0"))
             for spec in self._files.get((watch, name), ()):
                 self._look(spec)

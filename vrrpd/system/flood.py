@@ -19,8 +19,11 @@ from vrrpd.system.sockets import Receiver
 LIMIT = 500
 """Refused packets a second that are still looked at one by one."""
 WINDOW = 0.1
+"""Seconds over which refused packets are counted."""
 CALM = 2.0
+"""Seconds without a refused packet before the filter is widened again."""
 PEERS = 16
+"""Senders of good adverts that are remembered, the latest."""
 FORGED = 20
 """Refused packets under a good peer's address in one window: somebody forges it."""
 

@@ -165,11 +165,14 @@ class RouteSocket:
 
     def _messages(self, message: Encoded) -> Iterator[Any]:
         self._sequence += 1
-        struct.pack_into("=I", message, 8, self._sequence)
+        asked = self._sequence
+        struct.pack_into("=I", message, 8, asked)
         self._socket.send(message)
         while True:
             data = self._socket.recv(1 << 20)
-            kinds = {kind for kind, _, _ in split(data)}
+            kinds = {kind for kind, sequence, _ in split(data) if sequence == asked}
+            if not kinds:  # late, to a request that was given up
+                continue
             if NLMSG_ERROR in kinds:
                 return
             yield from decoded(data)

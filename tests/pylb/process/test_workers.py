@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import subprocess
 import threading
 import time
 from collections import Counter
@@ -13,8 +14,8 @@ from pathlib import Path
 
 import pytest
 from live import Server, ask, children, echo, ports, read_head, serving
-from load import Crowd, descriptors, place, tell
-from support import wait_for
+from load import CONFIG, Crowd, descriptors, place, tell
+from support import require_program, wait_for
 
 
 def test_counters_are_sums_over_workers(tmp_path: Path) -> None:
@@ -211,3 +212,22 @@ def test_the_tree_of_processes(tmp_path: Path) -> None:
     with place(tmp_path, workers=4) as it:
         assert len(children(it.pylb.process.pid)) == 1 and len(it.pylb.workers()) == 4
         assert it.info()["Nbthread"] == "4" and it.info()["Pid"] == str(it.pylb.process.pid)
+
+
+@pytest.mark.parametrize("line", ["backlog 77", "bind 127.0.0.1:{port} backlog 77"], ids=["frontend", "bind"])
+def test_backlog_holds_in_the_workers_and_after_an_operators_order(tmp_path: Path, line: str) -> None:
+    text = CONFIG.replace(" bind 127.0.0.1:{port}\n", f" bind 127.0.0.1:{{port}}\n {line}\n")
+    if line.startswith("bind"):
+        text = CONFIG.replace("bind 127.0.0.1:{port}", line)
+    with place(tmp_path, config=text) as it:
+        assert waiting_room(it.port) == 77
+        it.tell("disable frontend f")
+        it.tell("enable frontend f")
+        wait_for(lambda: waiting_room(it.port) == 77, 5, "the backlog of the configuration")
+
+
+def waiting_room(port: int) -> int:
+    """Connections that may wait for being accepted: Send-Q of a listening socket; 0: nobody listens."""
+    command = [require_program("ss"), "-Hltn", f"sport = :{port}"]
+    rows = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.splitlines()
+    return int(rows[0].split()[2]) if rows else 0

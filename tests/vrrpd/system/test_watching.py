@@ -1,13 +1,15 @@
 """Track files by inotify and track processes by pidfd."""
 
 import asyncio
+import os
+import struct
 import subprocess
 import time
 
 import pytest
 
 from vrrpd.config.model import TrackFile, TrackProcess
-from vrrpd.system.files import FileWatcher, read_number
+from vrrpd.system.files import IN_Q_OVERFLOW, FileWatcher, read_number
 from vrrpd.system.procwatch import ProcessWatcher, matches, started_process
 
 
@@ -16,6 +18,19 @@ async def until(condition):
     while not condition():
         assert time.monotonic() < end
         await asyncio.sleep(0.005)
+
+
+def test_all_track_files_are_read_when_notifications_were_lost(tmp_path, monkeypatch):
+    path, numbers = tmp_path / "load", []
+    path.write_text("5\n")
+    watcher = FileWatcher([TrackFile(name="f", path=str(path))], lambda name, number: numbers.append(number))
+    watcher.start()
+    path.write_text("6\n")
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "read", lambda fd, size: struct.pack("=iIII", -1, IN_Q_OVERFLOW, 0, 0))
+        watcher.read()
+    watcher.close()
+    assert numbers == [5, 6]
 
 
 async def test_a_track_file_is_read_again_when_it_is_written_replaced_or_deleted(tmp_path):

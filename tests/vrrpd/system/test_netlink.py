@@ -1,0 +1,61 @@
+"""Questions to the kernel, with a socket that the test answers."""
+
+import errno
+import struct
+
+from vrrpd.system.messages import NLMSG_DONE, NLMSG_ERROR, ifinfmsg
+from vrrpd.system.netlink import RouteSocket
+from vrrpd.system.rtnl import RTM_NEWLINK, encode
+
+
+class Kernel:
+    """In the place of the netlink socket; `answers` are made of the sequence number that was asked with."""
+
+    def __init__(self, *answers):
+        self.answers = list(answers)
+        self.sequence = 0
+
+    def send(self, data):
+        self.sequence = struct.unpack_from("=I", data, 8)[0]
+
+    def recv(self, size):
+        return self.answers.pop(0)(self.sequence)
+
+    def close(self):
+        pass
+
+
+def link(index):
+    def made(sequence):
+        message = encode(ifinfmsg(), RTM_NEWLINK, 0, index=index)
+        struct.pack_into("=I", message, 8, sequence)
+        return bytes(message)
+
+    return made
+
+
+def done(sequence):
+    return struct.pack("=IHHIIi", 20, NLMSG_DONE, 0, sequence, 0, 0)
+
+
+def late(answer):
+    return lambda sequence: answer(sequence - 1)
+
+
+def refused(sequence):
+    return struct.pack("=IHHIIi", 20, NLMSG_ERROR, 0, sequence, 0, -errno.EPERM)
+
+
+def asked(*answers):
+    sock = RouteSocket()
+    sock.close()
+    sock._socket = Kernel(*answers)
+    return [found.index for found in sock.links()]
+
+
+def test_interfaces_are_read_until_the_kernel_is_done():
+    assert asked(link(1), link(2), done) == [1, 2]
+
+
+def test_late_answers_to_a_request_that_was_given_up_are_passed_by():
+    assert asked(late(refused), link(1), late(done), late(link(7)), link(2), done) == [1, 2]
