@@ -31,7 +31,7 @@ CONVERTER_FAMILIES = {
     r"(51d|da-csv|wurfl|sha3).*": "device databases, options of some builds",
 }
 ACTIONS = """
-cache-store cache-use do-resolve early-hint send-spoe-group set-bandwidth-limit set-fc-mark set-fc-tos set-nice
+cache-store cache-use do-resolve send-spoe-group set-bandwidth-limit set-fc-mark set-fc-tos set-nice
 set-priority-offset switch-mode wait-for-handshake expect-netscaler-cip expect-proxy attach-srv lua.
 """
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from operator import attrgetter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from pylb.http1.grammar import is_token
-from pylb.rules.action import HEADERS, Step, Words, action
+from pylb.http1.grammar import NEUTRAL, is_token
+from pylb.rules.action import HEADERS, REQUEST_ONLY, Step, Words, action
 from pylb.rules.context import Context
 from pylb.rules.logformat import compile_text
 from pylb.rules.matches import METHODS
@@ -55,6 +55,24 @@ def _add_header(words: Words) -> Step | None:
     if isinstance(value, bytes):
         return lambda x: head(x).add(name, value)
     return lambda x: head(x).add(name, value(x))
+
+
+@action("early-hint", REQUEST_ONLY)
+def _early_hint(words: Words) -> Step | None:
+    """A 103 with one field, at once (RFC 8297). Clients of HTTP/1.0 know no interim responses."""
+    words.expect(2, 2, "early-hint NAME FORMAT")
+    name = header_name(words.args[0]).lower()
+    value = compile_text(words.args[1], words.scope, words.at)
+    if value is None:
+        return None
+
+    def hint(x: Any) -> Reply | None:
+        text = value if isinstance(value, bytes) else value(x)
+        if x.request.version:
+            x.write(b"HTTP/1.1 103 Early Hints\r\n%b: %b\r\n\r\n" % (name, text.translate(NEUTRAL)))
+        return None
+
+    return hint
 
 
 @action("del-header", HEADERS)

@@ -146,6 +146,8 @@ listen both
     http-request set-timeout server 300ms if { path /short }
     http-request disable-l7-retry if METH_POST
     http-request set-header X-Seen yes
+    http-request early-hint Link "<%[path].css>; rel=preload" if { path_beg /hint }
+    http-request deny if { path /hint-and-deny }
     server a "127.0.0.1:${SRV_a}"
 
 frontend learning
@@ -446,5 +448,16 @@ def test_a_listen_s_rules_about_its_servers(pair, request_):
             answer = talk.response(method)
         status = answer if isinstance(answer, str) else answer.status
         return {"status": status, "tries": [(record.line, record.get("x-seen")) for record in side.records()]}
+
+    judge(*pair.both(scenario))
+
+
+@pytest.mark.parametrize("path", ["/hint", "/hint-and-deny", "/hint%0d%0aX:1", "/none"])
+def test_hints_come_before_answers(pair, path):
+    def scenario(side):
+        with side.talk("both") as talk:
+            talk.send(get(path))
+            hint = talk.reader.until(b"\r\n\r\n") if path != "/none" else b""
+            return describe([talk.response()]) | {"hint": hint}
 
     judge(*pair.both(scenario))
