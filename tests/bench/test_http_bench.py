@@ -311,7 +311,11 @@ def around(tmp_path_factory):
 @pytest.mark.parametrize("contender", programs.CONTENDERS, ids=lambda contender: contender.name)
 def test_every_program_does_what_the_scenario_says_and_is_measured(contender, around):
     with programs.running(contender, around) as program:
-        found = measure.measure(BY_NAME["keepalive"], around, [program], measure.Effort(0.3, 1, 1), lambda _: None)
+        for seconds in (0.3, 3):  # the slowest answer nobody in the short time when others have the machine
+            effort = measure.Effort(seconds, 1, 1)
+            found = measure.measure(BY_NAME["keepalive"], around, [program], effort, lambda _: None)
+            if not found.reasons:
+                break
     assert not found.reasons
     only = found.rounds[contender.name][0]
     assert only.load.requests > 0

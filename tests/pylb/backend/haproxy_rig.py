@@ -68,6 +68,7 @@ class Haproxy:
         self._control = directory / "admin.sock"
         self._log_socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._log_socket.bind(str(directory / "log.sock"))
+        self._all_read = threading.Event()
         self._reader = threading.Thread(target=self._read_log, daemon=True)
         self._reader.start()
         configuration = directory / "haproxy.cfg"
@@ -95,8 +96,19 @@ class Haproxy:
             line = self._log_socket.recv(65536)
             if line == b"stop":
                 return
+            if line == b"all":
+                self._all_read.set()
+                continue
             level, _, rest = line.decode("latin-1").partition(">")
             self.log.append((int(level[1:]) & 7, rest.partition("]: ")[2].rstrip("\n")))
+
+    def lines_since(self, seen: int) -> list[tuple[int, str]]:
+        """The log behind its first `seen` lines, with everything that has been sent until now."""
+        self._all_read.clear()
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as marker:
+            marker.sendto(b"all", self._log_socket.getsockname())
+        assert self._all_read.wait(10)
+        return self.log[seen:]
 
     def command(self, text: str) -> str:
         """One command on the admin socket."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import pytest
 from backend_tools import declared_server, make_backend
 from haproxy_rig import Origin, named, running_haproxy
+from support import wait_for
 
 from pylb.backend import operate
 from pylb.backend.backend import Backend
@@ -142,16 +142,15 @@ backend c
     backends = {"b": b, "c": c}
     link_tracking(backends)
     with running_haproxy(tmp_path, sections) as haproxy:
-        time.sleep(0.3)  # the first check is over, the next is 10 minutes away
+        wait_for(lambda: ",L4OK," in haproxy.command("show stat"), what="the only check within 10 minutes")
         b.by_name["s1"].check.health = b.by_name["s1"].check.top
         for order in ORDERS:
             seen = len(haproxy.log)
             expected = haproxy.command(order)
             rows = [row.split(",") for row in haproxy.command("show stat").splitlines()[1:]]
-            time.sleep(0.02)
             lines.clear()
             assert obey(backends, order) == expected, order
-            assert lines == haproxy.log[seen:], order
+            assert lines == haproxy.lines_since(seen), order
             if "addr" not in order and order != "enable health b/s1":  # these make HAProxy check at once
                 of_servers = [row for row in rows if row[1] not in ("FRONTEND", "BACKEND")]
                 assert statuses(backends) == [(row[0], row[1], row[17], row[18]) for row in of_servers], order

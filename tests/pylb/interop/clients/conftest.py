@@ -25,6 +25,7 @@ defaults
     timeout client 10s
     timeout server 10s
     timeout connect 1s
+    timeout check 5s
 frontend web
     bind 127.0.0.1:{port}
     http-request use-service prometheus-exporter if {{ path /metrics }}
@@ -34,8 +35,8 @@ frontend web
     default_backend app
 backend app
     balance roundrobin
-    server one 127.0.0.1:{live} check inter 200ms weight 10
-    server two 127.0.0.1:{live} check inter 200ms weight 20
+    server one 127.0.0.1:{live} check inter 1s weight 10
+    server two 127.0.0.1:{live} check inter 1s weight 20
     server dead 127.0.0.1:{dead} check inter 200ms fall 1
 """
 
@@ -51,4 +52,5 @@ def balancer(tmp_path, request) -> Iterator[Program]:
     with listening() as live, running(tmp_path / "lb", words, CONFIG, {**ports, "live": live}) as program:
         wait_for(lambda: answers(program), 10, "the admin socket")
         wait_for(lambda: status(program, "dead") == "DOWN", 10, "the server to be down")
+        wait_for(lambda: program.ask("show stat").count(",L4OK,") == 2, 10, "the checks of the others")
         yield program
