@@ -151,6 +151,11 @@ class Instance:
         return deadline
 
     @property
+    def timer(self) -> float:
+        """When the timer of the state runs out, the advert's or the master down one; NEVER where there is none."""
+        return self._timer
+
+    @property
     def effective_priority(self) -> int:
         """What the adverts say."""
         return self._priority.effective

@@ -39,7 +39,7 @@ class Picture:
         """Now."""
         return cls(
             instance.state,
-            instance._timer,
+            instance.timer,
             instance.effective_priority,
             instance.master,
             instance.master_priority,
@@ -96,9 +96,9 @@ def total(instance: Instance) -> str:
 
 def timer(instance: Instance, now: float) -> str:
     """Which timer runs, for how long, and by which formula (RFC 9568 section 6.1)."""
-    left = instance._timer - now
+    left = instance.timer - now
     settings = instance.settings
-    if instance._timer == NEVER:
+    if instance.timer == NEVER:
         return "no timer runs"
     if instance.state is State.MASTER and not instance.abdicating:
         return f"advert timer: {left:.4g} s (advert_int {settings.advert_int:g} s)"
