@@ -12,7 +12,7 @@ import gc
 import socket
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pylb.admin.world import Reload
@@ -59,6 +59,14 @@ def prepare(order: Order, master: packets.Packets) -> Prepared:
     """Do all of it. Raises ConfigError, privileges.StartError, OSError, ValueError."""
     courtesy.stand_back()
     gc.disable()  # until all is made that stays (courtesy.without_collections)
+    made = courtesy.behind(lambda: _made(order, master)) if order.succeeds else _made(order, master)
+    descriptors = _become(made.balancer, made.operators, master, order.quiet)
+    _settle_down()
+    return replace(made, descriptors=descriptors)
+
+
+def _made(order: Order, master: packets.Packets) -> Prepared:
+    """Everything but the rights, which a process has and not a thread."""
     config = _config(order)
     report = Report()
     balancer = Balancer(config, report, _tracer() if order.trace else None)
@@ -75,9 +83,8 @@ def prepare(order: Order, master: packets.Packets) -> Prepared:
     _remember(order, balancer, book, master)
     checker = Checker(balancer.backends, config.globals, balancer.node)
     silence_bad_names()
-    descriptors = _become(balancer, operators, master, order.quiet)
-    _settle_down()
-    return Prepared(balancer, sockets, operators, shared, book, Inheritance(balancer), checker, descriptors)
+    gc.collect()
+    return Prepared(balancer, sockets, operators, shared, book, Inheritance(balancer), checker, frozenset())
 
 
 def _tracer() -> Tracer:
@@ -141,7 +148,6 @@ def _become(balancer: Balancer, operators: Operators, master: packets.Packets, q
 
 def _settle_down() -> None:
     """What exists now stays: nothing of it is to be collected, here or in the workers."""
-    gc.collect()
     gc.freeze()
     gc.enable()
     gc.set_threshold(*GC_THRESHOLDS)
