@@ -76,7 +76,7 @@ class Rule:
     """One step of a rule set, words as written: `http-request set-header X-A %[src] if acl`.
 
     `action` is "set-header", `args` the words between it and the condition. What actions exist and what their words
-    mean is decided by rules/actions.py when the rules are compiled.
+    mean is decided by rules/actions when the rules are compiled.
     """
 
     action: str
