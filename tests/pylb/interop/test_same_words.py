@@ -77,14 +77,14 @@ frontend values
 
 backend timed
     timeout tunnel 7s
-    http-request set-timeout server 400ms if { path /short }
+    http-request set-timeout server 250ms if { path /short }
     http-request set-timeout server req.hdr(x-time) if { req.hdr(x-time) -m found }
     http-request set-timeout tunnel 1m if { path /tunnel }
     server a "127.0.0.1:${SRV_a}"
 
 frontend buffered
     bind "127.0.0.1:${FE_buffered}"
-    timeout http-request 400ms
+    timeout http-request 300ms
     option http-buffer-request
     log "127.0.0.1:${LOG}" local0
     log-format "%ci:%cp %ST %ts %HU"
@@ -103,13 +103,13 @@ frontend pausing
     log "127.0.0.1:${LOG}" local0
     log-format "%ci:%cp %ST %ts %HU"
     http-request set-header X-Before "%[req.body_len]" if { path /before }
-    http-request wait-for-body time 300ms at-least 4 if { path /four }
-    http-request wait-for-body time 300ms if { path /all }
+    http-request wait-for-body time 250ms at-least 4 if { path /four }
+    http-request wait-for-body time 250ms if { path /all }
     http-request set-header X-Body "%[req.body]" if { path /all }
     default_backend pausing
 
 backend pausing
-    http-request wait-for-body time 300ms if { path /back }
+    http-request wait-for-body time 250ms if { path /back }
     http-request set-header X-Back "%[req.body]" if { path /back }
     http-request deny if { path /back } { req.body -m beg no }
     server a "127.0.0.1:${SRV_a}"
@@ -143,7 +143,7 @@ listen both
     bind "127.0.0.1:${FE_both}"
     retries 2
     retry-on conn-failure 500 empty-response
-    http-request set-timeout server 300ms if { path /short }
+    http-request set-timeout server 250ms if { path /short }
     http-request disable-l7-retry if METH_POST
     http-request set-header X-Seen yes
     http-request early-hint Link "<%[path].css>; rel=preload" if { path_beg /hint }
@@ -249,7 +249,7 @@ ANSWERS = {
     "neither": answer("X-Other: six"),
     "500": answer(status="500 Internal Server Error"),
     "nothing": Answer(b"", "close"),
-    "late": Answer(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", pause=0.8),
+    "late": Answer(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", pause=0.5),
 }
 
 
@@ -332,7 +332,7 @@ REAL = {
     "no address": [get("/a", "X-Real: nonsense", "X-Port: x", "X-To: ")],
     "an address that is denied": [get("/a", "X-Real: 10.1.2.3"), get("/a")],
     "many": [get("/a", f"X-Real: 1.1.1.{number}") for number in range(3)],
-    "a time of its own": [get("/short", "Do: late")], "by a header": [get("/a", "Do: late", "X-Time: 300")],
+    "a time of its own": [get("/short", "Do: late")], "by a header": [get("/a", "Do: late", "X-Time: 200")],
     "no time": [get("/a", "Do: late", "X-Time: none")], "a tunnel's time": [get("/tunnel")],
 }  # fmt: skip
 
@@ -394,7 +394,7 @@ def test_rules_wait_for_bodies(pair, frontend, name, pieces):
         with side.talk(frontend) as talk:
             for piece in pieces:
                 talk.send(piece)
-                time.sleep(0.03)
+                time.sleep(0.02)
             answer = talk.response("POST")
             seen = describe([answer])
             seen["status"] = [status if isinstance(status, str) else status[0] for status in seen["status"]]
