@@ -2,7 +2,6 @@
 
 bind    (steward, as root)   a listening socket for every bind, inherited or new
 fit     (steward)            no more clients than descriptors
-share   (worker)             this worker's part of every limit
 open    (worker)             a net.Listener for every bind: from here on traffic comes
 close   (worker)             no new connections; running ones go on
 """
@@ -10,6 +9,7 @@ close   (worker)             no new connections; running ones go on
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import ssl
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -22,6 +22,7 @@ from pylb.net.clock import Clock
 from pylb.net.door import Door, House, RateLimits
 from pylb.net.listener import EARS, Listener
 from pylb.process import binding
+from pylb.process.usage import DESCRIPTORS
 
 if TYPE_CHECKING:
     from pylb.rules.frontend import Frontend
@@ -112,7 +113,11 @@ class Listeners:
     @property
     def spare_descriptors(self) -> int:
         """How many are needed beside those of clients and their servers."""
-        return SPARE_DESCRIPTORS + EARS * sum(len(frontend.binds) for frontend in self._config.frontends)
+        workers = self._config.globals.workers
+        if workers == 0:  # as many as there are processors
+            workers = len(os.sched_getaffinity(0))
+        binds = sum(len(frontend.binds) for frontend in self._config.frontends)
+        return SPARE_DESCRIPTORS + EARS * binds + DESCRIPTORS * (workers or 1)
 
     def fit(self, descriptors: int) -> str | None:
         """Let in no more clients than there are descriptors for, two each: without one, accepting would turn clients

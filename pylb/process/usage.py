@@ -24,6 +24,9 @@ from collections.abc import Callable
 
 from pylb.backend.queue import Ticket
 
+DESCRIPTORS = 3
+"""Of each worker, open in all of them: its bell, and both ends of what it gets connections by."""
+
 GRACE = 0.05
 """Seconds in which a longest waiter of another worker must have taken what was left to him."""
 
