@@ -54,7 +54,7 @@ def test_checks_end_as_haproxy_s_do(tmp_path: Path) -> None:
     assert "Configuration file is valid" in run(link, "-c", "-f", good).stdout
 
 
-@pytest.mark.parametrize("how", ["-sf", "-x"])
+@pytest.mark.parametrize("how", [pytest.param("-sf", marks=pytest.mark.soak), "-x"])
 def test_another_process_takes_over_under_load(tmp_path: Path, how: str) -> None:
     with nginx(tmp_path) as origin:
         (port,) = ports(1)

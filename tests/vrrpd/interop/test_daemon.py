@@ -352,7 +352,14 @@ def test_a_frozen_backup_does_not_take_over(case: str, campaign: Campaign) -> No
     campaign["test_a_frozen_backup_does_not_take_over", case].result()
 
 
-@pytest.mark.parametrize("case", ["vv-v3-ipv4", "kv-v3-ipv4", "vk-v3-ipv4", "vk-v3-ipv6", "kv-v3-ipv6"])
+@pytest.mark.parametrize(
+    "case",
+    [
+        "vk-v3-ipv4",
+        "kv-v3-ipv6",
+        *(pytest.param(case, marks=pytest.mark.soak) for case in ("vv-v3-ipv4", "kv-v3-ipv4", "vk-v3-ipv6")),
+    ],
+)
 def test_a_virtual_mac_stays_the_same_over_a_failover(case: str, campaign: Campaign) -> None:
     campaign["test_a_virtual_mac_stays_the_same_over_a_failover", case].result()
 

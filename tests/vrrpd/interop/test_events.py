@@ -258,12 +258,15 @@ SCENARIOS = {
 }
 
 
-def both_ways() -> pytest.MarkDecorator:
-    return pytest.mark.parametrize("case", ["kv", "vk", pytest.param("vv", marks=pytest.mark.soak)])
+def cases(*quick: str, soak: tuple[str, ...]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("case", [*quick, *(pytest.param(mix, marks=pytest.mark.soak) for mix in soak)])
 
 
-def ours_first() -> pytest.MarkDecorator:
-    return pytest.mark.parametrize("case", ["vk", pytest.param("vv", marks=pytest.mark.soak)])
+both_ways = cases("kv", "vk", soak=("vv",))
+ours_first = cases("vk", soak=("kv", "vv"))
+theirs_first = cases("kv", soak=("vk", "vv"))
+only_ours_first = cases("vk", soak=("vv",))
+"""What only vrrpd does: keepalived is never the first."""
 
 
 Campaign = dict[tuple[str, Any], Future[None]]
@@ -274,66 +277,66 @@ def _real_keepalived() -> None:
     require_program("keepalived")
 
 
-@both_ways()
+@both_ways
 def test_a_failing_check_hands_the_address_over_and_back(case: str, campaign: Campaign) -> None:
     campaign["test_a_failing_check_hands_the_address_over_and_back", case].result()
 
 
-@both_ways()
+@both_ways
 def test_a_weighted_check_moves_the_priority(case: str, campaign: Campaign) -> None:
     campaign["test_a_weighted_check_moves_the_priority", case].result()
 
 
-@both_ways()
+@both_ways
 def test_a_pulled_cable_is_a_fault(case: str, campaign: Campaign) -> None:
     campaign["test_a_pulled_cable_is_a_fault", case].result()
 
 
-@both_ways()
+@theirs_first
 def test_an_interface_set_down_is_a_fault(case: str, campaign: Campaign) -> None:
     campaign["test_an_interface_set_down_is_a_fault", case].result()
 
 
-@both_ways()
+@both_ways
 def test_a_changed_priority_takes_effect_at_reload(case: str, campaign: Campaign) -> None:
     campaign["test_a_changed_priority_takes_effect_at_reload", case].result()
 
 
-@both_ways()
+@ours_first
 def test_a_reload_without_a_change_keeps_the_master(case: str, campaign: Campaign) -> None:
     campaign["test_a_reload_without_a_change_keeps_the_master", case].result()
 
 
-@both_ways()
+@ours_first
 def test_nopreempt_leaves_a_lower_master_alone(case: str, campaign: Campaign) -> None:
     campaign["test_nopreempt_leaves_a_lower_master_alone", case].result()
 
 
-@both_ways()
+@ours_first
 def test_the_higher_address_wins_between_equal_priorities(case: str, campaign: Campaign) -> None:
     campaign["test_the_higher_address_wins_between_equal_priorities", case].result()
 
 
-@both_ways()
+@theirs_first
 def test_a_healed_partition_leaves_one_master(case: str, campaign: Campaign) -> None:
     campaign["test_a_healed_partition_leaves_one_master", case].result()
 
 
-@both_ways()
+@both_ways
 def test_a_sync_group_moves_together(case: str, campaign: Campaign) -> None:
     campaign["test_a_sync_group_moves_together", case].result()
 
 
-@ours_first()
+@only_ours_first
 def test_a_removed_address_is_put_back(case: str, campaign: Campaign) -> None:
     campaign["test_a_removed_address_is_put_back", case].result()
 
 
-@ours_first()
+@only_ours_first
 def test_a_crash_leaves_no_address_behind_after_the_next_start(case: str, campaign: Campaign) -> None:
     campaign["test_a_crash_leaves_no_address_behind_after_the_next_start", case].result()
 
 
-@ours_first()
+@only_ours_first
 def test_a_supervised_restart_is_not_noticed(case: str, campaign: Campaign) -> None:
     campaign["test_a_supervised_restart_is_not_noticed", case].result()

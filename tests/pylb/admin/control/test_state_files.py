@@ -117,7 +117,12 @@ FILES = {
 }
 
 
-@pytest.mark.parametrize("kind", FILES)
+QUICK = ("none", "another version", "sound", "wrong state", "unknown servers")
+
+
+@pytest.mark.parametrize(
+    "kind", [pytest.param(kind, marks=() if kind in QUICK else pytest.mark.soak) for kind in FILES]
+)
 def test_what_is_wrong_changes_nothing_and_is_said(tmp_path: Path, kind: str) -> None:
     text = FILES[kind]
     directory = tmp_path / "states"
