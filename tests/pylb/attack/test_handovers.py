@@ -34,9 +34,9 @@ frontend f
   default_backend b
 backend b
   http-reuse always
-  server s 127.0.0.1:{plain}
+  server s 127.0.0.1:{plain} pool-purge-delay 300ms
 backend tls
-  server s 127.0.0.1:{tls} ssl verify none
+  server s 127.0.0.1:{tls} ssl verify none pool-purge-delay 300ms
 """
 
 
