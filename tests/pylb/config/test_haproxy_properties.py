@@ -140,6 +140,7 @@ def test_the_list_of_keywords_is_complete_and_explained():
         "global",
         "proxies",
         "bind",
+        "ring",
         "server",
         "userlist",
         "http-errors",
