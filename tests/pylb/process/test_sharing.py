@@ -111,7 +111,7 @@ def clients_of(worker: int, port: int, count: int) -> Iterator[list[socket.socke
     """Connections that one worker has; as many others are open and silent."""
     connections: list[socket.socket] = []
     try:
-        while len(found := [each for each in connections if _has(worker, port, each)]) < count:
+        while len(found := _had_by(worker, port, connections)) < count:
             assert len(connections) < 20 * count, "none come to this worker"
             connections += [socket.create_connection(("127.0.0.1", port), 20) for _ in range(count)]
             time.sleep(0.05)
@@ -121,16 +121,15 @@ def clients_of(worker: int, port: int, count: int) -> Iterator[list[socket.socke
             connection.close()
 
 
-def _has(worker: int, port: int, client: socket.socket) -> bool:
-    """Whether the other end of a client's connection is that process's: as told by its descriptors' inodes."""
-    ends = f":{port:04X} 0100007F:{client.getsockname()[1]:04X} "
-    rows = Path("/proc/net/tcp").read_text().splitlines()
-    inodes = {f"socket:[{row.split()[9]}]" for row in rows if ends in row}
+def _had_by(worker: int, port: int, clients: list[socket.socket]) -> list[socket.socket]:
+    """The clients whose connections' other ends are that process's: as told by its descriptors' inodes."""
+    rows = [row.split() for row in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    inodes = {row[2]: f"socket:[{row[9]}]" for row in rows if row[1].endswith(f":{port:04X}")}
     held = set()
     for entry in Path(f"/proc/{worker}/fd").iterdir():
         with suppress(OSError):
             held.add(str(entry.readlink()))
-    return bool(inodes & held)
+    return [each for each in clients if inodes.get(f"0100007F:{each.getsockname()[1]:04X}") in held]
 
 
 @contextmanager

@@ -62,6 +62,7 @@ def prometheus(directory, port: int) -> Iterator[Query]:
         process.wait(20)
 
 
+@pytest.mark.soak  # tests/packaging has a Prometheus that scrapes pylb, too
 def test_a_prometheus_server_scrapes_and_answers(balancer: Program, tmp_path):
     with prometheus(tmp_path, balancer.port) as query:
         wait_for(lambda: list(query("up").values()) == [1.0], 10, "the target to be up")
