@@ -27,6 +27,7 @@ import json
 import socket
 import struct
 from collections.abc import Callable
+from contextlib import suppress
 from enum import IntEnum
 from typing import Any, cast
 
@@ -52,6 +53,9 @@ class Kind(IntEnum):
     TALLY = 13
 
 
+PATIENCE = 1.0
+"""Seconds that the other side may take to read last words."""
+
 Receive = Callable[[Kind, bytes], None]
 
 
@@ -61,7 +65,9 @@ class Channel(asyncio.Protocol):
     def __init__(self, receive: Receive, lost: Callable[[], None]) -> None:
         self._receive = receive
         self._lost = lost
+        self._sock: socket.socket | None = None
         self._transport: asyncio.Transport | None = None
+        self._ended = asyncio.Event()
         self._buffer = bytearray()
         self._unsent = bytearray()
         """What was sent before there was a connection."""
@@ -75,6 +81,7 @@ class Channel(asyncio.Protocol):
 
     async def open(self, sock: socket.socket) -> None:
         """Use a connected socket, and own it; what has been sent before goes out first."""
+        self._sock = sock
         await asyncio.get_running_loop().create_connection(lambda: self, sock=sock)
 
     def send(self, kind: Kind, payload: bytes = b"") -> None:
@@ -93,6 +100,21 @@ class Channel(asyncio.Protocol):
         self._lost = _nothing
         if self._transport is not None:
             self._transport.close()
+
+    async def finish(self) -> None:
+        """Close when all that was sent is on its way, or after PATIENCE: the last words of a process that ends."""
+        self.close()
+        if self._transport is not None:
+            try:
+                await asyncio.wait_for(self._ended.wait(), PATIENCE)
+            except TimeoutError:
+                self._transport.abort()
+
+    def drain(self) -> None:
+        """Receive what the other side, which has ended, has still said."""
+        with suppress(OSError):  # BlockingIOError: that was all
+            while self._sock is not None and (data := self._sock.recv(65536, socket.MSG_DONTWAIT)):
+                self.data_received(data)
 
     # --------------------------------------------------------------------------------------------------- the loop's
 
@@ -118,6 +140,7 @@ class Channel(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         lost, self._lost = self._lost, _nothing
+        self._ended.set()
         lost()
 
 

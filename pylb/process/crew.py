@@ -222,6 +222,7 @@ class Crew:
         status = 0
         with suppress(ChildProcessError):
             status = os.waitstatus_to_exitcode(os.waitpid(worker.pid, 0)[1])
+        worker.channel.drain()
         worker.channel.close()
         self._relay.detach(worker.slot)
         self.tally.gone(worker.slot)

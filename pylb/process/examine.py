@@ -77,11 +77,12 @@ def _compile(config: Config) -> Sequence[Finding]:
     from pylb.config.words import Report
     from pylb.process.balancer import Balancer
 
+    report = Report()
     try:
-        Balancer(config, Report()).close()
+        Balancer(config, report).close()
     except ConfigError as error:
         return error.findings
-    return ()
+    return report.findings
 
 
 class Certificates:

@@ -94,7 +94,7 @@ class Worker:
             for _ in balancer.close_listeners():
                 pass
         balancer.settle()
-        self._tally.tell(balancer.now(), most=None)
+        await self._last_words()
         balancer.close()
 
     def _beat(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -160,6 +160,15 @@ class Worker:
     def _tell_tally(self, payload: bytes) -> None:
         if self._channel is not None:
             self._channel.send(Kind.TALLY, payload)
+
+    async def _last_words(self) -> None:
+        """What rules have stored, changed and counted since the last beat."""
+        now = self.balancer.now()
+        self._tell_sticks(now)
+        self._tell_patterns()
+        self._tally.tell(now, most=None)
+        if self._channel is not None:
+            await self._channel.finish()
 
     def _report(self, server: Server, event: Event) -> None:
         if self._channel is not None:

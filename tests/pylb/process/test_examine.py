@@ -46,3 +46,14 @@ def test_each_certificate_is_read_once_for_its_problems_and_its_notes(
     assert [note.split(" covers ")[1].split(",")[0] for note in notes] == ["a.lab", "b.lab", "c.lab", "a.lab"]
     assert [note.split(": note:")[0].split(":")[1] for note in notes] == ["8", "8", "8", "9"]
     assert read == ["a.pem", "b.pem", "c.pem"]
+
+
+def test_what_the_compiler_of_rules_warns_of_is_told_by_the_check(tmp_path: Path) -> None:
+    file = tmp_path / "haproxy.cfg"
+    file.write_text(
+        "defaults\n mode http\n timeout client 1s\n timeout server 1s\n timeout connect 1s\n"
+        "frontend f\n bind 127.0.0.1:1\n http-request deny if { res.hdr(x) a }\n http-request deny if { path }\n"
+    )
+    _, findings = examine([str(file)])
+    told = {finding.at.line: finding.message for finding in findings if "never matches" in finding.message}
+    assert set(told) == {8, 9}
