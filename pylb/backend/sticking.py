@@ -84,7 +84,9 @@ class Sticking:
         x.stick_keys += found
 
     def response(self, x: Any) -> None:
-        """The keys name `x.server`."""
+        """The keys name `x.server`, unless it is one that is not to be stuck to (manual: `non-stick`)."""
+        if x.server.model.non_stick:
+            return
         now = x.session.loop.time()
         for table, key in x.stick_keys:
             entry = table.track(key, now)

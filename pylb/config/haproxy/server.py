@@ -123,6 +123,8 @@ def _read_init_addr(draft: ServerDraft, line: Line) -> None:
 _CONSTANT: dict[str, tuple[str, object]] = {
     "backup": ("backup", True),
     "no-backup": ("backup", False),
+    "non-stick": ("non_stick", True),
+    "stick": ("non_stick", False),
     "disabled": ("disabled", True),
     "enabled": ("disabled", False),
     "send-proxy": ("send_proxy", "v1"),
@@ -186,7 +188,6 @@ SERVER_OPTIONS: Table[ServerDraft] = Table(
         Keyword("ssl", _attribute("ssl", True)),
         Keyword("ssl-reuse", tls_constant("reuse", True)),
         Keyword("no-ssl-reuse", tls_constant("reuse", False)),
-        Keyword("stick", _nothing),
         Keyword("tls-tickets", tls_constant("tickets", True)),
         Keyword("no-tls-tickets", tls_constant("tickets", False)),
         Keyword("track", put("track", text)),
@@ -206,7 +207,6 @@ SERVER_OPTIONS: Table[ServerDraft] = Table(
         *unsupported("check-via-socks4 socks4", "servers are connected to directly"),
         *unsupported("log-proto", "for servers of a ring"),
         *unsupported("namespace", "start pylb inside the network namespace"),
-        *unsupported("non-stick", "stick rules are not supported"),
         *unsupported("resolvers resolve-opts resolve-prefer resolve-net", "names are looked up once, at the start"),
         *unsupported("send-proxy-v2-ssl send-proxy-v2-ssl-cn proxy-v2-options", "send-proxy-v2 is"),
     ]

@@ -106,6 +106,8 @@ class Server:
     address: Address
     weight: int = 1
     backup: bool = False
+    non_stick: bool = False
+    """Stick rules never store it."""
     disabled: bool = False
     cookie: str | None = None
     check: ServerCheck | None = None

@@ -165,6 +165,17 @@ backend learning
     server a "127.0.0.1:${SRV_a}"
     server b "127.0.0.1:${SRV_b}"
 
+frontend unstuck
+    bind "127.0.0.1:${FE_unstuck}"
+    default_backend unstuck
+
+backend unstuck
+    balance roundrobin
+    stick-table type string len 20 size 1k expire 1m
+    stick on url_param(id)
+    server a "127.0.0.1:${SRV_a}" non-stick
+    server b "127.0.0.1:${SRV_b}"
+
 backend app
     http-response set-map("${DIR}/names.map") answered "%[status] %[res.hdr(x-origin)]"
     http-response add-acl("${DIR}/paths.lst") /from-response
@@ -280,6 +291,23 @@ def asked(side, frontend, *requests):
 @pytest.mark.parametrize("paths", EDITS.values(), ids=EDITS)
 def test_rules_change_maps_and_acls(pair, paths):
     judge(*pair.both(lambda side: asked(side, "lists", *map(get, paths))))
+
+
+def test_a_server_that_is_not_to_be_stuck_to_is_not_stored(pair):
+    """`non-stick`: a key that it has served stays free until another server serves it."""
+
+    def scenario(side):
+        with side.talk("unstuck") as talk:
+            served = []
+            for key in "xxxxyyyy":
+                talk.send(get(f"/?id={key}"))
+                talk.response()
+                served.append(side.records()[-1].origin)
+        return {"served": ["".join(sorted(set(served[at : at + 4][1:]))) for at in (0, 4)]}
+
+    theirs, ours = pair.both(scenario)
+    assert theirs == {"served": ["b", "b"]}
+    judge(theirs, ours)
 
 
 @pytest.mark.parametrize("do", ["session", "second", "other", "neither"])
