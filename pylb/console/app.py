@@ -131,12 +131,16 @@ class Console(App[None]):
     @work(group="look", exclusive=True)
     async def look(self) -> None:
         """Ask once and show what comes, or why nothing does."""
+        trouble, fresh = "", None
         try:
             fresh = table.read(await self._socket.ask("show info;show stat"), self._clock())
         except (Unreachable, ValueError) as error:
-            self._trouble(str(error))
+            trouble = str(error)
+        if not self.query("#trouble"):  # the console was left meanwhile
             return
-        self._trouble("")
+        self._trouble(trouble)
+        if fresh is None:
+            return
         self._snapshots = (self._snapshots[1], fresh)
         self._rates = [*self._rates[1 - KEEP :], _requests(fresh)]
         self.show()

@@ -96,12 +96,16 @@ class Console(App[None]):
     @work(group="look", exclusive=True)
     async def look(self) -> None:
         """Ask once; show what comes, or why nothing does."""
+        trouble, fresh = "", None
         try:
             fresh = Snapshot(self._clock(), await asyncio.to_thread(self._fetch))
         except (OSError, ValueError) as error:
-            self._trouble(f"no daemon answers: {getattr(error, 'strerror', None) or error}")
+            trouble = f"no daemon answers: {getattr(error, 'strerror', None) or error}"
+        if not self.query("#trouble"):  # the console was left meanwhile
             return
-        self._trouble("")
+        self._trouble(trouble)
+        if fresh is None:
+            return
         for text in events(self._now, fresh):
             self.query_one(RichLog).write(Text(f"{self._wall()} {text}"))
         self._snapshots.append(fresh)
