@@ -6,8 +6,11 @@ import asyncio
 from collections.abc import Callable, Iterator
 from time import perf_counter
 
-PIECE = 0.001
-"""Seconds after which the loop has its turn: about three requests' work."""
+PIECE = 0.00025
+"""Seconds after which the loop has its turn: about a request's work or two."""
+
+PAUSE = 0.001
+"""Seconds until the next piece: a request takes several turns of the loop, and should not wait in each."""
 
 
 def piecemeal(
@@ -20,6 +23,6 @@ def piecemeal(
     until = perf_counter() + piece
     for _ in work:
         if perf_counter() > until:
-            loop.call_soon(piecemeal, loop, work, done, piece)
+            loop.call_later(PAUSE, piecemeal, loop, work, done, piece)
             return
     done()
