@@ -101,6 +101,15 @@ class StickTable:
         self.touch(entry, now)
         return entry
 
+    def prolong(self, stored: Any, expires: float, now: float) -> Entry | None:
+        """The same as `entry`, but it expires then, or when it would have anyway if that is later."""
+        known = self.find(stored, now)
+        latest = expires if known is None else max(expires, known.expires)
+        entry = self.entry(stored, now)
+        if entry is not None:
+            entry.expires = latest
+        return entry
+
     def touch(self, entry: Entry, now: float) -> None:
         """Put an entry's expiry off."""
         expire = self.model.expire

@@ -51,11 +51,12 @@ def _record(table: StickTable, now: float, most: int) -> list[Any]:
 
 
 def _written(table: StickTable, entry: Entry) -> list[Any]:
-    values = [[_plain(entry.data[cell]) for cell in column.cells] for column in table.columns]
+    values = [[written_cell(entry.data[cell]) for cell in column.cells] for column in table.columns]
     return [written_key(entry.key), written_time(entry.expires), values]
 
 
-def _plain(value: Any) -> Any:
+def written_cell(value: Any) -> Any:
+    """What a cell holds as JSON can carry it."""
     return value.record() if isinstance(value, SlidingRate) else value
 
 

@@ -1,4 +1,4 @@
-"""Requests to the Linux kernel that Python has no function for: prctl(2), capset(2), sched_setattr(2)."""
+"""Requests to the Linux kernel that Python has no function for: prctl(2), capset(2)."""
 
 from __future__ import annotations
 

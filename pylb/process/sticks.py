@@ -92,12 +92,7 @@ def _take(table: StickTable, key: Any, record: Record, now: float, named: bool) 
     expires = record[2] if record[2] is not None else float("inf")
     if expires <= now:
         return None
-    known = table.lookup(key, now)
-    latest = max(expires, known.expires if known is not None else 0.0)
-    entry = table.track(key, now)
-    if entry is None:
-        return None
-    entry.expires = latest
-    if named:
+    entry = table.prolong(key, expires, now)
+    if entry is not None and named:
         entry.data["server_id"], entry.data["server_key"] = record[3], record[4]
     return entry

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from pylb.backend.stick import StickTable
-from pylb.backend.stick_entry import Entry, News, SlidingRate
-from pylb.backend.stick_records import key_of, written_key, written_time
+from pylb.backend.stick_entry import Entry, News
+from pylb.backend.stick_records import key_of, written_cell, written_key, written_time
 from pylb.process.tallies import BATCH, compact, prolonged, taken
 
 GATHER = 0.1
@@ -174,9 +174,5 @@ def _record(table: StickTable, key: Any, now: float) -> str | None:
     entry = table.find(key, now)
     if entry is None:
         return None
-    sums = {cell: _plain(entry.data[cell]) for cell in table.cells}
+    sums = {cell: written_cell(entry.data[cell]) for cell in table.cells}
     return compact([written_key(key), written_time(entry.expires), sums]).decode()
-
-
-def _plain(value: Any) -> Any:
-    return value.record() if isinstance(value, SlidingRate) else value

@@ -103,13 +103,9 @@ def taken(table: StickTable, most: int | None) -> list[Entry]:
 
 
 def prolonged(table: StickTable, key: Any, expires: float | None, now: float) -> Entry | None:
-    """The entry, made if needed, that lives to `expires` at least."""
-    until = expires if expires is not None else float("inf")
-    known = table.find(key, now)
-    latest = max(until, known.expires) if known is not None else until
-    entry = table.entry(key, now)
+    """The entry, made if needed, that lives to `expires` at least; the steward knows it."""
+    entry = table.prolong(key, expires if expires is not None else float("inf"), now)
     if entry is not None:
-        entry.expires = latest
         entry.told = True
     return entry
 

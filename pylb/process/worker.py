@@ -25,7 +25,7 @@ from pylb.process import control, courtesy, pattern_news, replicate, sticks
 from pylb.process.books import TICK, WorkersBook, entries_of
 from pylb.process.channel import Channel, Kind, number_of, numbered
 from pylb.process.piecemeal import piecemeal
-from pylb.process.tallies import WorkersTally
+from pylb.process.tallies import MOST, WorkersTally
 
 if TYPE_CHECKING:
     from pylb.process.balancer import Balancer
@@ -100,9 +100,7 @@ class Worker:
     def _beat(self, loop: asyncio.AbstractEventLoop) -> None:
         now = loop.time()
         self.balancer.tick(now)
-        self._tell_sticks(now)
-        self._tell_patterns()
-        self._tally.tell(now)
+        self._tell(now, MOST)
         self.shared.beat(self.slot, now, os.getpid())
         loop.call_later(TICK, self._beat, loop)
 
@@ -138,23 +136,20 @@ class Worker:
         if self._channel is not None:
             self._channel.send(Kind.ANSWER, numbered(number, data))
 
-    def _tell_sticks(self, now: float) -> None:
+    def _tell(self, now: float, most: int | None = None) -> None:
+        """What rules have stored and changed since the last time, and counted in at most `most` entries of a table."""
         if self._channel is not None:
             for batch in sticks.batches(sticks.collect(self.balancer.tables.values(), now)):
                 self._channel.tell(Kind.STICK, batch)
-
-    def _tell_patterns(self) -> None:
-        if self._channel is not None:
             for batch in pattern_news.collect(self.balancer.patterns):
                 self._channel.tell(Kind.PATTERNS, batch)
+        self._tally.tell(now, most)
 
     def _settled(self, number: int) -> None:
         """All rows have been written."""
         balancer = self.balancer
         self._book.write_process(balancer, balancer.now())
-        self._tell_sticks(balancer.now())
-        self._tell_patterns()
-        self._tally.tell(balancer.now(), most=None)
+        self._tell(balancer.now())
         self._answer(number, b"")
 
     def _tell_tally(self, payload: bytes) -> None:
@@ -162,11 +157,8 @@ class Worker:
             self._channel.send(Kind.TALLY, payload)
 
     async def _last_words(self) -> None:
-        """What rules have stored, changed and counted since the last beat."""
-        now = self.balancer.now()
-        self._tell_sticks(now)
-        self._tell_patterns()
-        self._tally.tell(now, most=None)
+        """What the steward has not heard yet."""
+        self._tell(self.balancer.now())
         if self._channel is not None:
             await self._channel.finish()
 

@@ -139,15 +139,20 @@ class Reader:
         row, count = table.find(words, kind)
         return row, Line(row.name, at, words[count:], self._report, negation)
 
+    def _reader(self, draft: Any, table: Table[Any], kind: str) -> Callable[[list[Word]], None]:
+        """Reads the lines of a section into its draft."""
+
+        def read(words: list[Word]) -> None:
+            row, line = self._line(words, table, kind)
+            perform(row, draft, line)
+
+        return read
+
     def _open_global(self, words: list[Word]) -> Callable[[list[Word]], None]:
         _no_more(words, 1)
         self._globals.at = self._globals.at or words[0].at
 
-        def read(words: list[Word]) -> None:
-            row, line = self._line(words, GLOBAL_KEYWORDS, "keyword in the global section:")
-            perform(row, self._globals, line)
-
-        return read
+        return self._reader(self._globals, GLOBAL_KEYWORDS, "keyword in the global section:")
 
     def _open_defaults(self, words: list[Word]) -> Callable[[list[Word]], None]:
         name = words[1] if len(words) > 1 and words[1].text != "from" else None
@@ -249,11 +254,7 @@ class Reader:
             return self._skip
         self._userlists[draft.name] = draft
 
-        def read(words: list[Word]) -> None:
-            row, line = self._line(words, USERLIST_KEYWORDS, "keyword in a userlist section:")
-            perform(row, draft, line)
-
-        return read
+        return self._reader(draft, USERLIST_KEYWORDS, "keyword in a userlist section:")
 
     def _open_http_errors(self, words: list[Word]) -> Callable[[list[Word]], None]:
         if len(words) < 2:
@@ -264,11 +265,7 @@ class Reader:
             raise Refusal(words[1].at, f'http-errors section "{draft.name}" already exists', "choose another name")
         self._http_errors[draft.name] = draft
 
-        def read(words: list[Word]) -> None:
-            row, line = self._line(words, HTTP_ERRORS_KEYWORDS, "keyword in an http-errors section:")
-            perform(row, draft, line)
-
-        return read
+        return self._reader(draft, HTTP_ERRORS_KEYWORDS, "keyword in an http-errors section:")
 
     def _open_ring(self, words: list[Word]) -> Callable[[list[Word]], None]:
         if len(words) < 2:
@@ -280,11 +277,7 @@ class Reader:
             raise Refusal(words[1].at, f'ring "{draft.name}" already exists', "choose another name")
         self._rings[draft.name] = draft
 
-        def read(words: list[Word]) -> None:
-            row, line = self._line(words, RING_KEYWORDS, "keyword in a ring section:")
-            perform(row, draft, line)
-
-        return read
+        return self._reader(draft, RING_KEYWORDS, "keyword in a ring section:")
 
     # ------------------------------------------------------------------------------------------------------ the model
 

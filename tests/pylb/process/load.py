@@ -26,7 +26,7 @@ http {{
 }}
 """
 
-CONFIG = """
+HEAD = """
 global
  stats socket {dir}/admin.sock level admin
  nbthread {workers}
@@ -36,12 +36,17 @@ defaults
  timeout client 10s
  timeout server 10s
  timeout connect 3s
-frontend f
+"""
+"""What configurations here begin with; `extra` goes into the global section."""
+CONFIG = (
+    HEAD
+    + """frontend f
  bind 127.0.0.1:{port}
  default_backend b
 backend b
  server s 127.0.0.1:{origin}
 """
+)
 
 
 @contextmanager

@@ -13,19 +13,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from live import Server, read_head, serving
-from load import tell
+from load import HEAD, tell
 from support import free_port, wait_for
 
-CONFIG = """
-global
- stats socket {dir}/admin.sock level admin
- nbthread {workers}
-defaults
- mode http
- timeout client 10s
- timeout server 10s
- timeout connect 3s
-frontend f
+CONFIG = (
+    HEAD
+    + """frontend f
  bind 127.0.0.1:{port}
  http-request set-header Worker %pid
  default_backend b
@@ -45,6 +38,7 @@ backend c
  stick on src
 {servers}
 """
+)
 NAMES = ("a", "b", "c", "d")
 
 
@@ -54,7 +48,7 @@ class Sticky:
     def __init__(self, directory: Path, workers: int, size: str, expire: str, servers: dict[str, int]) -> None:
         self.directory, self.port, self.tcp = directory, free_port(), free_port()
         self.text = CONFIG.format(
-            dir=directory, port=self.port, tcp=self.tcp, workers=workers, size=size, expire=expire,
+            dir=directory, port=self.port, tcp=self.tcp, workers=workers, extra="", size=size, expire=expire,
             servers="\n".join(f" server {name} 127.0.0.1:{port}" for name, port in servers.items()),
         )  # fmt: skip
 

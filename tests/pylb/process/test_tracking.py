@@ -13,20 +13,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
-from load import Place, place
+from load import HEAD, Place, place
 from support import wait_for
 
-TRACKED = """
-global
- stats socket {dir}/admin.sock level admin
- nbthread {workers}
- {extra}
-defaults
- mode http
- timeout client 10s
- timeout server 10s
- timeout connect 3s
-frontend f
+TRACKED = (
+    HEAD
+    + """frontend f
  bind 127.0.0.1:{port}
  tcp-request connection track-sc0 src
  http-request track-sc1 url_param(id) table ids
@@ -36,6 +28,7 @@ frontend f
 backend ids
  stick-table type string size 10k expire 1h store http_req_cnt,http_req_rate(1h),bytes_out_cnt,gpc0
 """
+)
 
 
 CLIENT = "127.0.0.5"

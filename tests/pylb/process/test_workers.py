@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from live import Server, ask, children, echo, ports, read_head, serving
-from load import CONFIG, Crowd, descriptors, place, tell
+from load import CONFIG, HEAD, Crowd, descriptors, place, tell
 from support import require_program, wait_for
 
 
@@ -107,16 +107,9 @@ def test_a_worker_that_hangs_is_noticed(tmp_path: Path) -> None:
         assert "no sign of life" in it.pylb.stderr
 
 
-WEIGHTS = """
-global
- stats socket {dir}/admin.sock level admin
- nbthread 4
-defaults
- mode http
- timeout client 10s
- timeout server 10s
- timeout connect 3s
-frontend f
+WEIGHTS = (
+    HEAD
+    + """frontend f
  bind 127.0.0.1:{port}
  default_backend b
 backend b
@@ -125,13 +118,14 @@ backend b
  server two 127.0.0.1:{two} weight 20
  server three 127.0.0.1:{three} weight 70
 """
+)
 
 
 def test_weights_hold_over_a_thousand_requests(tmp_path: Path) -> None:
     servers = [Server(echo) for _ in range(3)]
     (port,) = ports(1)
     one, two, three = (server.port for server in servers)
-    text = WEIGHTS.format(dir=tmp_path, port=port, one=one, two=two, three=three)
+    text = WEIGHTS.format(dir=tmp_path, workers=4, extra="", port=port, one=one, two=two, three=three)
     with serving(tmp_path, text, ready=port) as pylb:
         wait_for(lambda: len(pylb.workers()) == 4, 10, "workers")
         threads = [threading.Thread(target=_ask_often, args=(port, 125)) for _ in range(8)]
