@@ -70,6 +70,10 @@ class Rate:
         if self._previous > self.max:
             self.max = round(self._previous)
 
+    def begin(self, now: float, most: int) -> None:
+        """What the total is now was counted before; `most` was the highest rate then."""
+        self._before, self._previous, self._since, self.max = self._total(), 0.0, now, most
+
     def resume(self, now: float) -> None:
         """It was not looked at for as long as nothing happened: what has happened since, did in the last second."""
         self._since = max(self._since, now - 1.0)

@@ -1,9 +1,9 @@
-"""Entries of stick tables as JSON carries them: from a generation to the next.
+"""Entries of stick tables as JSON carries them: from a generation to the next, in parts, as tables may be long.
 
 An entry goes to the table of the same name if that has the same type and length of key; what both tables store of it is
 kept, what is new begins at nothing. Times are of CLOCK_MONOTONIC, which all processes of a machine share.
 
-    table  = [type, length, columns, entries]         columns = [[name, period, count], …]
+    part   = [type, length, columns, entries]         columns = [[name, period, count], …]
     entry  = [key, expires (null: never), values]     least recently touched first
     values = [[value, …], …]                          cells by column, in the order of the columns
 
@@ -12,9 +12,10 @@ Who is connected or tracked now (conn_cur) belongs to the processes that serve i
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from ipaddress import IPv6Address, ip_address
-from itertools import islice
+from itertools import groupby
+from operator import itemgetter
 from socket import AF_INET6, inet_ntop
 from typing import Any
 
@@ -26,28 +27,36 @@ CARRIED = 200_000
 longer tables those most recently touched."""
 
 
-def records_of(tables: Iterable[StickTable], now: float, most: int = CARRIED) -> dict[str, list[Any]]:
-    """The living entries of all tables, by table name; of each an equal share of `most` at the most."""
+Part = tuple[str, list[Any]]
+"""The table's name and some of its entries. The parts of one table come one after the other."""
+
+_ENTRIES = 50
+"""In a part."""
+
+
+def records_of(tables: Iterable[StickTable], now: float, most: int = CARRIED) -> Iterator[Part]:
+    """The living entries of all tables; of each an equal share of `most` at the most."""
     given = list(tables)
-    return {table.name: _record(table, now, most // len(given)) for table in given}
+    for table in given:
+        columns = [[column.name, column.period, column.count] for column in table.columns]
+        living = list(table.entries(now))
+        living = living[max(0, len(living) - most // len(given)) :]
+        for first in range(0, len(living), _ENTRIES):
+            entries = [_written(table, entry) for entry in living[first : first + _ENTRIES]]
+            yield table.name, [table.model.type, table.length, columns, entries]
 
 
-def restore(tables: Iterable[StickTable], given: dict[str, list[Any]], now: float) -> None:
+def restore(tables: Iterable[StickTable], parts: Iterable[Part], now: float) -> None:
     """Make the entries that `records_of` has written. Where the declaration has changed, it wins: `size` keeps the most
     recently touched, `expire` ends nothing later than it would end a fresh entry."""
-    for table in tables:
-        if table.name not in given:
-            continue
-        kind, length, columns, entries = given[table.name]
-        if (kind, length) == (table.model.type, table.length):
+    by_name = {table.name: table for table in tables}
+    for name, group in groupby(parts, key=itemgetter(0)):
+        records = [record for _, record in group]
+        kind, length, columns, _ = records[0]
+        table = by_name.get(name)
+        if table is not None and (kind, length) == (table.model.type, table.length):
+            entries = [entry for record in records for entry in record[3]]
             _restore(table, [Column(*column) for column in columns], entries[-table.model.size :], now)
-
-
-def _record(table: StickTable, now: float, most: int) -> list[Any]:
-    columns = [[column.name, column.period, column.count] for column in table.columns]
-    living = table.entries(now)
-    entries = [_written(table, entry) for entry in islice(living, max(0, len(living) - most), None)]
-    return [table.model.type, table.length, columns, entries]
 
 
 def _written(table: StickTable, entry: Entry) -> list[Any]:

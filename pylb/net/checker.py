@@ -1,7 +1,7 @@
 """Active health checks: who is checked when, by which plan; results go to backend/state.py.
 
-One task per checked server sleeps until the next check is due, runs it (probing.py) and hands the result on. First
-checks are spread over the shortest interval in use, as HAProxy does, so that servers on one machine are not all
+Each checked server has a timer (recurring.py); when it is due, the check is run (probing.py) and its result handed on.
+First checks are spread over the shortest interval in use, as HAProxy does, so that servers on one machine are not all
 probed at once; `spread-checks` adds up to that many per cent of randomness to each interval.
 """
 
@@ -12,8 +12,7 @@ import ipaddress
 import random
 import socket
 import ssl
-from collections.abc import Callable, Coroutine, Iterable
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
 from math import inf
 from typing import Any
 
@@ -25,6 +24,7 @@ from pylb.backend.state import check_done
 from pylb.config import model
 from pylb.net.agents import Asker
 from pylb.net.probing import Probe, Target
+from pylb.net.recurring import Recurring
 from pylb.net.tls import client_side
 
 _SPREAD_FROM = 1.0
@@ -37,7 +37,7 @@ class Checker:
     def __init__(self, backends: Iterable[Backend], general: model.Global, node: str = "") -> None:
         self._general = general
         self._node = node
-        self._tasks: dict[Server, list[asyncio.Task[None]]] = {}
+        self._running: dict[Server, list[Recurring]] = {}
         self._checked: list[tuple[Server, Plan, Target]] = []
         self._askers: list[Asker] = []
         for backend in backends:
@@ -49,89 +49,88 @@ class Checker:
                 if server.agent is not None:
                     self._askers.append(make_asker(server, server.agent, general))
 
+        intervals = [server.check.interval for server, _, _ in self._checked if server.check is not None]
+        self._shortest = min((interval for interval in intervals if interval >= _SPREAD_FROM), default=0.0)
+
     def _plan(self, backend: Backend) -> Plan:
         return compile_plan(backend.model.check, self._node or self._general.node or socket.gethostname())
 
     def start(self) -> None:
         """Begin; needs a running event loop."""
-        loop = asyncio.get_running_loop()
-        healths = [server.check for server, _, _ in self._checked if server.check is not None]
-        shortest = min((h.interval for h in healths if h.interval >= _SPREAD_FROM), default=0.0)
+        for _ in self.starting():
+            pass
+
+    def starting(self) -> Iterator[None]:
+        """The same step by step: there may be thousands of checks. None of them is due before the last step."""
+        delays = {}
         for position, (server, plan, target) in enumerate(self._checked):
             assert server.check is not None
-            delay = max(shortest, server.check.interval) * position / len(self._checked)
-            self._begin(server, "check", self._watch(server, server.check, plan, target, delay, loop))
+            recurring = self._check(server, server.check, plan, target)
+            delays[recurring] = max(self._shortest, server.check.interval) * position / len(self._checked)
+            yield
         for position, asker in enumerate(self._askers):
-            delay = asker.agent.inter * position / len(self._askers)
-            self._begin(asker.server, "agent", self._keep_asking(asker, delay, loop))
-
-    def _begin(self, server: Server, what: str, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work, name=f"{what} {server.backend.name}/{server.name}")
-        self._tasks.setdefault(server, []).append(task)
+            delays[self._agent(asker)] = asker.agent.inter * position / len(self._askers)
+            yield
+        for recurring, delay in delays.items():
+            recurring.begin(delay)
+            yield
 
     def add(self, server: Server) -> None:
         """A server has come while checks run. Raises ValueError or OSError as the constructor does."""
-        loop = asyncio.get_running_loop()
         if server.check is not None and server.model.check is not None:
             target = make_target(server, server.model.check, self._general)
-            work = self._watch(server, server.check, self._plan(server.backend), target, 0.0, loop)
-            self._begin(server, "check", work)
+            self._check(server, server.check, self._plan(server.backend), target).begin(0.0)
         if server.agent is not None:
-            asker = make_asker(server, server.agent, self._general)
-            self._begin(server, "agent", self._keep_asking(asker, 0.0, loop))
+            self._agent(make_asker(server, server.agent, self._general)).begin(0.0)
 
     def remove(self, server: Server) -> None:
         """A server has gone."""
-        for task in self._tasks.pop(server, ()):
-            task.cancel()
+        for recurring in self._running.pop(server, ()):
+            recurring.end()
+
+    def stopping(self) -> Iterator[None]:
+        """End all checks step by step."""
+        for running in tuple(self._running.values()):
+            for recurring in running:
+                recurring.end()
+            yield
 
     async def stop(self) -> None:
-        """End all checks."""
-        tasks = [task for each in self._tasks.values() for task in each]
-        for task in tasks:
-            task.cancel()
-        for task in tasks:
-            with suppress(asyncio.CancelledError):
-                await task
-        self._tasks.clear()
+        """End all checks, and wait for those that run."""
+        for _ in self.stopping():
+            pass
+        for running in self._running.values():
+            for recurring in running:
+                await recurring.ended()
+        self._running.clear()
 
-    async def _watch(
-        self, server: Server, health: Health, plan: Plan, target: Target, delay: float, loop: asyncio.AbstractEventLoop
-    ) -> None:
-        hurried = asyncio.Event()
-        health.hasten = hurried.set
-        while True:
-            await _sleep(delay, hurried, health.fastinter)
-            if health.enabled and not health.paused:
-                health.running = True
-                try:
-                    result = await Probe(plan, target, server, loop).run()
-                finally:
-                    health.running = False
-                check_done(server, result, loop.time())
-            delay = self._vary(health.interval)
+    def _check(self, server: Server, health: Health, plan: Plan, target: Target) -> Recurring:
+        loop = asyncio.get_running_loop()
 
-    async def _keep_asking(self, asker: Asker, delay: float, loop: asyncio.AbstractEventLoop) -> None:
-        while True:
-            await asyncio.sleep(delay)
-            if asker.agent.enabled:
-                await asker.ask(loop)
-            delay = self._vary(asker.agent.inter)
+        async def probe() -> None:
+            health.running = True
+            try:
+                result = await Probe(plan, target, server, loop).run()
+            finally:
+                health.running = False
+            check_done(server, result, loop.time())
+
+        recurring = Recurring(
+            loop, probe, lambda: health.enabled and not health.paused, lambda: self._vary(health.interval)
+        )
+        health.hasten = lambda: recurring.hasten(health.fastinter)
+        self._running.setdefault(server, []).append(recurring)
+        return recurring
+
+    def _agent(self, asker: Asker) -> Recurring:
+        loop, agent = asyncio.get_running_loop(), asker.agent
+        recurring = Recurring(loop, lambda: asker.ask(loop), lambda: agent.enabled, lambda: self._vary(agent.inter))
+        self._running.setdefault(asker.server, []).append(recurring)
+        return recurring
 
     def _vary(self, interval: float) -> float:
         spread = self._general.spread_checks / 100
         return interval * (1 + random.uniform(-spread, spread)) if spread else interval
-
-
-async def _sleep(delay: float, hurried: asyncio.Event, hurry: float) -> None:
-    """Sleep for `delay` seconds, but once `hurried` is set for at most `hurry` more."""
-    hurried.clear()
-    try:
-        async with asyncio.timeout(delay):
-            await hurried.wait()
-            await asyncio.sleep(hurry)
-    except TimeoutError:
-        pass
 
 
 def make_asker(server: Server, agent: Agent, general: model.Global) -> Asker:

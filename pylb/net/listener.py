@@ -61,7 +61,8 @@ ACCEPTS = 64
 EARS = 8
 """Descriptors by which the loop hears of new connections to one listening socket. libuv takes one connection per turn
 and descriptor: with a single one, clients that connect for each request are served in turns of one, and every message
-wakes its peer anew. 106 µs per request became 89 (bench/http, client-close); more than 8 gain nothing."""
+wakes its peer anew. 106 µs per request became 89 (bench/http, client-close); more than 8 gain nothing. A listener has
+one until the first client comes: of a thousand most are idle, and opening and closing them all is felt."""
 
 KEPT = 1024
 """Bytes of a bad request that are kept."""
@@ -159,7 +160,7 @@ class Listener:
         self.sockets = sockets
         self.sessions = 0
         self._servers: list[asyncio.Server] = []
-        self._accepting = self._closed = False
+        self._accepting = self._closed = self._busy = False
         self._handshakes: set[asyncio.Task[None]] = set()
         times = frontend.model.timeouts
         request = times.http_request if times.http_request is not None else times.client
@@ -185,16 +186,26 @@ class Listener:
             for sock in self.sockets:
                 self.loop.add_reader(sock.fileno(), self._accept, sock)
             return
-        backlog = self.bind.backlog or self.frontend.model.backlog or BACKLOG
-        for sock in [sock for sock in self.sockets for _ in range(EARS)]:
-            if self._closed:  # while the one before was being opened
-                break
-            # The loop owns (and closes) the duplicate; ours stays open: pausing loses no client in the backlog.
-            duplicate = sock.dup()
-            server = await self.loop.create_server(lambda: self.make(self), sock=duplicate, backlog=backlog)
-            self._servers.append(server)
+        await self._hear(EARS if self._busy else 1)
         if not self._accepting:
             self.pause()
+
+    async def _hear(self, ears: int) -> None:
+        """Have so many more for each socket."""
+        backlog = self.bind.backlog or self.frontend.model.backlog or BACKLOG
+        for sock in [sock for sock in self.sockets for _ in range(ears)]:
+            if self._closed or not self._accepting:  # while the one before was being opened
+                break
+            # The loop owns (and closes) the duplicate; ours stays open: pausing loses no client in the backlog.
+            server = await self.loop.create_server(self._come_in, sock=sock.dup(), backlog=backlog)
+            self._servers.append(server)
+
+    def _come_in(self) -> Session:
+        """A client; behind the first there may be more."""
+        if not self._busy:
+            self._busy = True
+            self._spawn(self._hear(EARS - 1))
+        return self.make(self)
 
     def pause(self) -> None:
         """Leave new clients in the backlog."""

@@ -31,7 +31,8 @@ from pylb.process.figures import Figures
 from pylb.process.listeners import Listeners
 
 if TYPE_CHECKING:
-    from pylb.process.books import StewardsBook, WorkersBook
+    from pylb.process.books import Live, StewardsBook, WorkersBook
+    from pylb.process.piecemeal import Pace
     from pylb.rules.frontend import Frontend
     from pylb.trace.tracer import Tracer
 
@@ -102,6 +103,12 @@ class Balancer:
                 server.last_change = now
         self.listeners.own(self.frontends)
 
+    @property
+    def entries(self) -> list[Live | None]:
+        """Everything that counts, by row."""
+        assert self.book is not None
+        return self.book.entries
+
     def attend(self, loop: asyncio.AbstractEventLoop) -> None:
         """Live in this process and its loop from now on."""
         self.loop = loop
@@ -110,8 +117,9 @@ class Balancer:
             logger.set_pid(self.world.pid)
             logger.gather(loop.call_later)
 
-    def join(self, book: WorkersBook) -> None:
-        """Be a worker's: what is logged and counted for all is the steward's to do, limits are shared with others."""
+    def joining(self, book: WorkersBook) -> Iterator[None]:
+        """Step by step become a worker's: what is logged and counted for all is the steward's to do, limits are shared
+        with others."""
         self.book = book
         self.world.count = book.count
         self.figures.be_told_rates()
@@ -120,13 +128,14 @@ class Balancer:
             backend.log = unlogged
             for server in backend.servers:
                 server.changed = _not_here  # the steward's herald has no channels here
+            yield
         if book.shared.usage is not None:
-            sharing.join(self, book.shared.usage, book.slot)
+            yield from sharing.joining(self, book.shared.usage, book.slot)
 
-    async def open(self) -> None:
+    async def open(self, pace: Pace) -> None:
         """Listen: from here on traffic comes."""
         self.attend(asyncio.get_running_loop())
-        await self.listeners.open(self.frontends, self._contexts, self.tracer)
+        await self.listeners.open(self.frontends, self._contexts, pace, self.tracer)
 
     def tick(self, now: float) -> None:
         """Several times a second: counters; once a second: rates, slow starts."""
@@ -142,10 +151,10 @@ class Balancer:
             if backend.warming:
                 state.warm_up(backend, now)
 
-    def settle(self) -> None:
-        """Write all counters now."""
+    def settling(self) -> Iterator[None]:
+        """Write all counters, step by step."""
         assert self.book is not None
-        self.book.settle()
+        yield from self.book.settling()
         self.book.write_process(self, self.now())
 
     def close_listeners(self) -> Iterator[None]:

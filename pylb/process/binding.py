@@ -11,7 +11,7 @@ import os
 import pwd
 import socket
 import stat
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -93,11 +93,11 @@ class Sockets:
                 return sock
         return None
 
-    def close(self) -> None:
-        """Close all that are used; another process may still have them."""
-        for sock in self.used.values():
-            sock.close()
-        self.used.clear()
+    def closing(self) -> Iterator[None]:
+        """Close all that are used, one by one; another process may still have them."""
+        while self.used:
+            self.used.popitem()[1].close()
+            yield
 
 
 def refuse(sockets: Sequence[socket.socket]) -> None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from pylb.admin.world import own_totals
 from pylb.counters import LARGEST, OF_STEWARD, RATES, ProxyCounters
-from pylb.process.counters import FIELDS, RATES_OF_PROCESS, KnownRate, SharedCounters, mark, put
+from pylb.process.counters import FIELDS, RATES_OF_PROCESS, UNMARKED, KnownRate, SharedCounters, mark, put
 from pylb.rules.scope import read_counter
 
 if TYPE_CHECKING:
@@ -46,12 +46,9 @@ _BASE = len(FIELDS) - len(OF_STEWARD)
 class Book:
     """The rows of one process: `entries[i]` is the live object of row i, None where a row is free."""
 
-    def __init__(self, shared: SharedCounters, entries: Sequence[Live | None]) -> None:
+    def __init__(self, shared: SharedCounters, entries: list[Live | None]) -> None:
         self.shared = shared
-        self.entries: list[Live | None] = [*entries, *([None] * (shared.rows - len(entries)))]
-        for row, live in enumerate(entries):
-            if live is not None:
-                live.counters.row = row
+        self.entries = entries
         self._next = 0
 
     def tick(self, now: float) -> None:
@@ -68,6 +65,15 @@ class Book:
 
     def _look(self, row: int, live: Live, now: float) -> None:
         """One row whose turn it is."""
+        raise NotImplementedError
+
+    def settle(self) -> None:
+        """Have all rows say what is true now."""
+        for _ in self.settling():
+            pass
+
+    def settling(self) -> Iterator[None]:
+        """The same row by row, for who has something else to attend to."""
         raise NotImplementedError
 
     def add(self, live: Live) -> None:
@@ -114,15 +120,22 @@ class Book:
 class WorkersBook(Book):
     """Writes what this worker counts into its slot."""
 
-    def __init__(self, shared: SharedCounters, entries: Sequence[Live | None], slot: int) -> None:
+    def __init__(self, shared: SharedCounters, entries: list[Live | None], slot: int) -> None:
+        """`entries`: those of the StewardsBook. They are touched as little as possible, here and in `beginning`: memory
+        that a forked process touches is copied."""
         super().__init__(shared, entries)
         self.slot = slot
-        self._marks: list[tuple[float, ...] | None] = [None] * len(self.entries)
+        self._marks: list[tuple[float, ...] | None] = [UNMARKED] * len(entries)
+
+    def beginning(self) -> Iterator[None]:
+        """Step by step: go on counting where the slot is. The counters are those of the steward that this worker was
+        forked from, which are sums."""
         for row, live in enumerate(self.entries):
-            if live is not None:  # forked from the steward, whose counters are sums; go on where the slot is
+            if not self.shared.untouched(row) and live is not None:
                 live.counters.reset()
-                put(live.counters, shared.values(slot, row))
+                put(live.counters, self.shared.values(self.slot, row))
                 self._marks[row] = mark(own_totals(live))
+            yield
 
     def _look(self, row: int, live: Live, now: float) -> None:
         """Write the row if it has changed."""
@@ -130,13 +143,8 @@ class WorkersBook(Book):
         live.counters.responses.turn(now)
         self._write(row, live)
 
-    def settle(self) -> None:
-        """Write everything that has changed."""
-        for _ in self.settling():
-            pass
-
     def settling(self) -> Iterator[None]:
-        """The same row by row, for who has traffic to attend to."""
+        """Write everything that has changed."""
         for row, live in enumerate(self.entries):
             if live is not None:
                 live.counters.fold()
@@ -192,15 +200,18 @@ class WorkersBook(Book):
 class StewardsBook(Book):
     """Keeps the steward's own counters at the sums, and publishes rates."""
 
-    def __init__(self, shared: SharedCounters, entries: Sequence[Live | None]) -> None:
-        super().__init__(shared, entries)
+    def __init__(self, shared: SharedCounters, entries: Sequence[Live]) -> None:
+        """`entries`: all that counts; there may be fewer of them than rows."""
+        super().__init__(shared, [*entries, *([None] * (shared.rows - len(entries)))])
+        for row, live in enumerate(entries):
+            live.counters.row = row
         self._next_second = 0.0
         """When rates are to be sampled again."""
         self._seen: list[Any] = [
             self._signs(row, live) if live is not None else None for row, live in enumerate(self.entries)
         ]
         """What a row looked like when it was read; nothing has been counted yet, so there is nothing to read."""
-        self._still = [0] * len(self.entries)
+        self._still = [SETTLED + 1] * len(self.entries)
         """How often a row was looked at in vain; WOKEN: it has changed after it had been left alone."""
         self._base: list[list[float]] = [[0.0] * _BASE for _ in self.entries]
         """What was counted before these workers were: by the generations before."""
@@ -211,12 +222,13 @@ class StewardsBook(Book):
         if row >= 0:
             self._seen[row], self._base[row] = None, [0.0] * _BASE
 
-    def start_from(self, live: Live) -> None:
+    def start_from(self, live: Live, now: float) -> None:
         """The live object's counters are what it begins with: those of the generations before."""
         row = live.counters.row
         if row >= 0:
             self._base[row] = [float(getattr(live.counters, name)) for name in FIELDS[:_BASE]]
             self._publish(row, live.counters)
+            self.shared.write_rates(row, live.counters, now)
 
     def add_counts(self, live: Live, counts: Sequence[float]) -> None:
         """The generation before has counted more meanwhile (SUMMED)."""
@@ -271,11 +283,12 @@ class StewardsBook(Book):
             live.counters.sample_rates(now)
         self.shared.write_rates(row, live.counters, now)
 
-    def settle(self) -> None:
-        """Bring all sums up to date."""
+    def settling(self) -> Iterator[None]:
+        """Bring all sums up to date, row by row."""
         for row, live in enumerate(self.entries):
             if live is not None:
                 self._read(row, live)
+            yield
 
     def totals(self, live: Live) -> ProxyCounters:
         """The counters of all workers together."""
@@ -311,12 +324,9 @@ _SMAX, _LASTSESS = FIELDS.index("smax"), FIELDS.index("lastsess")
 _HIGHEST = tuple(FIELDS.index(name) for name in LARGEST)
 
 
-def entries_of(frontends: Sequence[Frontend], backends: Sequence[Backend]) -> list[Live | None]:
-    """Everything that counts, in the order of its rows; None where a deleted server was."""
+def entries_of(frontends: Sequence[Frontend], backends: Sequence[Backend]) -> list[Live]:
+    """Everything that counts, in the order of its rows."""
     made: list[Live] = [*frontends, *backends]
     for backend in backends:
         made += backend.servers
-    rows = {live.counters.row: live for live in made if live.counters.row >= 0}
-    if not rows:  # the first book
-        return list(made)
-    return [rows.get(row) for row in range(max(rows) + 1)]
+    return made

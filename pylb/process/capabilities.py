@@ -30,6 +30,7 @@ class Capability(IntEnum):
     CAP_NET_ADMIN = 12
     CAP_NET_RAW = 13
     CAP_SYS_CHROOT = 18
+    CAP_SYS_NICE = 23
     CAP_SYS_RESOURCE = 24
 
     @property
@@ -47,6 +48,7 @@ MASTERS = (
     Capability.CAP_SETGID,  # … `group`,
     Capability.CAP_SYS_CHROOT,  # … goes behind `chroot`,
     Capability.CAP_SETPCAP,  # … and empties its bounding set
+    Capability.CAP_SYS_NICE,  # … comes back from giving way to all others (courtesy.py)
     Capability.CAP_SYS_RESOURCE,  # more descriptors for a larger `maxconn`
     Capability.CAP_KILL,  # workers are another user's processes
 )

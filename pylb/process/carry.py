@@ -8,7 +8,7 @@ one. Counters go by proxy and server name; the totals of the old workers until t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from pylb.backend import stick_records
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pylb.backend.backend import Backend
     from pylb.backend.health import Health
     from pylb.process.balancer import Balancer
+    from pylb.process.piecemeal import Pace
 
 
 def _declared(server: Server) -> list[Any]:
@@ -33,14 +34,28 @@ def _declared(server: Server) -> list[Any]:
     return [where, model.weight, model.maxconn, model.minconn, model.disabled, counts, model.track]
 
 
+Part = tuple[str, str, Any]
+"""What it is about, a name, a value: "process", "row", "backend", "server", "table" (stick_records.Part)."""
+
+
 def live_objects(balancer: Balancer) -> Iterator[tuple[str, Any]]:
     """Everything that counts, by a name that means the same in the next generation."""
-    for frontend in balancer.frontends:
+    for frontend in tuple(balancer.frontends):
         yield f"F {frontend.name}", frontend
-    for backend in balancer.backends:
+    for backend in tuple(balancer.backends):
         yield f"B {backend.name}", backend
-        for server in backend.servers:
+        for server in tuple(backend.servers):
             yield f"S {backend.name} {server.name}", server
+
+
+def _live_object(balancer: Balancer, name: str) -> Any:
+    """The one of that name; None where this generation has none."""
+    what, _, rest = name.partition(" ")
+    if what == "F":
+        return balancer.world.frontends.get(rest)
+    proxy, _, server = rest.partition(" ")
+    backend = balancer.world.backends.get(proxy)
+    return backend if what == "B" or backend is None else backend.by_name.get(server)
 
 
 class Inheritance:
@@ -50,32 +65,31 @@ class Inheritance:
         self._balancer = balancer
         self._told: dict[str, list[int]] = {}
 
-    def state(self) -> dict[str, Any]:
-        """Everything, as JSON can carry it."""
+    def state(self) -> Iterator[Part]:
+        """Everything, as JSON can carry it. What changes while this is gone through is in the one or the other: a row
+        is written and, from then on, counted for the next generation at once."""
         balancer, figures = self._balancer, self._balancer.figures
-        rows = {}
+        self._told[""] = [figures.cum_conn]
+        process = {
+            "total": figures.cum_conn,
+            "most": figures.most_conn,
+            "rates": [rate.max for rate in (figures.conn_rate, figures.sess_rate, figures.ssl_rate)],
+            "started": balancer.started,
+            "started_wall": balancer.started_wall,
+        }
+        yield from (("process", name, value) for name, value in process.items())
         for name, live in live_objects(balancer):
             counters = live.counters
             self._told[name] = [getattr(counters, field) for field in SUMMED]
-            rows[name] = [
-                [getattr(counters, field) for field in FIELDS], [getattr(counters, rate).max for rate in RATES]
-            ]  # fmt: skip
-        self._told[""] = [figures.cum_conn]
-        return {
-            "servers": [[Record.of(s), _declared(s)] for backend in balancer.backends for s in backend.servers],
-            "backends": {backend.name: backend.last_change for backend in balancer.backends},
-            "rows": rows,
-            "tables": stick_records.records_of(balancer.tables.values(), balancer.now()),
-            "process": {
-                "total": figures.cum_conn,
-                "most": figures.most_conn,
-                "rates": [rate.max for rate in (figures.conn_rate, figures.sess_rate, figures.ssl_rate)],
-                "started": balancer.started,
-                "started_wall": balancer.started_wall,
-            },
-        }
+            rates = [getattr(counters, rate).max for rate in RATES]
+            yield "row", name, [[getattr(counters, field) for field in FIELDS], rates]
+        for backend in tuple(balancer.backends):
+            yield "backend", backend.name, backend.last_change
+            for server in tuple(backend.servers):
+                yield "server", server.name, [Record.of(server), _declared(server)]
+        yield from (("table", *part) for part in stick_records.records_of(balancer.tables.values(), balancer.now()))
 
-    def counted(self) -> dict[str, list[int]]:
+    async def counted(self, pace: Pace) -> dict[str, list[int]]:
         """What has been counted since the last time, by name; "" is for connections of the process."""
         if not self._told:
             return {}
@@ -86,6 +100,7 @@ class Inheritance:
             if before is not None and current != before:
                 news[name] = [now - then if now >= then else now for now, then in zip(current, before, strict=True)]
             self._told[name] = current
+            await pace.step()
         total = self._balancer.figures.cum_conn
         if total != self._told[""][0]:
             news[""] = [total - self._told[""][0]]
@@ -93,38 +108,48 @@ class Inheritance:
         return news
 
 
-def take_over(balancer: Balancer, book: StewardsBook, given: dict[str, Any], now: float) -> None:
+def take_over(balancer: Balancer, book: StewardsBook, parts: Iterable[Part], now: float) -> None:
     """The new generation's side, before its workers are."""
-    process, figures = given["process"], balancer.figures
+    given: dict[str, list[tuple[str, Any]]] = {}
+    for what, name, value in parts:
+        given.setdefault(what, []).append((name, value))
+    rows = dict(given.get("row", ()))
+    for name, live in live_objects(balancer):
+        if name in rows:
+            _take_row(live, rows[name], book, now)
+    _take_process(balancer, book, dict(given["process"]), now)
+    changes = dict(given.get("backend", ()))
+    for backend in balancer.backends:
+        backend.last_change = changes.get(backend.name, backend.last_change)
+    stick_records.restore(balancer.tables.values(), given.get("table", ()), now)
+    for _, (record, declared) in given.get("server", ()):
+        _take_server(balancer.world.backends, Record.read(record), declared, now)
+
+
+def _take_process(balancer: Balancer, book: StewardsBook, process: dict[str, Any], now: float) -> None:
+    figures = balancer.figures
     balancer.started, balancer.started_wall = process["started"], process["started_wall"]
     book.begin_process(process["total"], process["most"])
     for rate, most in zip((figures.conn_rate, figures.sess_rate, figures.ssl_rate), process["rates"], strict=True):
-        rate.max = most
-        rate.sample(now)
-    rows = given["rows"]
-    for name, live in live_objects(balancer):
-        if name not in rows:
-            continue
-        values, rates = rows[name]
-        live.counters.reset()
-        put(live.counters, values)
-        live.counters.scur = live.counters.qcur = live.counters.idle = 0
-        for which, most in zip(RATES, rates, strict=True):
-            getattr(live.counters, which).max = most
-        live.counters.sample_rates(now)
-        book.start_from(live)
-    for backend in balancer.backends:
-        backend.last_change = given["backends"].get(backend.name, backend.last_change)
-    stick_records.restore(balancer.tables.values(), given["tables"], now)
-    for record, declared in given["servers"]:
-        _take_server(balancer.world.backends, Record.read(record), declared, now)
+        rate.begin(now, most)
+
+
+def _take_row(live: Any, row: list[list[Any]], book: StewardsBook, now: float) -> None:
+    values, rates = row
+    counters = live.counters
+    counters.reset()
+    put(counters, values)
+    counters.scur = counters.qcur = counters.idle = 0
+    for which, most in zip(RATES, rates, strict=True):
+        getattr(counters, which).begin(now, most)
+    book.start_from(live, now)
 
 
 def add_counted(balancer: Balancer, book: StewardsBook, counted: dict[str, list[int]]) -> None:
     """Also the new generation's side: the one before has gone on counting."""
-    for name, live in live_objects(balancer):
-        if name in counted:
-            book.add_counts(live, counted[name])
+    for name, counts in counted.items():
+        if (live := _live_object(balancer, name)) is not None:
+            book.add_counts(live, counts)
     if "" in counted:
         book.begin_process(*counted[""])
 

@@ -163,6 +163,10 @@ class SharedCounters:
         """Changes with every write to that row by slots from `first` on."""
         return sum(self.cells[self.row(slot, row) + _WRITES] for slot in range(first, self.slots))
 
+    def untouched(self, row: int) -> bool:
+        """Nobody has counted anything there, nor did a generation before."""
+        return not self.writes(row) and not any(self.values(0, row))
+
     def values(self, slot: int, row: int) -> tuple[float, ...]:
         """One slot's row, in the order of FIELDS."""
         return _ROW.unpack_from(self._memory, self._start + 8 * self.row(slot, row))
@@ -221,3 +225,7 @@ _FLOATS = frozenset(AVERAGED) | {"lastsess", "downtime", "qtime_max", "ctime_max
 def mark(counters: ProxyCounters) -> tuple[float, ...]:
     """Differs after anything has been counted."""
     return _MARK(counters)
+
+
+UNMARKED = mark(ProxyCounters())
+"""The mark of what has counted nothing yet."""

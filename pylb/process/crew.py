@@ -26,6 +26,8 @@ from pylb.backend.server import Server
 from pylb.process import pattern_news, privileges, sticks
 from pylb.process.channel import Channel, Kind
 from pylb.process.forking import fork
+from pylb.process.order import Order
+from pylb.process.piecemeal import Hurry
 from pylb.process.preparation import Prepared
 from pylb.process.relay import Relay
 from pylb.process.silence import Silence
@@ -84,15 +86,13 @@ class Employed:
 class Crew:
     """All workers of one generation, by slot, from 1."""
 
-    def __init__(self, prepared: Prepared, relay: Relay, employer: Employer, master: int, null: int | None) -> None:
-        """`master`: the pid of the master; `null`: a daemon's descriptor of /dev/null."""
+    def __init__(self, prepared: Prepared, relay: Relay, employer: Employer, order: Order) -> None:
         self._balancer = prepared.balancer
         self._shared = prepared.shared
         self._descriptors = prepared.descriptors
         self._relay = relay
         self._employer = employer
-        self._master = master
-        self._null = null
+        self._order = order
         self._workers: dict[int, Employed] = {}
         self._short_lived: set[int] = set()
         """Slots whose last worker did not live for long."""
@@ -115,12 +115,13 @@ class Crew:
         """Fork a worker. The loop must not run. Raises OSError where there is no room for it."""
         ours, theirs = socket.socketpair()
         self._shared.beat(slot, time.monotonic(), 0)
+        pace = Hurry() if self._serving else self._order.pace()
 
         def main() -> int:
             ours.detach()  # closed already, as all descriptors but those that are kept
             faulthandler.enable()
             gc.freeze()  # what is the steward's must not be freed: its descriptors are other ones here
-            return Worker(self._balancer, self._shared, slot, theirs, self._master, self._silence).main()
+            return Worker(self._balancer, self._shared, slot, theirs, self._order.master, self._silence, pace).main()
 
         pid = fork(main, self._descriptors | {theirs.fileno()})
         theirs.close()
@@ -135,8 +136,8 @@ class Crew:
 
     def _silence(self) -> None:
         """In a worker of a daemon that serves: its standard streams are no longer the terminal's."""
-        if self._null is not None:
-            privileges.silence(self._null)
+        if self._order.null is not None:
+            privileges.silence(self._order.null)
 
     async def attend(self, worker: Employed) -> None:
         """Talk to a worker that has been forked, and notice its end."""

@@ -73,4 +73,13 @@ def close_all_but(keep: Iterable[int]) -> None:
 
 def open_descriptors() -> set[int]:
     """All descriptors of this process; needs /proc."""
-    return {int(entry.name) for entry in list(Path("/proc/self/fd").iterdir()) if entry.exists() or entry.is_symlink()}
+    return {number for number in (int(entry.name) for entry in Path("/proc/self/fd").iterdir()) if _is_open(number)}
+
+
+def _is_open(fd: int) -> bool:
+    """Not so the one by which the directory was read."""
+    try:
+        os.fstat(fd)
+    except OSError:
+        return False
+    return True

@@ -25,6 +25,7 @@ from pylb.process import binding
 from pylb.process.usage import DESCRIPTORS
 
 if TYPE_CHECKING:
+    from pylb.process.piecemeal import Pace
     from pylb.rules.frontend import Frontend
     from pylb.trace.tracer import Tracer
 
@@ -142,6 +143,7 @@ class Listeners:
         self,
         frontends: Sequence[Frontend],
         contexts: Mapping[int, ssl.SSLContext | None],
+        pace: Pace,
         tracer: Tracer | None = None,
     ) -> None:
         """Listen: from here on traffic comes. `contexts`: what clients get at a bind with TLS, by the bind's id."""
@@ -161,6 +163,7 @@ class Listeners:
                 door.listeners.append(listener)
                 self._listeners.append(listener)
                 await listener.open()
+                await pace.step()
             if door.state:  # ordered before this worker was made
                 door.disable()
         if self.house.spread is not None:

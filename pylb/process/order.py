@@ -9,6 +9,7 @@ from typing import Any
 
 from pylb.config.model import Config, Finding
 from pylb.config.presets import Presets
+from pylb.process.piecemeal import Hurry, Pace
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,3 +39,7 @@ class Order:
     """There is a generation before, which knows things."""
     beat: Callable[[float], None]
     """Tells the master of a sign of life, at a time of CLOCK_MONOTONIC."""
+
+    def pace(self) -> Pace:
+        """At which what is to serve gets ready."""
+        return Pace() if self.succeeds else Hurry()

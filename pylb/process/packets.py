@@ -2,17 +2,18 @@
 
     steward ─► bound keys + sockets      these are new; the master keeps them for the next generation
             ─► wants_state               send me what the generation before knows
-            ─► state + memory            (the generation before) here it is
+            ─► state + lines             (the generation before) here it is
             ─► workers pids, ready       it serves; the generation before may retire
             ─► counted + memory          what my retiring workers have counted since `state`
             ─► failed reason             it cannot start; the process ends
-    master  ─► send_state, state + memory, counted + memory
+    master  ─► send_state, state + lines, counted + memory
             ─► news                      how the last reload went
             ─► operator + connection     somebody at the master socket asks (admin/control/master.py)
             ─► retire, stop              softly; at once
 
-What does not fit into a packet travels as a piece of memory with a descriptor. The master passes it on unread, so it
-needs to understand nothing of a generation's insides, nor to trust it.
+What does not fit into a packet travels as a piece of memory with a descriptor: one JSON value, or lines of them where
+writing takes long. The master passes it on unread, so it needs to understand nothing of a generation's insides, nor to
+trust it.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from __future__ import annotations
 import json
 import os
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -76,6 +77,31 @@ class Packets:
     def close(self) -> None:
         """Close this end."""
         self.sock.close()
+
+
+class Lines:
+    """Many values, written one by one to a piece of memory."""
+
+    def __init__(self) -> None:
+        self._file = os.fdopen(os.memfd_create("pylb"), "wb")
+        self._encode = json.JSONEncoder(separators=(",", ":")).encode
+
+    def append(self, value: Any) -> None:
+        """One more."""
+        self._file.write(self._encode(value).encode() + b"\n")
+
+    def send(self, packets: Packets, kind: str) -> None:
+        """Send a message with them: there will be no more."""
+        with self._file:
+            self._file.flush()
+            packets.send(kind, [self._file.fileno()])
+
+
+def lines_from(fd: int) -> Iterator[Any]:
+    """The values of Lines; closes the descriptor."""
+    with os.fdopen(fd, "rb") as file:
+        file.seek(0)
+        yield from map(json.loads, file)
 
 
 def in_memory(value: Any) -> int:

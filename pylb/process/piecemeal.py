@@ -24,3 +24,36 @@ def piecemeal(loop: asyncio.AbstractEventLoop, work: Iterator[object], done: Cal
             loop.call_later(PAUSE, piecemeal, loop, work, done)
             return
     done()
+
+
+class Pace:
+    """For work of a process beside those that serve: they get the core for `pause` seconds after each PIECE of it."""
+
+    def __init__(self, pause: float = PAUSE) -> None:
+        self._pause = pause
+        self._until = perf_counter() + PIECE
+
+    async def step(self) -> None:
+        """One step is done, of many."""
+        if perf_counter() > self._until:
+            await asyncio.sleep(self._pause)
+            self._until = perf_counter() + PIECE
+
+    async def all(self, work: Iterator[object]) -> None:
+        """Carry `work` out."""
+        for _ in work:
+            await self.step()
+
+
+class Leisure(Pace):
+    """For what nobody waits for, at the moment when one generation follows another and the core is full of both."""
+
+    def __init__(self) -> None:
+        super().__init__(4 * PAUSE)
+
+
+class Hurry(Pace):
+    """Nobody else has to be considered."""
+
+    async def step(self) -> None:
+        """Go on."""

@@ -12,7 +12,7 @@ import gc
 import socket
 import sys
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pylb.admin.world import Reload
@@ -60,9 +60,9 @@ def prepare(order: Order, master: packets.Packets) -> Prepared:
     courtesy.stand_back()
     gc.disable()  # until all is made that stays (courtesy.without_collections)
     made = courtesy.behind(lambda: _made(order, master)) if order.succeeds else _made(order, master)
-    descriptors = _become(made.balancer, made.operators, master, order.quiet)
+    _become(made.balancer, order.quiet)
     _settle_down()
-    return replace(made, descriptors=descriptors)
+    return made
 
 
 def _made(order: Order, master: packets.Packets) -> Prepared:
@@ -84,7 +84,9 @@ def _made(order: Order, master: packets.Packets) -> Prepared:
     checker = Checker(balancer.backends, config.globals, balancer.node)
     silence_bad_names()
     gc.collect()
-    return Prepared(balancer, sockets, operators, shared, book, Inheritance(balancer), checker, frozenset())
+    descriptors = open_descriptors() - {master.sock.fileno()}
+    descriptors -= {sock.fileno() for _, group in operators for sock in group}
+    return Prepared(balancer, sockets, operators, shared, book, Inheritance(balancer), checker, frozenset(descriptors))
 
 
 def _tracer() -> Tracer:
@@ -130,20 +132,17 @@ def _remember(order: Order, balancer: Balancer, book: StewardsBook, master: pack
         raise OSError("the master is gone")
     message, descriptors = received
     if message["kind"] == "state" and descriptors:
-        take_over(balancer, book, packets.from_memory(descriptors[0]), time.monotonic())
+        take_over(balancer, book, packets.lines_from(descriptors[0]), time.monotonic())
 
 
-def _become(balancer: Balancer, operators: Operators, master: packets.Packets, quiet: bool) -> frozenset[int]:
-    """Take the limits and the rights that the configuration gives; the descriptors for workers."""
+def _become(balancer: Balancer, quiet: bool) -> None:
+    """Take the limits and the rights that the configuration gives."""
     have = privileges.raise_file_limit(2 * balancer.maxconn + balancer.listeners.spare_descriptors)
-    descriptors = open_descriptors() - {master.sock.fileno()}
-    descriptors -= {sock.fileno() for _, group in operators for sock in group}
     remarks = privileges.drop(balancer.config.globals)
     if (remark := balancer.listeners.fit(have)) is not None:
         remarks.append(remark)
     if not quiet:
         sys.stderr.write("".join(f"pylb: warning: {remark}\n" for remark in remarks))
-    return frozenset(descriptors)
 
 
 def _settle_down() -> None:

@@ -10,7 +10,7 @@ A record holds everything, not the change, so it may be applied twice, and a lat
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -168,12 +168,16 @@ def _ramp(server: Server, now: float) -> None:
 class Herald:
     """Notes servers that change and tells of them together, once per turn of the loop."""
 
-    def __init__(self, backends: Iterable[Backend], tell: Callable[[list[Record]], None]) -> None:
+    def __init__(self, tell: Callable[[list[Record]], None]) -> None:
         self._tell = tell
         self._changed: dict[Server, None] = {}
+
+    def watching(self, backends: Iterable[Backend]) -> Iterator[None]:
+        """Hear of all changes, from a backend's turn on."""
         for backend in backends:
             for server in backend.servers:
                 self.watch(server)
+            yield
 
     def watch(self, server: Server) -> None:
         """Hear of this server's changes (one that was added later)."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -219,8 +220,8 @@ def _first_of(door: Door) -> int:
     return order(Ticket(0, int(door.waiting[0].accepted * 1e6))) if door.waiting else 0
 
 
-def join(balancer: Balancer, usage: Usage, slot: int) -> Sharing:
-    """Make this process's Balancer the one of worker `slot`; its loop runs."""
+def joining(balancer: Balancer, usage: Usage, slot: int) -> Iterator[None]:
+    """Make this process's Balancer the one of worker `slot`, step by step; its loop runs."""
     sharing = Sharing(usage, slot, asyncio.get_running_loop())
     sharing.add_house(balancer.house)
 
@@ -238,5 +239,5 @@ def join(balancer: Balancer, usage: Usage, slot: int) -> Sharing:
             backend.skip((slot - 1) * len(backend.candidates) // usage.workers)
         for server in backend.servers:
             server.changed = changed
+        yield
     balancer.server_added.append(added)
-    return sharing

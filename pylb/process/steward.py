@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import faulthandler
+import gc
 import json
 import os
 import signal
@@ -30,8 +31,10 @@ from pylb.process import control, packets, privileges, replicate
 from pylb.process.books import TICK
 from pylb.process.carry import add_counted
 from pylb.process.channel import Kind
+from pylb.process.courtesy import without_collections
 from pylb.process.crew import LAST_WORDS, Crew
 from pylb.process.order import Order
+from pylb.process.piecemeal import Hurry, Leisure, Pace
 from pylb.process.preparation import Prepared, prepare
 from pylb.process.relay import Relay
 
@@ -75,13 +78,17 @@ class Steward:
         self._balancer = prepared.balancer
         self._book = prepared.book
         self._relay = Relay()
-        self._crew = Crew(prepared, self._relay, self, order.master, order.null)
+        self._crew = Crew(prepared, self._relay, self, order)
         self._jobs: asyncio.Queue[tuple[str, int]] = asyncio.Queue()
         """"employ" and a slot, "end" and a status: what is done outside of the loop."""
         self._retiring = False
+        self._parting: Pace = Hurry()
+        """At which the last things are done."""
         self._admin: control.AdminSockets | None = None
         """From the moment it serves."""
         self._tasks: set[asyncio.Task[None]] = set()
+        self._telling = asyncio.Lock()
+        """Held while somebody adds up what the next generation has not heard of."""
         self._last_tick = 0.0
 
     # ------------------------------------------------------------------------------------------------------- the loop
@@ -110,7 +117,8 @@ class Steward:
     async def _begin(self) -> None:
         loop = asyncio.get_running_loop()
         self._balancer.attend(loop)
-        herald = replicate.Herald(self._balancer.backends, self._tell_states)
+        pace, herald = self._order.pace(), replicate.Herald(self._tell_states)
+        await pace.all(herald.watching(self._balancer.backends))
         self._balancer.server_added.append(herald.watch)
         loop.add_signal_handler(signal.SIGTERM, self._stop)
         loop.add_signal_handler(signal.SIGUSR1, self._retire)
@@ -129,8 +137,8 @@ class Steward:
         if now - self._last_tick < 4 * TICK:  # else this process, and so perhaps the whole machine, stood still
             self._crew.look_after(now)
         self._last_tick = now
-        if self._retiring:
-            self._tell_counted()
+        if self._retiring and not self._telling.locked():
+            self._spawn(self._tell_counted(Leisure()))
         loop.call_later(TICK, self._tick, loop)
 
     def _tell_states(self, records: list[replicate.Record]) -> None:
@@ -156,12 +164,18 @@ class Steward:
             return
         balancer, checker = self._balancer, self._prepared.checker
         self._admin = control.AdminSockets(self._prepared.operators, balancer, self._relay)
-        checker.start()
+        self._spawn(self._start_checks())
         balancer.server_added.append(checker.add)
         balancer.server_removed.append(checker.remove)
         if self._order.null is not None:
             privileges.silence(self._order.null)
         self._tell_master_who_works("ready")
+
+    async def _start_checks(self) -> None:
+        with without_collections():
+            pace = Leisure() if self._order.succeeds else Hurry()
+            await pace.all(self._prepared.checker.starting())
+            gc.freeze()  # they stay
 
     def another_serves(self) -> None:
         """The master knows the pids of all: it ends them if this process dies."""
@@ -226,18 +240,25 @@ class Steward:
             self._stop()
 
     async def _send_state(self) -> None:
+        """All that is known, beside workers that serve: this takes as long as it takes."""
+        pace, lines = Pace(), packets.Lines()
         await self._relay.settle()
-        self._book.settle()
+        await pace.all(self._book.settling())
         self._crew.tally.begin_to_carry()
-        self._master.send_value("state", self._prepared.inheritance.state())
+        with without_collections():
+            for part in self._prepared.inheritance.state():
+                lines.append(part)
+                await pace.step()
+        lines.send(self._master, "state")
 
-    def _tell_counted(self) -> None:
-        self._book.settle()
-        counted: dict[str, Any] = dict(self._prepared.inheritance.counted())
-        if tables := self._crew.tally.carried():
-            counted["tables"] = tables
-        if counted:
-            self._master.send_value("counted", counted)
+    async def _tell_counted(self, pace: Pace) -> None:
+        async with self._telling:
+            await pace.all(self._book.settling())
+            counted: dict[str, Any] = dict(await self._prepared.inheritance.counted(pace))
+            if tables := self._crew.tally.carried():
+                counted["tables"] = tables
+            if counted:
+                self._master.send_value("counted", counted)
 
     # -------------------------------------------------------------------------------------------------------- the end
 
@@ -245,6 +266,7 @@ class Steward:
         """Softly: no new connections, and the end when the last one has gone."""
         if self._retiring:
             return
+        self._parting = Leisure()  # another generation serves
         self._leave_the_scene(PARTING)
         self._crew.dismiss(Kind.RETIRE)
         limit = self._balancer.config.globals.hard_stop_after
@@ -263,18 +285,19 @@ class Steward:
         self._retiring = True
         if self._admin is not None:
             self._admin.close(grace)
-        self._spawn(self._prepared.checker.stop())
-        self._prepared.sockets.close()
         self._balancer.stopping = True
-        self._spawn(self._log_the_end())
+        self._spawn(self._clear_away())
 
-    async def _log_the_end(self) -> None:
+    async def _clear_away(self) -> None:
+        await self._parting.all(self._prepared.sockets.closing())
+        await self._parting.all(self._prepared.checker.stopping())
+        await self._prepared.checker.stop()
         await self._relay.settle()
-        self._book.settle()
+        await self._parting.all(self._book.settling())
         self._balancer.log_stop()
 
     async def _end(self, begun: asyncio.Task[None]) -> None:
-        self._tell_counted()
+        await self._tell_counted(self._parting)
         self._balancer.close()
         if self._admin is not None:
             await self._admin.closed()

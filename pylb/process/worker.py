@@ -22,9 +22,9 @@ from pylb.admin.world import Reload
 from pylb.backend.health import Event
 from pylb.backend.server import Server
 from pylb.process import control, courtesy, pattern_news, replicate, sticks
-from pylb.process.books import TICK, WorkersBook, entries_of
+from pylb.process.books import TICK, WorkersBook
 from pylb.process.channel import Channel, Kind, number_of, numbered
-from pylb.process.piecemeal import piecemeal
+from pylb.process.piecemeal import Hurry, Pace, piecemeal
 from pylb.process.tallies import MOST, WorkersTally
 
 if TYPE_CHECKING:
@@ -50,19 +50,23 @@ class Worker:
         channel: socket.socket,
         master: int,
         ready: Callable[[], None],
+        pace: Pace,
     ) -> None:
         """`slot`: its place among the workers, from 1; `master`: the master's pid; `ready` is called once it accepts
-        connections."""
+        connections, which `pace` may put off."""
         self.balancer = balancer
         self.shared = shared
         self.slot = slot
         self._sock = channel
         self._master, self._steward = master, os.getppid()
         self._ready = ready
+        self._pace = pace
         self._channel: Channel | None = None
         self._tally = WorkersTally(balancer.tables, self._tell_tally)
         self._finished = asyncio.Event()
         self._open = self._retire_when_open = False
+        self._parting: Pace = Hurry()
+        """At which the last things are done."""
 
     def main(self) -> int:
         """Serve to the end; the exit status."""
@@ -72,17 +76,18 @@ class Worker:
     async def _serve(self) -> None:
         loop = asyncio.get_running_loop()
         balancer = self.balancer
-        self._book = book = WorkersBook(self.shared, entries_of(balancer.frontends, balancer.backends), self.slot)
-        balancer.join(book)
+        self._book = book = WorkersBook(self.shared, balancer.entries, self.slot)
+        await self._pace.all(book.beginning())
+        await self._pace.all(balancer.joining(book))
         for backend in balancer.backends:
             backend.report = self._report
         balancer.order = self._order
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the master's to handle
-        loop.add_signal_handler(signal.SIGTERM, self._finished.set)
+        loop.add_signal_handler(signal.SIGTERM, self._stop)
         loop.add_signal_handler(signal.SIGUSR1, self._soft_stop)
         self._channel = await Channel.over(self._sock, self._receive, self._orphaned)
         self._beat(loop)
-        await balancer.open()
+        await balancer.open(self._pace)
         self._open = True
         courtesy.come_first()
         self._channel.send(Kind.READY)
@@ -93,7 +98,7 @@ class Worker:
         if not balancer.stopping:
             for _ in balancer.close_listeners():
                 pass
-        balancer.settle()
+        await self._parting.all(balancer.settling())
         await self._last_words()
         balancer.close()
 
@@ -130,7 +135,7 @@ class Worker:
         elif kind is Kind.RETIRE:
             self._soft_stop()
         elif kind is Kind.STOP:
-            self._finished.set()
+            self._stop()
 
     def _answer(self, number: int, data: bytes) -> None:
         if self._channel is not None:
@@ -184,8 +189,13 @@ class Worker:
 
     # ----------------------------------------------------------------------------------------------------------- end
 
+    def _stop(self) -> None:
+        self._parting = Hurry()
+        self._finished.set()
+
     def _soft_stop(self) -> None:
         balancer = self.balancer
+        self._parting = Pace()
         if not self._open:  # a reload came right after this worker had been made for one that died
             self._retire_when_open = True
             return

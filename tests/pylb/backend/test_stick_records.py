@@ -33,7 +33,7 @@ def table(kind: str = "integer", **options: Any) -> StickTable:
 
 
 def carried(old: StickTable, new: StickTable, now: float, **most: int) -> StickTable:
-    restore([new], json.loads(json.dumps(records_of([old], now, **most))), now)
+    restore([new], json.loads(json.dumps(list(records_of([old], now, **most)))), now)
     return new
 
 
@@ -109,7 +109,7 @@ def test_another_kind_of_key_begins_anew() -> None:
 
 def test_a_table_that_is_new_or_gone_is_no_matter() -> None:
     new = table()
-    restore([new], {}, 1.0)
+    restore([new], [], 1.0)
     restore([], records_of([filled()], 110.0), 110.0)
     assert len(new) == 0
-    assert records_of([], 1.0) == {}
+    assert list(records_of([], 1.0)) == []

@@ -2,13 +2,13 @@
 
 The small form bounds generously, for machines that do other things meanwhile; the full size prints its figures: 1,000
 frontends with 10 servers each, all of pylb on one core, with clients at 30 % of what that core can do. There the new
-generation takes its time from the workers' own core, and p99 rises from some 2 ms to 5 to 10; it is held to 30.
+generation takes its time from the workers' own core. On a quiet machine p99 is at most doubled; other work on the same
+cores easily doubles it again, so the bound is 4.
 """
 
 from __future__ import annotations
 
 import os
-import statistics
 from pathlib import Path
 
 import pytest
@@ -37,12 +37,12 @@ def test_a_reload_of_a_thousand_frontends_is_hardly_felt_on_a_single_core(tmp_pa
         print(f"\n{rate:.0f} requests per second, 30 % of what a core does")
         runs = []
         for _ in range(RUNS):
-            runs.append(it.reload(rate, quiet=6.0, longest=10.0))
+            runs.append(it.reload(rate, quiet=6.0, longest=14.0))
             print(runs[-1], flush=True)
             wait_for(lambda: len(children(it.place.pylb.process.pid)) == 1, 60, "the old generation's end")
         print(f"median of p99 during / p99 before: {median_ratio(runs):.2f}")
         assert not any(ran.unanswered for ran in runs)
-        assert statistics.median(ran.during.percentile(0.99) for ran in runs) < 0.03
+        assert median_ratio(runs) < 4
 
 
 def test_percentiles() -> None:

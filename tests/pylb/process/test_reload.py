@@ -80,6 +80,22 @@ def test_operators_changes_and_counts_outlive_a_reload(tmp_path: Path) -> None:
         assert it.stat("b", "s")["stot"] == "11"
 
 
+def test_a_reload_is_no_rate(tmp_path: Path) -> None:
+    with place(tmp_path) as it:
+        for _ in range(30):
+            ask(it.port)
+        wait_for(lambda: it.stat("f", "FRONTEND")["rate_max"] != "0", 10, "a rate")
+        for _ in range(30):
+            ask(it.port)
+        wait_for(lambda: it.stat("f", "FRONTEND")["rate"] == "0", 10, "silence")
+        before = it.stat("f", "FRONTEND")
+        it.reload()
+        after = it.stat("f", "FRONTEND")
+        assert after["stot"] == before["stot"] == "61"
+        assert (after["rate_max"], after["req_rate_max"]) == (before["rate_max"], before["req_rate_max"])
+        assert int(after["rate"]) <= 2 and int(it.info()["SessRate"]) <= 2
+
+
 def test_a_weight_that_the_file_changes_wins(tmp_path: Path) -> None:
     with place(tmp_path) as it:
         it.tell("set weight b/s 7")

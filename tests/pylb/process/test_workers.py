@@ -17,6 +17,8 @@ from live import Server, ask, children, echo, ports, read_head, serving
 from load import CONFIG, HEAD, Crowd, descriptors, place, tell
 from support import require_program, wait_for
 
+from pylb.net.listener import EARS
+
 
 def test_counters_are_sums_over_workers(tmp_path: Path) -> None:
     with place(tmp_path) as it:
@@ -54,6 +56,19 @@ def test_frontends_are_disabled_and_enabled_in_every_worker(tmp_path: Path) -> N
             it.tell("enable frontend f")
             wait_for(lambda: _answers(it.port), 2, "answers")
             assert all(_answers(it.port) for _ in range(10))
+
+
+def test_a_listener_is_open_wide_once_there_are_clients(tmp_path: Path) -> None:
+    (other,) = ports(1)
+    extra = f"listen other\n mode http\n bind 127.0.0.1:{other}\n http-request return status 200\n"
+    with place(tmp_path, workers=1, extra=extra) as it:
+        (worker,) = it.pylb.workers()
+        before = descriptors(worker)
+        with socket.create_connection(("127.0.0.1", other), 5) as client:
+            client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert client.recv(100).startswith(b"HTTP/1.1 200")
+            wait_for(lambda: descriptors(worker) == before + EARS, 5, "the client and what hears of more")
+        assert all(ask(other)[0] == 200 for _ in range(20))
 
 
 def _answers(port: int) -> bool:
