@@ -9,7 +9,7 @@ from typing import Any
 
 from pylb.config.model import Config, Finding
 from pylb.config.presets import Presets
-from pylb.process.piecemeal import Hurry, Pace
+from pylb.process.piecemeal import Hurry, Leisure, Pace
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,4 +42,4 @@ class Order:
 
     def pace(self) -> Pace:
         """At which what is to serve gets ready."""
-        return Pace() if self.succeeds else Hurry()
+        return Leisure() if self.succeeds else Hurry()
