@@ -38,6 +38,7 @@ class Checker:
         self._general = general
         self._node = node
         self._running: dict[Server, list[Recurring]] = {}
+        self._ended = False
         self._checked: list[tuple[Server, Plan, Target]] = []
         self._askers: list[Asker] = []
         for backend in backends:
@@ -65,13 +66,19 @@ class Checker:
         delays = {}
         for position, (server, plan, target) in enumerate(self._checked):
             assert server.check is not None
+            if not _is_there(server):
+                continue
             recurring = self._check(server, server.check, plan, target)
             delays[recurring] = max(self._shortest, server.check.interval) * position / len(self._checked)
             yield
         for position, asker in enumerate(self._askers):
+            if not _is_there(asker.server):
+                continue
             delays[self._agent(asker)] = asker.agent.inter * position / len(self._askers)
             yield
         for recurring, delay in delays.items():
+            if self._ended:
+                break
             recurring.begin(delay)
             yield
 
@@ -89,7 +96,8 @@ class Checker:
             recurring.end()
 
     def stopping(self) -> Iterator[None]:
-        """End all checks step by step."""
+        """End all checks step by step; those that have not begun yet never do."""
+        self._ended = True
         for running in tuple(self._running.values()):
             for recurring in running:
                 recurring.end()
@@ -131,6 +139,11 @@ class Checker:
     def _vary(self, interval: float) -> float:
         spread = self._general.spread_checks / 100
         return interval * (1 + random.uniform(-spread, spread)) if spread else interval
+
+
+def _is_there(server: Server) -> bool:
+    """It has not been deleted meanwhile."""
+    return server.backend.by_name.get(server.name) is server
 
 
 def make_asker(server: Server, agent: Agent, general: model.Global) -> Asker:

@@ -10,7 +10,7 @@ from contextlib import suppress
 class Recurring:
     """`work` is done where `wanted` says so, `interval()` seconds after it was done, or would have been, before."""
 
-    __slots__ = ("_due", "_interval", "_loop", "_task", "_timer", "_wanted", "_work")
+    __slots__ = ("_due", "_ended", "_interval", "_loop", "_task", "_timer", "_wanted", "_work")
 
     def __init__(
         self,
@@ -24,13 +24,16 @@ class Recurring:
         self._wanted = wanted
         self._interval = interval
         self._due = 0.0
+        self._ended = False
         self._timer: asyncio.TimerHandle | None = None
         """While it waits."""
         self._task: asyncio.Task[None] | None = None
         """While it is done."""
 
     def begin(self, delay: float) -> None:
-        """The first time is in `delay` seconds."""
+        """The first time is in `delay` seconds, unless it has been ended before."""
+        if self._ended:
+            return
         self._due = self._loop.time() + delay
         self._timer = self._loop.call_later(delay, self._turn)
 
@@ -54,6 +57,7 @@ class Recurring:
 
     def end(self) -> None:
         """Never again; what is being done is broken off."""
+        self._ended = True
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

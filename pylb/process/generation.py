@@ -53,6 +53,8 @@ class Generation:
     """Their pids."""
     reason: str = ""
     """Why it could not start."""
+    wants_state: bool = False
+    """It waits for what the generation before it knows."""
     ready: bool = False
     retiring: bool = False
     began: float = field(default_factory=time.monotonic)

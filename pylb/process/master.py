@@ -169,13 +169,15 @@ class Master:
         elif kind == "uses":
             generation.uses.update(message["keys"])
         elif kind == "wants_state":
+            generation.wants_state = True
             if current is not None:
                 current.packets.send("send_state")
             else:
                 generation.packets.send("state")
         elif kind == "state":
             for other in self._generations:
-                if not other.ready and other is not generation:
+                if other.wants_state:
+                    other.wants_state = False
                     other.packets.send("state", descriptors)
         elif kind == "counted":
             if current is not None and current is not generation:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
+from math import inf
 from time import perf_counter
 
 PIECE = 0.00025
@@ -33,11 +34,15 @@ class Pace:
         self._pause = pause
         self._until = perf_counter() + PIECE
 
+    def hurry(self) -> None:
+        """From now on nobody else has to be considered."""
+        self._until = inf
+
     async def step(self) -> None:
         """One step is done, of many."""
         if perf_counter() > self._until:
             await asyncio.sleep(self._pause)
-            self._until = perf_counter() + PIECE
+            self._until = max(self._until, perf_counter() + PIECE)
 
     async def all(self, work: Iterator[object]) -> None:
         """Carry `work` out."""
@@ -53,7 +58,8 @@ class Leisure(Pace):
 
 
 class Hurry(Pace):
-    """Nobody else has to be considered."""
+    """Without a rest."""
 
-    async def step(self) -> None:
-        """Go on."""
+    def __init__(self) -> None:
+        super().__init__()
+        self.hurry()

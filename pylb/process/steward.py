@@ -88,7 +88,7 @@ class Steward:
         """From the moment it serves."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._telling = asyncio.Lock()
-        """Held while somebody adds up what the next generation has not heard of."""
+        """Held while the next generation is told what there is, or what has been counted since."""
         self._last_tick = 0.0
 
     # ------------------------------------------------------------------------------------------------------- the loop
@@ -138,7 +138,7 @@ class Steward:
             self._crew.look_after(now)
         self._last_tick = now
         if self._retiring and not self._telling.locked():
-            self._spawn(self._tell_counted(Leisure()))
+            self._spawn(self._tell_counted())
         loop.call_later(TICK, self._tick, loop)
 
     def _tell_states(self, records: list[replicate.Record]) -> None:
@@ -241,20 +241,23 @@ class Steward:
 
     async def _send_state(self) -> None:
         """All that is known, beside workers that serve: this takes as long as it takes."""
+        if self._telling.locked():
+            return  # what is being told answers this, too
         pace, lines = Pace(), packets.Lines()
-        await self._relay.settle()
-        await pace.all(self._book.settling())
-        self._crew.tally.begin_to_carry()
-        with without_collections():
-            for part in self._prepared.inheritance.state():
-                lines.append(part)
-                await pace.step()
-        lines.send(self._master, "state")
-
-    async def _tell_counted(self, pace: Pace) -> None:
         async with self._telling:
+            await self._relay.settle()
             await pace.all(self._book.settling())
-            counted: dict[str, Any] = dict(await self._prepared.inheritance.counted(pace))
+            self._crew.tally.begin_to_carry()
+            with without_collections():
+                for part in self._prepared.inheritance.state():
+                    lines.append(part)
+                    await pace.step()
+            lines.send(self._master, "state")
+
+    async def _tell_counted(self) -> None:
+        async with self._telling:
+            await self._parting.all(self._book.settling())
+            counted: dict[str, Any] = dict(await self._prepared.inheritance.counted(self._parting))
             if tables := self._crew.tally.carried():
                 counted["tables"] = tables
             if counted:
@@ -275,6 +278,7 @@ class Steward:
 
     def _stop(self) -> None:
         """At once."""
+        self._parting.hurry()
         if not self._retiring:
             self._leave_the_scene(0.0)
         self._crew.dismiss(Kind.STOP)
@@ -297,7 +301,7 @@ class Steward:
         self._balancer.log_stop()
 
     async def _end(self, begun: asyncio.Task[None]) -> None:
-        await self._tell_counted(self._parting)
+        await self._tell_counted()
         self._balancer.close()
         if self._admin is not None:
             await self._admin.closed()

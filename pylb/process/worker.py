@@ -76,15 +76,15 @@ class Worker:
     async def _serve(self) -> None:
         loop = asyncio.get_running_loop()
         balancer = self.balancer
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the master's to handle
+        loop.add_signal_handler(signal.SIGTERM, self._stop)
+        loop.add_signal_handler(signal.SIGUSR1, self._soft_stop)
         self._book = book = WorkersBook(self.shared, balancer.entries, self.slot)
         await self._pace.all(book.beginning())
         await self._pace.all(balancer.joining(book))
         for backend in balancer.backends:
             backend.report = self._report
         balancer.order = self._order
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the master's to handle
-        loop.add_signal_handler(signal.SIGTERM, self._stop)
-        loop.add_signal_handler(signal.SIGUSR1, self._soft_stop)
         self._channel = await Channel.over(self._sock, self._receive, self._orphaned)
         self._beat(loop)
         await balancer.open(self._pace)
@@ -190,7 +190,7 @@ class Worker:
     # ----------------------------------------------------------------------------------------------------------- end
 
     def _stop(self) -> None:
-        self._parting = Hurry()
+        self._parting.hurry()
         self._finished.set()
 
     def _soft_stop(self) -> None:

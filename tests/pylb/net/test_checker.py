@@ -418,3 +418,41 @@ async def test_first_checks_are_spread_over_the_interval() -> None:
         await checker.stop()
         server.close()
     assert 0.6 < received[3] - received[0] < 2.0
+
+
+async def test_checks_that_have_not_begun_never_do_after_the_end() -> None:
+    received: list[bytes] = []
+    server = await asyncio.start_server(closing(lambda r, w: recorded(received, r, w)), "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    lines = "".join(f" server s{n} 127.0.0.1:{port} check inter 20ms\n" for n in range(3))
+    config, _ = read_haproxy([("c", f"backend b\n mode http\n option httpchk\n{lines}")], {})
+    backend = Backend(config.backends[0])
+    checker = Checker([backend], config.globals, "node")
+    steps = checker.starting()
+    for _ in range(4):  # all are made, one has begun
+        next(steps)
+    await until(lambda: bool(received))
+    await checker.stop()
+    assert list(steps) == []
+    seen = len(received)
+    await asyncio.sleep(0.2)
+    assert len(received) == seen
+    server.close()
+
+
+async def test_a_server_that_is_deleted_before_its_check_begins_is_not_checked() -> None:
+    received: list[bytes] = []
+    server = await asyncio.start_server(closing(lambda r, w: recorded(received, r, w)), "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    config, _ = read_haproxy([("c", f"backend b\n mode http\n option httpchk\n server s 127.0.0.1:{port} check\n")], {})
+    backend = Backend(config.backends[0])
+    checker = Checker([backend], config.globals, "node")
+    steps = checker.starting()
+    next(steps)
+    checker.remove(backend.servers[0])
+    for _ in steps:
+        pass
+    await asyncio.sleep(0.3)
+    assert received == []
+    await checker.stop()
+    server.close()

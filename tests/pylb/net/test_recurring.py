@@ -82,5 +82,6 @@ async def test_the_end_is_the_end(running: bool) -> None:
     log.recurring.end()
     await log.recurring.ended()
     log.recurring.hasten(0.0)
+    log.recurring.begin(0.0)
     await asyncio.sleep(0.15)
     assert len(log.times) == running

@@ -42,6 +42,18 @@ async def test_who_is_in_a_hurry_does_it_at_once() -> None:
     assert await turns_during(Hurry()) <= 2
 
 
+async def test_who_is_told_to_hurry_does() -> None:
+    done: list[int] = []
+    pace = Leisure()
+    working = asyncio.ensure_future(pace.all(work(done)))
+    await asyncio.sleep(0.001)
+    assert len(done) < 10
+    pace.hurry()
+    await asyncio.wait_for(working, 20)
+    assert len(done) == 40
+    assert await turns_during(pace) <= 2
+
+
 async def test_leisure_takes_longer() -> None:
     began = perf_counter()
     await turns_during(Pace())
