@@ -5,7 +5,8 @@
            sessions that are there go on. What cannot be used makes no context, so the old certificate stays.
     abort  the bundle is forgotten
 
-`new` makes an empty place for a name of no file; files on disk are never written.
+`new` makes an empty place for a name of no file; files on disk are never written. The lines of crt-lists, which bring
+such a certificate before clients, are in crt_lists.py.
 """
 
 from __future__ import annotations
@@ -17,9 +18,11 @@ from typing import TYPE_CHECKING
 from cryptography.hazmat.primitives import serialization
 
 from pylb.net.certificates import Bundle, parse_bundle
+from pylb.net.crt_lists import CrtList, Use
 
 if TYPE_CHECKING:
-    from pylb.net.tls import CertificateMap
+    from pylb.config.model import Origin
+    from pylb.net.certificate_map import CertificateMap
 
 MOST = 10_000
 """Places that `new` may make."""
@@ -40,9 +43,13 @@ class CertificateStore:
         self.files: dict[str, Stored] = {}
         self.pending: tuple[str, Bundle] | None = None
         """The transaction: a name and what is to stand under it."""
+        self.lists: dict[str, CrtList] = {}
+        """The crt-lists and directories of all binds."""
 
-    def watch(self, certificates: CertificateMap) -> None:
-        """The certificates of a bind can be replaced from now on."""
+    def watch(self, certificates: CertificateMap, at: Origin) -> None:
+        """The certificates of the bind that is declared there can be replaced from now on."""
+        for source in certificates.sources:
+            self.lists.setdefault(source.path, CrtList(source)).uses.append(Use(certificates, source, at))
         for path, bundle in certificates.files():
             stored = self.files.setdefault(path, Stored(bundle))
             stored.maps.append(certificates)

@@ -1,8 +1,6 @@
-"""TLS: contexts made once at load, the choice of a certificate by SNI, and what rules may ask about a connection.
+"""TLS: contexts made once at load, and what rules may ask about a connection.
 
-Each certificate gets its own context. The handshake begins in the default one (the first `crt`); once the client has
-named a host, the SNI callback moves it to the context whose certificate covers the name: exact names before wildcards
-(RFC 6066 3, RFC 6125 6.4.3).
+Each certificate of a bind gets its own context; who is shown which is certificate_map.py.
 """
 
 from __future__ import annotations
@@ -10,9 +8,9 @@ from __future__ import annotations
 import os
 import ssl
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,8 +18,10 @@ from typing import Any
 from cryptography import x509
 
 from pylb.config import model
-from pylb.config.haproxy.crt_list import read_crt_list
+from pylb.config.haproxy.crt_list import Listed, read_crt_list
+from pylb.config.model.origin import NOWHERE
 from pylb.config.words import Report
+from pylb.net.certificate_map import Appearance, CertificateMap, Place, Source
 from pylb.net.certificates import Bundle, load_bundle
 from pylb.net.tls_sessions import ResumingContext
 
@@ -78,104 +78,6 @@ def silence_bad_names() -> None:
     sys.unraisablehook = hook
 
 
-Make = Callable[[Bundle, str], ssl.SSLContext]
-"""The context that shows a bundle, which has that file name. Raises ValueError naming the file."""
-
-
-@dataclass(slots=True)
-class Shown:
-    """A certificate of a bind."""
-
-    path: str
-    bundle: Bundle
-    context: ssl.SSLContext
-    make: Make
-    names: tuple[str, ...] | None
-    """What it is shown for; None: what it covers."""
-    excluded: frozenset[str]
-    """Names that its wildcards leave to others."""
-
-
-class CertificateMap:
-    """The contexts of one bind by the names that their certificates cover, or that a crt-list gives them.
-
-    Handshakes begin in `default`, whose SNI callback moves each to the context in force: so a certificate can be
-    replaced (net/certificate_store.py) although the listener has the context from the start.
-    """
-
-    def __init__(self, strict: bool) -> None:
-        self.default: ssl.SSLContext | None = None
-        self._strict = strict
-        self._entries: list[Shown] = []
-        self._exact: dict[str, Shown] = {}
-        self._wildcard: dict[str, list[Shown]] = {}
-
-    def add(
-        self,
-        path: str,
-        bundle: Bundle,
-        make: Make,
-        names: tuple[str, ...] | None = None,
-        excluded: frozenset[str] = frozenset(),
-    ) -> None:
-        """The first certificate for a name keeps it; the first of all is the default. Raises what `make` does."""
-        context = make(bundle, path)
-        if self.default is None:
-            self.default = context
-            context.sni_callback = self._choose
-        self._entries.append(Shown(path, bundle, context, make, names, excluded))
-        self._index()
-
-    def renew(self, path: str, bundle: Bundle) -> Callable[[], None]:
-        """Make what shows another certificate in the place of the one of that file; the result puts it there. Raises
-        ValueError."""
-        made = [(shown, shown.make(bundle, path)) for shown in self._entries if shown.path == path]
-
-        def put() -> None:
-            for shown, context in made:
-                shown.bundle, shown.context = bundle, context
-            self._index()
-
-        return put
-
-    def _index(self) -> None:
-        self._exact, self._wildcard = {}, {}
-        for shown in self._entries:
-            for name in shown.bundle.names if shown.names is None else shown.names:
-                name = name.lower()
-                if name.startswith("*"):
-                    self._wildcard.setdefault(name[1:], []).append(shown)
-                else:
-                    self._exact.setdefault(name, shown)
-
-    def files(self) -> list[tuple[str, Bundle]]:
-        """The certificates by file."""
-        return list({shown.path: shown.bundle for shown in self._entries}.items())
-
-    def find(self, name: str) -> ssl.SSLContext | None:
-        """The context for a host name, or None."""
-        name = name.lower().rstrip(".")
-        found = self._exact.get(name)
-        if found is not None:
-            return found.context
-        dot = name.find(".")
-        for shown in self._wildcard.get(name[dot:], ()) if dot > 0 else ():
-            if name not in shown.excluded:
-                return shown.context
-        return None
-
-    def _choose(self, ssl_object: Any, name: str | None, context: ssl.SSLContext) -> int | None:
-        ssl_object.sni = name
-        found = self.find(name) if name is not None else None
-        if found is None:
-            if self._strict:
-                return ssl.ALERT_DESCRIPTION_UNRECOGNIZED_NAME
-            found = self._entries[0].context
-        if found is not None and found is not context:
-            ssl_object.context = found
-        return None
-
-
 def certificate_files(paths: Iterable[str], base: str | None) -> list[str]:
     """The files behind `crt` words: directories give their files in order of names, but not `.key`, `.ocsp`, `.issuer`
     and `.sctl` companions; relative ones are below crt-base."""
@@ -215,19 +117,36 @@ def server_side(
     """
     settings = with_defaults(settings, general.ssl_default_bind)
     certificates = CertificateMap(settings.strict_sni)
-    plain = partial(_server_context, settings, general, mode)
+
+    def show(listed: Listed) -> Appearance:
+        return Appearance(partial(_server_context, listed.settings, general, mode), listed.names, listed.excluded)
+
+    def add(source: Source, listed: Listed) -> None:
+        file = str(Path(general.crt_base or "") / listed.certificate)
+        place = Place(source.path, 0 if source.directory else listed.at.line, file)
+        source.entries[place] = listed.text
+        certificates.prepare(file, load_bundle(file), show(listed), place)()
 
     def add_lists() -> None:
         for path in settings.crt_list:
-            for listed in read_crt_list(Path(path).read_bytes(), path, settings, report or Report()):
-                file = str(Path(general.crt_base or "") / listed.certificate)
-                make = partial(_server_context, listed.settings, general, mode)
-                certificates.add(file, load_bundle(file), make, listed.names, listed.excluded)
+            content = Path(path).read_bytes()
+            source = Source(path, False, show, settings, len(content.removesuffix(b"\n").split(b"\n")))
+            certificates.sources.append(source)
+            for listed in read_crt_list(content, path, settings, report or Report()):
+                add(source, listed)
 
     if settings.crt_list_first:
         add_lists()
-    for path in certificate_files(settings.certificates, general.crt_base):
-        certificates.add(path, load_bundle(path), plain)
+    plain = Appearance(partial(_server_context, settings, general, mode), None, frozenset())
+    for word in settings.certificates:
+        path = Path(general.crt_base or "") / word
+        if path.is_dir():
+            source = Source(str(path), True, show, settings, 0)
+            certificates.sources.append(source)
+            for file in certificate_files([word], general.crt_base):
+                add(source, Listed(file, settings, None, frozenset(), NOWHERE))
+        else:
+            certificates.prepare(str(path), load_bundle(str(path)), plain)()
     if not settings.crt_list_first:
         add_lists()
     if certificates.default is None:

@@ -162,7 +162,7 @@ class Assembly:
         except (OSError, ValueError) as error:
             self._report(bind.at, f"TLS: {error}")
             return None
-        self.certificates.watch(certificates)
+        self.certificates.watch(certificates, bind.at)
         return certificates.default
 
 

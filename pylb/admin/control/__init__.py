@@ -13,7 +13,7 @@ from importlib import import_module
 
 FAMILIES = (
     "connection", "show_info", "show_stat", "show_servers", "show_errors", "servers", "frontends", "sessions", "tables",
-    "patterns", "certificates", "additions", "tracing",
+    "patterns", "certificates", "crt_lists", "additions", "tracing",
 )  # fmt: skip
 """The modules with commands."""
 

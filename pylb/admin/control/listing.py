@@ -24,6 +24,8 @@ wrong one, an entry of a table before a wrong type). Messages about words that h
 """
 
 DIFFERS = {
+    "add ssl crt-list": "a line that may not stand in a crt-list here is refused (`allow-0rtt`, another `verify` than"
+    " the bind's, settings that are not closed)",
     "add server": "the address is one, or a path; names are not looked up",
     "add acl": 'a level "user" may not; a payload is understood, a pattern a line',
     "add map": 'a level "user" may not',
@@ -57,12 +59,12 @@ DIFFERS = {
     "trace": "one source, stream, and only in a process that was started with `--trace`, because a trace is compiled"
     " into the rules; start, stop, on and off, no filters",
     "show ssl cert": "certificates of `bind` lines; those that servers are shown are not listed",
+    "show ssl crt-list": "HAProxy writes a NUL behind what `alpn` lists",
     "show version": "pylb's own",
 }
 """By the command's words."""
 
 NOT_SUPPORTED = {
-    "add, del ssl crt-list; show ssl crt-list": "`crt-list` files are not read",
     "abort, commit, del, new, set, show ssl ca-file and crl-file": "read at the start; reload to read them again",
     "set, show ssl ocsp-response": "no OCSP answers are stapled",
     "set ssl tls-key, show tls-keys": "keys of tickets are OpenSSL's own; there are no key files",

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pylb.config.haproxy.bind import BindDraft, ignored, put_tls, read_alpn, read_options, tls_version, unsupported
@@ -47,6 +47,22 @@ _WORDS = {
     "ciphersuites": "ciphersuites",
 }
 """Settings that hold for the whole bind, and their words."""
+_ORDER = (
+    "npn",
+    "alpn",
+    "verify",
+    "no-ca-names",
+    "ca-file",
+    "crl-file",
+    "ciphers",
+    "ciphersuites",
+    "curves",
+    "ecdhe",
+    "ssl-min-ver",
+    "ssl-max-ver",
+)
+"""The order in which `show ssl crt-list` has the settings."""
+_FLAGS = {"no-ca-names"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +78,8 @@ class Listed:
     excluded: frozenset[str]
     """Names that the line's wildcards do not cover."""
     at: Origin
+    text: str = field(default="", compare=False)
+    """Settings and names as HAProxy shows them."""
 
 
 def read_crt_list(content: bytes, path: str, settings: BindTls, report: Report) -> Iterator[Listed]:
@@ -82,12 +100,14 @@ def _read(words: list[Word], settings: BindTls, report: Report) -> Listed | None
         return None
     before = len(report.errors)
     own: dict[str, Any] = {}
+    text: list[str] = []
     if rest and rest[0].text == "[":
         closing = next((place for place, word in enumerate(rest) if word.text == "]"), None)
         if closing is None:
             report(rest[0].at, '"[" is not closed', "write ] behind the settings")
             return None
         own = _settings(rest[1:closing], settings, first.at, report)
+        text.append(_settings_text([word.text for word in rest[1:closing]]))
         rest = rest[closing + 1 :]
     for word in rest:
         if word.text in "[]":
@@ -97,15 +117,25 @@ def _read(words: list[Word], settings: BindTls, report: Report) -> Listed | None
     names = [word.text.lower() for word in rest]
     shown = tuple(name for name in names if not name.startswith("!") and name != "*")
     excluded = frozenset(name[1:] for name in names if name.startswith("!") and not name.startswith("!*"))
-    return Listed(first.text, replace(settings, **own), shown if names else None, excluded, first.at)
+    text += [word.text for word in rest]
+    return Listed(first.text, replace(settings, **own), shown if names else None, excluded, first.at, " ".join(text))
+
+
+def _settings_text(words: list[str]) -> str:
+    """Settings in HAProxy's order, whatever the order they were written in."""
+    given: dict[str, str] = {}
+    rest = iter(words)
+    for word in rest:
+        given[word] = word if word in _FLAGS else f"{word} {next(rest, '')}"
+    return "[" + " ".join(given[word] for word in _ORDER if word in given) + "]"
 
 
 def _settings(words: list[Word], settings: BindTls, at: Origin, report: Report) -> dict[str, Any]:
     draft = BindDraft()
     read_options(OPTIONS, draft, Line("crt-list", at, words, report), "setting of a crt-list")
     own = draft.tls
-    for field, word in _WORDS.items():
-        if field in own and own[field] != getattr(settings, field):
+    for name, word in _WORDS.items():
+        if name in own and own[name] != getattr(settings, name):
             place = next(each.at for each in words if each.text == word)
             report(
                 place,

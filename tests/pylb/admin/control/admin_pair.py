@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import socket
+import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from cryptography import x509
 from support import free_port, require_program, wait_for, wait_for_port
 
 
@@ -120,3 +123,26 @@ def listening() -> Iterator[int]:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+def shown(program: Program, name: str | None, port: str = "tls") -> list[str]:
+    """The names in the certificate that a client gets who asks for `name`."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    with (
+        socket.create_connection(("127.0.0.1", program.ports[port]), timeout=5) as raw,
+        context.wrap_socket(raw, server_hostname=name) as client,
+    ):
+        certificate = x509.load_der_x509_certificate(client.getpeercert(True))
+    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    return [str(name.value) for name in names]
+
+
+def said(pair: tuple[Program, Program], command: str) -> str:
+    """What both answer to a command, in which DIR is each one's directory; empty lines are left out."""
+    ours, real = (each.ask(command.replace("DIR", str(each.directory))) for each in pair)
+    real = real.replace("\0", "")  # which HAProxy writes behind a protocol of ALPN
+    ours, real = (text.replace(str(each.directory), "DIR") for each, text in zip(pair, (ours, real), strict=True))
+    ours, real = ("\n".join(line for line in text.splitlines() if line) for text in (ours, real))
+    assert re.sub(r"(?<=payload): .*", "", ours) == real, command
+    return ours

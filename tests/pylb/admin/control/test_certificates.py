@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import re
-import socket
-import ssl
 from collections.abc import Iterator
 
 import pytest
-from admin_pair import Program, both
+from admin_pair import Program, both, said, shown
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
@@ -40,27 +37,6 @@ def pair(tmp_path) -> Iterator[tuple[Program, Program]]:
             (tmp_path / name / file).write_bytes(data)
     with both(tmp_path, CONFIG, "tls") as found:
         yield found
-
-
-def shown(program: Program, name: str | None) -> list[str]:
-    """The names in the certificate that a client gets who asks for `name`."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    with (
-        socket.create_connection(("127.0.0.1", program.ports["tls"]), timeout=5) as raw,
-        context.wrap_socket(raw, server_hostname=name) as client,
-    ):
-        certificate = x509.load_der_x509_certificate(client.getpeercert(True))
-    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    return [str(name.value) for name in names]
-
-
-def said(pair: tuple[Program, Program], command: str) -> str:
-    ours, real = (each.ask(command.replace("DIR", str(each.directory))) for each in pair)
-    ours, real = (text.replace(str(each.directory), "DIR") for each, text in zip(pair, (ours, real), strict=True))
-    ours, real = ("\n".join(line for line in text.splitlines() if line) for text in (ours, real))
-    assert re.sub(r"(?<=payload): .*", "", ours) == real, command
-    return ours
 
 
 ORDERS = """\
