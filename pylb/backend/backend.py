@@ -13,9 +13,10 @@
 Invariants: `server.counters.scur` is the number of exchanges whose `slot_server` it is; it never exceeds the limit that
 held when the slot was given; while a usable server has a free slot, nobody waits for it.
 
-Of an exchange the backend reads `persist_server`, `force_persist`, `ignore_persist`, `priority_class`, `started_wall`
-and keeps on it `server` (chosen), `slot_server` (holds a slot there), `server_queue` and `backend_queue` (added to),
-`redispatched`, `cookie_state`, `cookie_dates`; it calls `granted(server)` and `shutdown(letter)`. The backend's own
+Of an exchange the backend reads `persist_server`, `force_persist`, `ignore_persist`, `priority_class`,
+`priority_offset`, `started_wall` and keeps on it `server` (chosen), `slot_server` (holds a slot there), `server_queue`
+and `backend_queue` (added to), `redispatched`, `cookie_state`, `cookie_dates`; it calls `granted(server)` and
+`shutdown(letter)`. The backend's own
 sessions (counters.scur, stot, rate) are counted by the caller; the ramp between minconn and maxconn follows scur.
 """
 
@@ -23,13 +24,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import Enum
-from itertools import count
 from typing import Any, Final, Literal
 
 from pylb.backend.balance import ALGORITHMS, Algorithm, Settings
 from pylb.backend.health import Event
 from pylb.backend.persist import Persistence
-from pylb.backend.queue import Queue, Ticket
+from pylb.backend.queue import Queue, Ticket, moments
 from pylb.backend.server import Log, Server, Shared, State
 from pylb.config import model
 from pylb.counters import ProxyCounters
@@ -101,7 +101,7 @@ class Backend:
         self._overflows = self.balance.overflows
         self._waiting: dict[Any, Server | None] = {}
         self._serving: set[Server] = set()
-        self._tickets: Iterator[int] = count()
+        self._tickets: Iterator[int] = moments()
         self._queued: Callable[[Server | Backend], None] | None = None
         self.shared: Shared | None = None
         """Its queue and load, where other processes have a part in them."""
@@ -277,7 +277,7 @@ class Backend:
     def _wait(self, x: Any, server: Server | None) -> Verdict:
         queue = self.queue if server is None else server.queue
         counters = self.counters if server is None else server.counters
-        queue.join(x, Ticket(x.priority_class, next(self._tickets)))
+        queue.join(x, Ticket(x.priority_class, next(self._tickets) + x.priority_offset * 1000))
         counters.qmax = max(counters.qmax, queue.length)
         self._waiting[x] = server
         x.server = server
@@ -308,7 +308,7 @@ class Backend:
     def serve(self, server: Server, now: float) -> int:
         """Give the free slots of `server` to those who wait, its own queue's and the backend's; how many got one.
 
-        Waiters of one priority class are served in the order they came, whichever queue they are in.
+        Waiters of one priority class are served in the order they came, offsets added, whichever queue they are in.
         """
         if server in self._serving:
             return 0  # a waiter just granted gave its slot back: the loop below, further up the stack, goes on

@@ -71,6 +71,7 @@ class Exchange:
         "persist_server",
         "plan",
         "priority_class",
+        "priority_offset",
         "redispatched",
         "request",
         "request_line",
@@ -108,7 +109,7 @@ class Exchange:
         self.stage: Stage = "R"
         self.idle = self.handshake = 0.0
         self.status = self.bytes_read = self.bytes_uploaded = self.retries = self.actconn = self.priority_class = 0
-        self.server_queue = self.backend_queue = 0
+        self.server_queue = self.backend_queue = self.priority_offset = 0
         self.redispatched = self.force_persist = self.ignore_persist = False
         self.client_ended = self.server_ended = self._ended = False
         self.backend: Backend | None

@@ -20,6 +20,7 @@ class Stillborn:
     request_line = applet = b""
     termination, cookie_state = b"PR", b"--"
     status = bytes_read = bytes_uploaded = retries = server_queue = backend_queue = priority_class = actconn = 0
+    priority_offset = 0
     redispatched = False
 
     def __init__(self, frontend: Frontend, session: Session, error: Any, now: float) -> None:

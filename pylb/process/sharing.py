@@ -14,11 +14,11 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from pylb.backend.backend import Backend
-from pylb.backend.queue import Ticket
+from pylb.backend.queue import Ticket, microseconds
 from pylb.backend.server import Server
 from pylb.process import usage as rows
 from pylb.process.spread import Spread
-from pylb.process.usage import GRACE, RateShare, Share, Usage, microseconds, order
+from pylb.process.usage import GRACE, RateShare, Share, Usage, order
 
 if TYPE_CHECKING:
     from pylb.net.door import Door, House

@@ -35,16 +35,14 @@ PROCESS, CONNECTIONS, SESSIONS, SSL = range(4)
 EXTRA = 4
 
 _FIELDS = 3
+_BELOW = 1 << 40
+"""More than the microseconds of any offset."""
 
 
 def order(ticket: Ticket) -> int:
-    """One whole number for priority class and moment (microseconds of the monotonic clock): the smaller goes first."""
-    return (ticket.priority + 2048) << 51 | (ticket.number & (1 << 51) - 1)
-
-
-def microseconds() -> int:
-    """What waiters draw in place of a number, so that they compare between processes."""
-    return time.monotonic_ns() // 1000
+    """One whole number for priority class and moment (microseconds of the monotonic clock, which an offset may have
+    brought below 0): the smaller goes first."""
+    return (ticket.priority + 2048) << 51 | (ticket.number + _BELOW & (1 << 51) - 1)
 
 
 class Usage:

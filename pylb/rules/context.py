@@ -145,3 +145,5 @@ class Context(Protocol):
     """`http-request set-log-level`: syslog number, -1 silent, None unchanged."""
     priority_class: int
     """`http-request set-priority-class` for queues; 0."""
+    priority_offset: int
+    """`http-request set-priority-offset`: milliseconds to be taken to have come later; 0."""

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 FETCHES = """
 bc_err bc_err_str cpu_calls cpu_ns_avg cpu_ns_tot distcc_body distcc_param dst_conn fc_pp_authority fc_pp_unique_id
-fcgi.docroot fcgi.index last_rule_file last_rule_line lat_ns_avg lat_ns_tot prio_offset rep_ssl_hello_type
+fcgi.docroot fcgi.index last_rule_file last_rule_line lat_ns_avg lat_ns_tot rep_ssl_hello_type
 req.hdrs_bin res.body res.body_len res.body_size res.cache_hit res.cache_name res.comp res.comp_algo res.hdrs_bin
 res.len res.payload res.payload_lv res.ssl_hello_type set-cookie
 """
@@ -32,7 +32,7 @@ CONVERTER_FAMILIES = {
 }
 ACTIONS = """
 cache-store cache-use do-resolve send-spoe-group set-bandwidth-limit set-fc-mark set-fc-tos set-nice
-set-priority-offset switch-mode wait-for-handshake expect-netscaler-cip expect-proxy attach-srv lua.
+switch-mode wait-for-handshake expect-netscaler-cip expect-proxy attach-srv lua.
 """
 
 

@@ -9,7 +9,7 @@ from pylb.backend.stick_entry import Entry
 from pylb.backend.stick_records import key_text
 from pylb.trace.story import show
 
-_SETTINGS = {"log_level": "log level", "priority_class": "priority class"}
+_SETTINGS = {"log_level": "log level", "priority_class": "priority class", "priority_offset": "priority offset"}
 
 
 class Snapshot:

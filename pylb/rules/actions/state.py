@@ -97,6 +97,22 @@ def _set_priority_class(words: Words) -> Step | None:
     return step
 
 
+@action("set-priority-offset", frozenset({Place.REQUEST, Place.CONTENT}))
+def _set_priority_offset(words: Words) -> Step | None:
+    words.expect(1, 1, "set-priority-offset SAMPLE")
+    get = _sample(words, words.args[0], Kind.INT)
+    if get is None:
+        return None
+
+    def step(x: Context) -> Reply | None:
+        value = get(x)
+        if isinstance(value, int):
+            x.priority_offset = max(-524287, min(524287, value))
+        return None
+
+    return step
+
+
 @action("set-status", HEADERS - {Place.REQUEST})
 def _set_status(words: Words) -> Step | None:
     args = words.args

@@ -100,6 +100,11 @@ def _prio_class(x: Context) -> Value:
     return x.priority_class
 
 
+@fetch("prio_offset", Kind.INT, Needs.STREAM)
+def _prio_offset(x: Context) -> Value:
+    return x.priority_offset
+
+
 # ------------------------------------------------------------------------------------------------ what went wrong
 
 NO_PROXY_HEADER, NO_CLIENT_CA, NO_CLIENT_CERTIFICATE, NO_HANDSHAKE = 15, 30, 31, 34

@@ -37,7 +37,7 @@ WALL = 1_790_000_000.0
 class Waiter:
     """An exchange in a queue."""
 
-    priority_class = backend_queue = server_queue = 0
+    priority_class = priority_offset = backend_queue = server_queue = 0
     started_wall = WALL
     server = slot_server = None
 

@@ -36,13 +36,16 @@ class Client:
 class Exchange:
     """What backend/ needs of an exchange; keeps what it was granted and why it was shut down."""
 
-    def __init__(self, request: bytes | None = None, src: str = "127.0.0.1", priority: int = 0) -> None:
+    def __init__(
+        self, request: bytes | None = None, src: str = "127.0.0.1", priority: int = 0, offset: int = 0
+    ) -> None:
         self.session = Client(src)
         self.request = parse_request(request, 0, request.index(b"\r\n\r\n"), LIMITS) if request else None
         self.response: Any = None
         self.persist_server = self.slot_server = self.server = None
         self.force_persist = self.ignore_persist = self.redispatched = False
         self.priority_class = priority
+        self.priority_offset = offset
         self.cookie_state = b"--"
         self.cookie_dates = None
         self.server_queue = self.backend_queue = self.retries = 0

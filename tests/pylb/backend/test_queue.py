@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import random
 from contextlib import suppress
 from typing import Any
 
 from backend_tools import Exchange, declared_server, make_backend
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from support import examples
 
 from pylb.backend import operate, state
 from pylb.backend.backend import FULL, QUEUED, Backend
+from pylb.backend.queue import Queue, Ticket
 from pylb.backend.server import Server
 from pylb.config import model
 
@@ -204,6 +206,38 @@ def test_servers_and_backends_waiters_take_turns_by_arrival_and_priority_goes_fi
         backend.release(x, 1.0)
         served.append(next(a for a in arrivals if a.slot_server))
     assert served == [arrivals[3], arrivals[0], arrivals[1], arrivals[2]]
+
+
+def test_an_offset_counts_within_a_class_and_in_either_queue() -> None:
+    backend = make_backend(declared_server("a", maxconn=1))
+    server = backend.servers[0]
+    holder = fill(backend, 1)[0]
+    plain, later, sooner, first = Exchange(), Exchange(offset=60_000), Exchange(offset=-60_000), Exchange(priority=-1)
+    sooner.persist_server = server
+    first.priority_offset = 524_287
+    for x in (later, plain, sooner, first):
+        assert backend.assign(x, 0.0) is QUEUED
+    served = []
+    for x in (holder, first, sooner, plain):
+        backend.release(x, 1.0)
+        served.append(next(a for a in (plain, later, sooner, first) if a.slot_server))
+    assert served == [first, sooner, plain, later]
+
+
+@given(st.lists(st.tuples(st.integers(-2, 2), st.integers(0, 20)), max_size=300), st.randoms(use_true_random=False))
+def test_a_queue_is_its_tickets_in_order_whoever_leaves(tickets: list[tuple[int, int]], chance: random.Random) -> None:
+    queue, waiting = Queue(), []
+    for number, (priority, moment) in enumerate(tickets):
+        waiting.append((Ticket(priority, moment), number))
+        queue.join(number, waiting[-1][0])
+        if chance.random() < 0.6:
+            waiting.remove(gone := chance.choice(waiting))
+            queue.leave(gone[1])
+        assert queue.all() == [x for _, x in sorted(waiting)]
+        assert queue.first() == (min(waiting) if waiting else None) and len(queue) == len(waiting)
+    for _, x in waiting:
+        queue.leave(x)
+    assert queue.first() is None and len(queue) == 0
 
 
 def test_a_full_queue_sends_persistent_traffic_elsewhere_only_with_redispatch() -> None:

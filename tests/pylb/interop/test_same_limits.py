@@ -1,5 +1,5 @@
 """Limits and slow beginnings beside the real program: the process's maxconn, half-closed connections, slow starts,
-kept connections that died in the meantime, clients that break off."""
+the order of queues, kept connections that died in the meantime, clients that break off."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import csv
 import io
 import socket
 import time
+from contextlib import ExitStack
 
 import differences as differ
 import pytest
@@ -74,6 +75,13 @@ listen abort
 listen work
     bind "127.0.0.1:${FE_work}"
     server s "127.0.0.1:${SRV_s}"
+
+listen order
+    bind "127.0.0.1:${FE_order}"
+    http-request set-priority-class req.hdr(Class) if { req.hdr(Class) -m found }
+    http-request set-priority-offset req.hdr(Offset) if { req.hdr(Offset) -m found }
+    http-response set-header Order "%[prio_class] %[prio_offset]"
+    server s "127.0.0.1:${SRV_s}" maxconn 1
 
 listen slow
     bind "127.0.0.1:${FE_slow}"
@@ -145,6 +153,37 @@ ANSWERS = {
 def pair(tmp_path_factory):
     with running_pair(tmp_path_factory.mktemp("limits"), CONFIG, ANSWERS) as pair:
         yield pair
+
+
+# -------------------------------------------------------------------------------------------------- order of the queue
+
+WAITERS = {
+    "/later": "Offset: 400000",
+    "/plain": "",
+    "/sooner": "Offset: -1000",
+    "/soonest": "Offset: {soonest}",
+    "/low": "Class: 5\r\nOffset: -500000",
+    "/high": "Class: -9999\r\nOffset: 500000",
+}
+
+
+@pytest.mark.parametrize(("soonest", "differs"), [(-400_000, ()), (-999_999, (differ.far_offsets,))])
+def test_waiters_are_served_by_class_and_then_by_moment_and_offset(pair, soonest, differs):
+    def scenario(side):
+        side.forget()
+        with ExitStack() as stack:
+            talks = []
+            for path, field in {"/first": "Do: late", **WAITERS}.items():
+                talks.append(stack.enter_context(side.talk("order")))
+                field = field.format(soonest=soonest)
+                talks[-1].send(get(path, *(field.split("\r\n") if field else ())))
+                time.sleep(0.03)
+            orders = [talk.response().get("order") for talk in talks]
+        return {"served": [record.line.split()[1] for record in side.records()], "orders": orders}
+
+    theirs, ours = pair.both(scenario)
+    judge(theirs, ours, differs)
+    assert ours["served"] == ["/first", "/high", "/soonest", "/sooner", "/plain", "/later", "/low"]
 
 
 # ---------------------------------------------------------------------------------------------- half-closed connections

@@ -116,8 +116,8 @@ def test_what_is_not_needed_here_is_offered(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @given(
-    st.tuples(st.integers(-2047, 2047), st.integers(0, 1 << 50)),
-    st.tuples(st.integers(-2047, 2047), st.integers(0, 1 << 50)),
+    st.tuples(st.integers(-2047, 2047), st.integers(-524287 * 1000, 1 << 50)),
+    st.tuples(st.integers(-2047, 2047), st.integers(-524287 * 1000, 1 << 50)),
 )
 def test_priority_comes_before_the_moment(one: tuple[int, int], other: tuple[int, int]) -> None:
     assert (order(Ticket(*one)) < order(Ticket(*other))) == (one < other)

@@ -54,7 +54,7 @@ def exchange(raw: bytes = REQUEST, response: bytes | None = None, **attributes: 
         "server_queue": 0, "backend_queue": 0, "captured_request": None, "captured_response": None,
         "captured_request_cookie": None, "captured_response_cookie": None, "variables": None, "tracked": None,
         "actconn": 1,
-        "log_level": None, "priority_class": 0, "applet": b"",
+        "log_level": None, "priority_class": 0, "priority_offset": 0, "applet": b"",
     }  # fmt: skip
     return SimpleNamespace(**values | attributes)
 

@@ -306,6 +306,10 @@ def test_log_level_and_priority_are_set():
     run_rule("set-log-level err", x)
     run_rule("set-priority-class int(-9999)", x)
     assert (x.log_level, x.priority_class) == (3, -2047)
+    run_rule("set-priority-offset int(524288)", x)
+    assert x.priority_offset == 524287
+    run_rule("set-priority-offset int(-600000)", x)
+    assert x.priority_offset == -524287
 
 
 def test_allow_ends_a_set():
