@@ -31,6 +31,7 @@ from pylb.net.session import CLOSED, Session
 from pylb.net.stillborn import Stillborn
 from pylb.net.tcp import TcpSession
 from pylb.net.tls import TlsDetails
+from pylb.net.tls_alerts import connection
 from pylb.rules.samples.session import (
     CONNECTION_ERRORS,
     NO_CLIENT_CA,
@@ -343,6 +344,7 @@ class Listener:
     async def _shake_hands(self, session: Session, greeting: Greeting) -> None:
         counters = self.frontend.counters
         limit = min(self.client_timeout, 60.0)
+        connection.set(greeting.sock)
         try:
             await self.loop.connect_accepted_socket(
                 lambda: session, greeting.sock, ssl=self.context, ssl_handshake_timeout=limit

@@ -23,6 +23,7 @@ from pylb.config.model.origin import NOWHERE
 from pylb.config.words import Report
 from pylb.net.certificate_map import Appearance, CertificateMap, Place, Source
 from pylb.net.certificates import Bundle, load_bundle
+from pylb.net.tls_alerts import AlertingContext
 from pylb.net.tls_sessions import ResumingContext
 
 VERSIONS = {
@@ -158,7 +159,7 @@ def _server_context(
     settings: model.BindTls, general: model.Global, mode: str, bundle: Bundle, path: str
 ) -> ssl.SSLContext:
     """The context that shows one certificate."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context = AlertingContext(ssl.PROTOCOL_TLS_SERVER)
     _limit_versions(context, settings.min_version, settings.max_version)
     _set_ciphers(context, settings)
     _load(context, bundle, path)

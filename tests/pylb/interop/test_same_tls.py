@@ -141,6 +141,14 @@ frontend passes
     bind "127.0.0.1:${FE_passes}" ssl crt server.pem alpn h2,xmpp-client
     default_backend tcp
 
+frontend strict
+    bind "127.0.0.1:${FE_strict}" ssl crt server.pem strict-sni
+    default_backend plain
+
+frontend modern
+    bind "127.0.0.1:${FE_modern}" ssl crt server.pem ssl-min-ver TLSv1.3
+    default_backend plain
+
 frontend speaks
     bind "127.0.0.1:${FE_speaks}" ssl crt server.pem alpn http/1.1
     default_backend plain
@@ -265,6 +273,39 @@ def test_client_certificates_are_judged_alike(world, frontend, who):
         return {"status": status, "log": [re.sub(r" \([^)]*\)$| \d.*", "", line.partition("]")[2]) for line in lines]}
 
     judge(*pair.both(scenario))
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize(
+    ("frontend", "name", "who"),
+    [
+        ("strict", "other.test", "nobody"),
+        ("strict", None, "nobody"),
+        ("modern", "server.test", "nobody"),
+        ("door", "server.test", "nobody"),
+        ("door", "server.test", "stranger"),
+    ],
+)
+def test_clients_hear_alike_why_a_handshake_failed(world, frontend, name, who, version):
+    """With TLS 1.3 a client has finished before the server judges its certificate: it hears when it reads."""
+    pair, _, directory = world
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.minimum_version = context.maximum_version = VERSIONS[version]
+    if CLIENTS[who] is not None:
+        context.load_cert_chain(directory / CLIENTS[who])
+
+    def scenario(side):
+        try:
+            with context.wrap_socket(connected(side.ports[frontend]), server_hostname=name) as tls:
+                return {"alert": tls.recv(1)}
+        except ssl.SSLError as error:
+            return {"alert": error.reason}
+
+    theirs, ours = pair.both(scenario)
+    judge(theirs, ours)
+    if frontend == "strict":
+        assert ours["alert"] == "TLSV1_UNRECOGNIZED_NAME"
 
 
 @pytest.mark.parametrize(("frontend", "offer"), [("passes", ["h2"]), ("passes", ["xmpp-client", "h2"]),

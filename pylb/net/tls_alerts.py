@@ -1,0 +1,49 @@
+"""Clients whose handshake fails are told why (RFC 8446 6.2).
+
+When a handshake fails, OpenSSL leaves an alert to be sent; but asyncio's TLS, uvloop's too, closes the connection
+without it, and the client sees no more than an end. Both make their TLS objects by `SSLContext.wrap_bio`, which is the
+place to put an object in that sends the alert itself. Which socket that is for, the listener says in `connection`.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from contextlib import suppress
+from contextvars import ContextVar
+from typing import Any
+
+connection: ContextVar[socket.socket] = ContextVar("connection")
+"""The socket of the handshake that this task waits for."""
+
+
+class AlertingObject(ssl.SSLObject):
+    """A server's side of a connection."""
+
+    outgoing: ssl.MemoryBIO
+    sock: socket.socket | None
+
+    def do_handshake(self) -> None:
+        """As usual; what a failure leaves to be sent goes out."""
+        try:
+            super().do_handshake()
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            raise
+        except ssl.SSLError:
+            if self.sock is not None:
+                with suppress(OSError):  # gone, or its buffer is full of what it did not read
+                    self.sock.send(self.outgoing.read())
+            raise
+
+
+class AlertingContext(ssl.SSLContext):
+    """A server's context whose handshakes end with an alert when they fail."""
+
+    sslobject_class = AlertingObject
+
+    def wrap_bio(self, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO, *args: Any, **kwargs: Any) -> AlertingObject:
+        """The object knows where alerts go."""
+        made = super().wrap_bio(incoming, outgoing, *args, **kwargs)
+        assert isinstance(made, AlertingObject)
+        made.outgoing, made.sock = outgoing, connection.get(None)
+        return made
