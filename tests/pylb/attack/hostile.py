@@ -25,6 +25,8 @@ from typing import Any
 
 from support import free_port, wait_for, wait_for_port
 
+from pylb.net.listener import EARS
+
 RESET = struct.pack("ii", 1, 0)
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
@@ -224,6 +226,14 @@ class Victim:
 
     def descriptors(self) -> int:
         return len(list(Path(f"/proc/{self.worker}/fd").iterdir()))
+
+    def visited(self) -> int:
+        """Descriptors once a first client has come, for whom the listener is opened wide, and has gone."""
+        before = self.descriptors()
+        with self.connect():
+            wait_for(lambda: self.descriptors() >= before + EARS, what="a client to be heard")
+        wait_for(lambda: self.descriptors() <= before + EARS - 1, what="it to leave")
+        return self.descriptors()
 
     def memory(self) -> int:
         """Resident bytes."""

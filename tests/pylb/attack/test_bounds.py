@@ -51,7 +51,7 @@ def test_a_server_that_never_reads_holds_nothing_for_long(mode: str, tmp_path: P
     origin = Origin(never_reads)
     with Victim(CONFIG, tmp_path, origin=origin.port, mode=mode) as victim:
         victim.stats()
-        before, descriptors = victim.memory(), victim.descriptors()
+        before, descriptors = victim.memory(), victim.visited()
         for _ in range(5):
             with victim.connect() as sock:
                 sock.sendall(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000000\r\n\r\n")
@@ -118,7 +118,7 @@ def test_a_crowd_beyond_maxconn_waits_and_leaves_without_a_trace(tmp_path: Path)
     origin = Origin(lambda sock, origin: [sock.sendall(OK) for _ in iter(lambda: read_head(sock), b"")] and None)
     with Victim(CONFIG, tmp_path, origin=origin.port, mode="http") as victim:
         victim.stats()
-        descriptors = victim.descriptors()
+        descriptors = victim.visited()
         crowd = []
         with suppress(OSError):
             for _ in range(160):

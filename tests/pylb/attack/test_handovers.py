@@ -127,7 +127,7 @@ def test_no_descriptor_is_closed_twice_and_no_answer_goes_astray(seconds: float,
     plain, tls = Origin(echo), Origin(secret)
     with Victim(CONFIG, tmp_path, pem=pem, plain=plain.port, tls=tls.port) as victim:
         victim.stats()
-        descriptors = victim.descriptors()
+        descriptors = victim.visited()
         until, wrong = time.monotonic() + seconds, list[bytes]()
         clients = [threading.Thread(target=client, args=(victim, n, until, wrong)) for n in range(16)]
         for thread in clients:
