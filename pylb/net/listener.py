@@ -17,6 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING, Any, cast
+from weakref import ref
 
 from pylb.backend import tracking
 from pylb.config import model
@@ -344,7 +345,7 @@ class Listener:
     async def _shake_hands(self, session: Session, greeting: Greeting) -> None:
         counters = self.frontend.counters
         limit = min(self.client_timeout, 60.0)
-        connection.set(greeting.sock)
+        connection.set(ref(greeting.sock))
         try:
             await self.loop.connect_accepted_socket(
                 lambda: session, greeting.sock, ssl=self.context, ssl_handshake_timeout=limit

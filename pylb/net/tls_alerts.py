@@ -12,16 +12,18 @@ import ssl
 from contextlib import suppress
 from contextvars import ContextVar
 from typing import Any
+from weakref import ReferenceType
 
-connection: ContextVar[socket.socket] = ContextVar("connection")
-"""The socket of the handshake that this task waits for."""
+connection: ContextVar[ReferenceType[socket.socket]] = ContextVar("connection")
+"""The socket of the handshake that this task waits for; what outlives it, as a connection to a server does that was
+opened in the same context, must not keep it open."""
 
 
 class AlertingObject(ssl.SSLObject):
     """A server's side of a connection."""
 
     outgoing: ssl.MemoryBIO
-    sock: socket.socket | None
+    sock: ReferenceType[socket.socket] | None
 
     def do_handshake(self) -> None:
         """As usual; what a failure leaves to be sent goes out."""
@@ -30,9 +32,11 @@ class AlertingObject(ssl.SSLObject):
         except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
             raise
         except ssl.SSLError:
-            if self.sock is not None:
+            sock = self.sock() if self.sock is not None else None
+            if sock is not None:
                 with suppress(OSError):  # gone, or its buffer is full of what it did not read
-                    self.sock.send(self.outgoing.read())
+                    sock.send(self.outgoing.read())
+                del sock  # the error's traceback holds this frame
             raise
 
 
