@@ -124,7 +124,7 @@ def test_without_a_daemon_one_metric_says_so():
 
 def test_the_exporter_answers_a_scrape_with_and_without_a_daemon(monkeypatch, tmp_path):
     server = ThreadingHTTPServer(("127.0.0.1", 0), exporter.handler_for(tmp_path))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     address = f"http://127.0.0.1:{server.server_address[1]}/metrics"
     try:
         for fetch, up in ((status.fetch, 0), (lambda _: json.loads("{"), 0), (lambda _: document(), 1)):

@@ -44,9 +44,13 @@ frontend quiet
 frontend strict_client
     bind "127.0.0.1:${FE_slow_client}"
     timeout client 300ms
-    default_backend patient
+    default_backend slower
 
 backend app
+    server a "127.0.0.1:${SRV_a}"
+
+backend slower
+    timeout server 1s
     server a "127.0.0.1:${SRV_a}"
 
 backend patient

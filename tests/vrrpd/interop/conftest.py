@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from netlab import Lab
 
-AT_ONCE = 4
+AT_ONCE = 8
 LONGEST = ("test_ours_and_frr_take_turns", "test_the_address_leaves_the_node_without_haproxy_and_comes_back")
 """Started first, so that nothing is left to wait for in the end."""
 Scenario = Callable[[Lab, Any], None]

@@ -9,6 +9,7 @@ import re
 import socket
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from admin_pair import Program, both, listening
@@ -495,7 +496,8 @@ def converse(program: Program, parts: list[bytes]) -> bytes:
 
 @pytest.mark.parametrize("parts", CONVERSATIONS, ids=repr)
 def test_conversations_go_as_with_haproxy(pair, parts):
-    ours, real = (converse(each, parts) for each in pair)
+    with ThreadPoolExecutor(2) as pool:  # its pauses are those of both
+        ours, real = pool.map(lambda each: converse(each, parts), pair)
     if b"Unknown command" in real:
         assert b"Unknown command" in ours
     else:
@@ -512,7 +514,7 @@ def test_unknown_commands_are_answered_by_what_there_is(pair, words):
 
 
 def test_a_silent_client_is_closed(pair):
-    for each in pair:
+    def silent(each: Program) -> float:
         began = time.monotonic()
         with socket.socket(socket.AF_UNIX) as client:
             client.connect(str(each.socket))
@@ -520,4 +522,8 @@ def test_a_silent_client_is_closed(pair):
             client.sendall(b"set timeout cli 1s;prompt\n")
             while client.recv(1000):
                 pass
-        assert 0.5 < time.monotonic() - began < 8
+        return time.monotonic() - began
+
+    with ThreadPoolExecutor(2) as pool:
+        for seconds in pool.map(silent, pair):
+            assert 0.5 < seconds < 8
