@@ -1,7 +1,8 @@
 """What happens on the host, told to the instances concerned: links, addresses and routes that change.
 
 An interface's change may be held back for a while (`interface_delays`), so that a link that flaps does not move
-addresses. An address or route of ours that somebody else removed is asked back at once.
+addresses. An address or route of ours that somebody else removed is asked back at once. Where the kernel does not tell
+what the host looks like, that is logged and asked again every second; until then all is taken to be as it was.
 """
 
 from __future__ import annotations
@@ -9,10 +10,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from vrrpd.config.model import TrackKind
+from vrrpd.config.model import Address, TrackKind
 from vrrpd.core.actions import Action, Level, State
 from vrrpd.roster import Parts, Roster
 from vrrpd.system.host import Changes
+
+RETRY = 1.0
+"""Seconds until the kernel is asked again."""
 
 Do = Callable[[str, list[Action]], None]
 Tracked = Callable[[TrackKind, str, bool], None]
@@ -25,6 +29,8 @@ class HostWatch:
         self._roster, self._parts, self._do, self._tracked = roster, parts, do, tracked
         self._loop = asyncio.get_running_loop()
         self._holding: dict[str, asyncio.TimerHandle] = {}
+        self._asking: asyncio.TimerHandle | None = None
+        """The host has to be read once more."""
 
     def start(self) -> None:
         """Listen from now on."""
@@ -37,13 +43,37 @@ class HostWatch:
         self._loop.remove_reader(self._parts.host.monitor.fileno())
         for handle in self._holding.values():
             handle.cancel()
+        if self._asking is not None:
+            self._asking.cancel()
 
     def _changed(self) -> None:
-        changes = self._parts.host.read_changes()
+        self._take(self._parts.host.read_changes())
+
+    def _reread(self) -> None:
+        self._asking = None
+        self._take(self._parts.host.reread())
+
+    def _take(self, changes: Changes) -> None:
+        if changes.unread is not None:
+            self._complain(changes.unread)
         self._put_back(changes)
         for interface in changes.interfaces:
             self._interface_changed(interface)
         self._keep_statics(changes)
+
+    def _complain(self, error: OSError) -> None:
+        """Say it, and look at everything again in a while."""
+        if self._asking is None:
+            self._parts.say(Level.ERROR, f"Netlink: {error.strerror or error}; asked again in {RETRY:g} s")
+            self._asking = self._loop.call_later(RETRY, self._reread)
+
+    def _present(self, interface: str, address: Address) -> bool:
+        """As the kernel says; as notifications said where it does not."""
+        try:
+            return self._parts.host.present(interface, address)
+        except OSError as error:
+            self._complain(error)
+            return address in self._parts.host.addresses_of(interface)
 
     def _keep_statics(self, changes: Changes) -> None:
         self._parts.statics.restore(changes)
@@ -57,7 +87,7 @@ class HostWatch:
         parts, now = self._parts, self._loop.time()
         for interface, address in changes.removed:
             held = parts.executor.held.get((interface, address))
-            if held is None or parts.host.present(interface, address):
+            if held is None or self._present(interface, address):
                 continue
             name, virtual = held
             parts.say(Level.INFO, f"Netlink reflector reports IP {address} removed from {interface}")
@@ -115,5 +145,5 @@ class HostWatch:
         for (place, address), (name, virtual) in list(self._parts.executor.held.items()):
             if place != interface or address in present or name not in self._roster.instances:
                 continue
-            if not self._parts.host.present(place, address):
+            if not self._present(place, address):
                 self._do(name, self._roster.instances[name].address_removed(virtual, self._loop.time()))

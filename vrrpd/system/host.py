@@ -29,6 +29,8 @@ class Changes:
     """(interface, address) that is gone."""
     routes: bool = False
     """One of our routes vanished."""
+    unread: OSError | None = None
+    """Why the host could not be read after notifications were lost; `reread` once more."""
 
 
 class Host:
@@ -49,12 +51,12 @@ class Host:
         self.monitor.close()
 
     def refresh(self) -> None:
-        """Read interfaces and addresses anew."""
-        links = self.netlink.links()
+        """Read interfaces and addresses anew. OSError when the kernel does not tell: all is known as before."""
+        links, addresses = self.netlink.links(), self.netlink.addresses()
         self.links = {link.name: link for link in links}
         self._names = {link.index: link.name for link in links}
         self._addresses = {}
-        for entry in self.netlink.addresses():
+        for entry in addresses:
             self._addresses.setdefault(entry.index, []).append(ip_address(entry.address))
 
     def index_of(self, name: str) -> int:
@@ -84,7 +86,10 @@ class Host:
         return None
 
     def present(self, name: str, address: IpAddress) -> bool:
-        """Ask the kernel, not the notifications, whether an address stands on an interface."""
+        """Ask the kernel, not the notifications, whether an address stands on an interface.
+
+        OSError when it does not tell.
+        """
         link = self.links.get(name)
         if link is None:
             return False
@@ -120,6 +125,10 @@ class Host:
                     self._reread(changes)
         return changes
 
+    def reread(self) -> Changes:
+        """Look at everything again; what is different, and `unread` when that has failed."""
+        return self.apply([Overflow()])
+
     def _link(self, link: Link, changes: Changes) -> None:
         former = self._names.get(link.index)
         if former is not None and former != link.name:
@@ -152,7 +161,11 @@ class Host:
     def _reread(self, changes: Changes) -> None:
         before = {(name, address) for name in self.links for address in self.addresses_of(name)}
         names = set(self.links)
-        self.refresh()
+        try:
+            self.refresh()
+        except OSError as error:
+            changes.unread = error
+            return
         after = {(name, address) for name in self.links for address in self.addresses_of(name)}
         changes.interfaces |= names | set(self.links)
         changes.removed += sorted(before - after, key=str)
@@ -166,12 +179,15 @@ def networks() -> dict[str, tuple[IPv4Interface | IPv6Interface, ...]]:
     except OSError:
         return {}
     try:
-        names = {link.index: link.name for link in host.links()}
-        found: dict[str, tuple[IPv4Interface | IPv6Interface, ...]] = {}
-        for entry in host.addresses():
-            name = names.get(entry.index, "")
-            if entry.prefix < ip_address(entry.address).max_prefixlen:
-                found[name] = (*found.get(name, ()), ip_interface(f"{entry.address}/{entry.prefix}"))
-        return found
+        links, addresses = host.links(), host.addresses()
+    except OSError:
+        return {}
     finally:
         host.close()
+    names = {link.index: link.name for link in links}
+    found: dict[str, tuple[IPv4Interface | IPv6Interface, ...]] = {}
+    for entry in addresses:
+        name = names.get(entry.index, "")
+        if entry.prefix < ip_address(entry.address).max_prefixlen:
+            found[name] = (*found.get(name, ()), ip_interface(f"{entry.address}/{entry.prefix}"))
+    return found

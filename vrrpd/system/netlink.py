@@ -8,6 +8,7 @@ asks and waits for the acknowledgements; `Monitor` listens to what changes on th
 from __future__ import annotations
 
 import errno
+import os
 import socket
 import struct
 from collections.abc import Iterable, Iterator
@@ -41,6 +42,9 @@ from vrrpd.system.rtnl import (
 )
 
 TABLE_MAIN = 254
+
+TRIES = 3
+"""How often a question is asked that the kernel answers with an error."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +99,10 @@ class Overflow:
 Event = Link | LinkGone | Address | RouteGone | Overflow
 
 
+class KernelError(OSError):
+    """The kernel has answered a question with an error, at once or after a part of the answer."""
+
+
 class RouteSocket:
     """Requests to the kernel, answered before the call returns."""
 
@@ -134,17 +142,20 @@ class RouteSocket:
                     expected -= 1
 
     def links(self) -> list[Link]:
-        """All interfaces of this network namespace."""
+        """All interfaces of this network namespace. OSError when the kernel does not tell."""
         message = encode(ifinfmsg(), RTM_GETLINK, NLM_F_DUMP)
         return [event for event in self._dump(message) if isinstance(event, Link)]
 
     def addresses(self) -> list[Address]:
-        """All addresses of this network namespace."""
+        """All addresses of this network namespace. OSError when the kernel does not tell."""
         message = encode(ifaddrmsg(), RTM_GETADDR, NLM_F_DUMP)
         return [event for event in self._dump(message) if isinstance(event, Address)]
 
     def default_interface(self) -> int | None:
-        """The interface index of the IPv4 default route with the lowest metric, else of the IPv6 one."""
+        """The interface index of the IPv4 default route with the lowest metric, else of the IPv6 one.
+
+        OSError when the kernel does not tell.
+        """
         best: dict[int, tuple[int, int]] = {}
         for family in (socket.AF_INET, socket.AF_INET6):
             message = encode(rtmsg(), RTM_GETROUTE, NLM_F_DUMP, family=family)
@@ -163,21 +174,39 @@ class RouteSocket:
         for read in self._messages(message):
             yield from _event(read)
 
-    def _messages(self, message: Encoded) -> Iterator[Any]:
+    def _messages(self, message: Encoded) -> list[Any]:
+        """The whole answer to a question, asked again where it fails: part of an answer looks like a host that has lost
+        interfaces and addresses."""
+        for left in reversed(range(TRIES)):
+            try:
+                return list(self._answer(message))
+            except KernelError:
+                if not left:
+                    raise
+        return []
+
+    def _answer(self, message: Encoded) -> Iterator[Any]:
         self._sequence += 1
         asked = self._sequence
         struct.pack_into("=I", message, 8, asked)
         self._socket.send(message)
         while True:
             data = self._socket.recv(1 << 20)
-            kinds = {kind for kind, sequence, _ in split(data) if sequence == asked}
-            if not kinds:  # late, to a request that was given up
+            answers = {kind: message for kind, sequence, message in split(data) if sequence == asked}
+            if not answers:  # late, to a request that was given up
                 continue
-            if NLMSG_ERROR in kinds:
-                return
+            end = answers.get(NLMSG_ERROR) or answers.get(NLMSG_DONE)
+            code = _result(end) if end is not None else 0
+            if code or NLMSG_ERROR in answers:
+                raise KernelError(code, f"the kernel does not tell what there is: {os.strerror(code)}")
             yield from decoded(data)
-            if NLMSG_DONE in kinds:
+            if end is not None:
                 return
+
+
+def _result(message: bytes) -> int:
+    """The errno in NLMSG_ERROR or NLMSG_DONE (0: none), as in `struct nlmsgerr`; a DONE may come without."""
+    return max(0, -struct.unpack_from("=i", message, 16)[0]) if len(message) >= 20 else 0
 
 
 def _event(message: Any) -> Iterator[Event]:

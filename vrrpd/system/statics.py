@@ -65,7 +65,12 @@ class Statics:
         if not isinstance(item, VirtualAddress):
             return changes.routes
         place = (item.interface or "", item.address)
-        return place in changes.removed and not self._host.present(*place)
+        if place not in changes.removed:
+            return False
+        try:
+            return not self._host.present(*place)
+        except OSError:  # to ask for what stands is harmless
+            return True
 
     def _set(self, item: Static) -> None:
         code = self._request(True, item)

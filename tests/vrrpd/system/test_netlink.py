@@ -3,6 +3,8 @@
 import errno
 import struct
 
+import pytest
+
 from vrrpd.system.messages import NLMSG_DONE, NLMSG_ERROR, ifinfmsg
 from vrrpd.system.netlink import RouteSocket
 from vrrpd.system.rtnl import RTM_NEWLINK, encode
@@ -59,3 +61,17 @@ def test_interfaces_are_read_until_the_kernel_is_done():
 
 def test_late_answers_to_a_request_that_was_given_up_are_passed_by():
     assert asked(late(refused), link(1), late(done), late(link(7)), link(2), done) == [1, 2]
+
+
+def failed(sequence):
+    return struct.pack("=IHHIIi", 20, NLMSG_DONE, 0, sequence, 0, -errno.ENOMEM)
+
+
+def test_an_answer_that_fails_is_asked_for_again_as_a_whole():
+    assert asked(link(7), failed, refused, link(1), link(2), done) == [1, 2]
+
+
+def test_a_kernel_that_does_not_tell_is_no_host_without_interfaces():
+    with pytest.raises(OSError, match="does not tell") as told:
+        asked(refused, link(1), failed, refused)
+    assert told.value.errno == errno.EPERM
