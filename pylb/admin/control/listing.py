@@ -72,7 +72,7 @@ NOT_SUPPORTED = {
     "enable, disable dynamic-cookie backend; set dynamic-cookie-key backend": "dynamic cookies are as configured",
     "get var": "there is no way to set a variable of the process, so that none has a value",
     "show cache": "there is no cache",
-    "show events": "there are no rings",
+    "show events": "rings keep no lines: they send them on",
     "show fd, show libs, show pools, show tasks, show threads, show profiling, set profiling": "they show"
     " HAProxy's inside; Python has its own tools (py-spy, faulthandler)",
     "show peers": "there are no peers",
