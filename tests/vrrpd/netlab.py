@@ -14,6 +14,7 @@ from pathlib import Path
 from support import require_program, wait_for
 
 from bench.lab.net import NEEDED, LabError, Namespace, Process, Switch, children_of, network_of
+from vrrpd.system.netlink import RouteSocket
 
 __all__ = ["children_of", "network_of"]
 
@@ -21,6 +22,8 @@ INTERFACE = "ens37"
 VIP = "172.16.10.99"
 VIP6 = "fe80::99"
 GLOBAL6 = "2001:db8:10::99"
+LOOPBACK = 1
+"""The interface index that lo has in every namespace."""
 PATIENCE = 4
 """Waits take so many times what they say before they fail: a loaded machine is no fault of a program's."""
 
@@ -78,6 +81,8 @@ class Node:
             self.run("ip", "addr", "add", f"{address6}/64", "dev", INTERFACE, "nodad")
             self.run("ip", "link", "set", INTERFACE, "addrgenmode", "none")
         self.run("ip", "link", "set", INTERFACE, "up")
+        with network_of(self.init):
+            self._kernel = RouteSocket()
 
     def run(self, *argv: str, check: bool = True) -> str:
         """Run a program inside to its end; its output."""
@@ -95,12 +100,16 @@ class Node:
 
     def addresses(self) -> set[str]:
         """All addresses on this node except loopback's."""
-        links = json.loads(self.run("ip", "-j", "addr", "show"))
+        links = json.loads(self.run("ip", "-j", "addr", "show"))  # not by code of the program under test
         return {info["local"] for link in links for info in link["addr_info"] if link["ifname"] != "lo"}
 
     def holds(self, address: str = VIP) -> bool:
-        """Whether an address stands on this node."""
-        return address in self.addresses()
+        """Whether an address stands on this node. Polled, so the kernel is asked without a process for each look."""
+        return any(one.address == address and one.index != LOOPBACK for one in self._kernel.addresses())
+
+    def close(self) -> None:
+        """The node is gone; it cannot be looked at any more."""
+        self._kernel.close()
 
     def file(self, name: str, text: str) -> Path:
         """Write a file for this node."""
@@ -166,6 +175,9 @@ class Lab:
     def __exit__(self, *_: object) -> None:
         for client in self.clients:
             client.close()
+            client.node.close()
+        for node in self.nodes:
+            node.close()
         for host in self._hosts:
             host.close()
         for daemon in self.daemons:
@@ -199,7 +211,10 @@ class Lab:
         except AssertionError as error:
             logs = "\n".join(f"--- {d.node.name} {d.kind}\n{d.text[-2500:]}" for d in self.daemons)
             raise AssertionError(f"{error}; it is on {self.holders(address)}\n{logs}") from None
-        return time.monotonic() - start
+        taken = time.monotonic() - start
+        [holder] = (node for node in self.nodes if node.name == name)
+        wait_for(lambda: holder.holds(address) is (address in holder.addresses()), what="ip to say the same")
+        return taken
 
     def always(self, condition: Callable[[], bool], seconds: float, what: str) -> None:
         """Assert that something stays true for a while."""
