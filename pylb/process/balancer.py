@@ -20,12 +20,14 @@ from pylb import __version__
 from pylb.admin.world import Reload, own_totals
 from pylb.backend import additions, state
 from pylb.backend.backend import Backend
+from pylb.backend.operate import Refused
 from pylb.backend.server import Server
 from pylb.config import model
 from pylb.config.words import Report
 from pylb.counters import ProxyCounters
 from pylb.process import sharing
 from pylb.process.assembly import Assembly, unlogged
+from pylb.process.books import SPARE
 from pylb.process.endpoints import endpoint_of
 from pylb.process.figures import Figures
 from pylb.process.listeners import Listeners
@@ -201,6 +203,8 @@ class Balancer:
     def add_server(self, backend: Backend, server: model.Server) -> Server:
         """`add server`. Raises operate.Refused, or ConfigError for TLS settings that cannot be used."""
         additions.check_addable(backend)
+        if self.book is not None and self.book.full:
+            raise Refused(f"No room for another server until a reload: {SPARE} have been added.")
         report = Report()
         endpoint = endpoint_of(server, backend.model, self.world, report)
         report.raise_errors()

@@ -37,14 +37,16 @@ SETTLED, WOKEN = 6, -1
 """A row that was looked at so often, for three seconds at least, without a change has rates of 0 and is left alone
 until it changes: of 11,000 rows most are idle, and sampling them all took a tenth of a core."""
 
-SPARE = 64
-"""Rows for servers that are added while the generation runs."""
+SPARE = 4096
+"""Rows for servers that are added while the generation runs. Memory that nobody has touched takes no room, and only
+rows that are or were in use are gone through."""
 
 _BASE = len(FIELDS) - len(OF_STEWARD)
 
 
 class Book:
-    """The rows of one process: `entries[i]` is the live object of row i, None where a row is free."""
+    """The rows of one process: `entries[i]` is the live object of row i, None where one has become free. Those behind
+    have never been in use."""
 
     def __init__(self, shared: SharedCounters, entries: list[Live | None]) -> None:
         self.shared = shared
@@ -77,19 +79,33 @@ class Book:
         raise NotImplementedError
 
     def add(self, live: Live) -> None:
-        """A server has been added: the same row in every process, as all add the same servers in the same order."""
+        """A server has been added: the same row in every process, as all add the same servers in the same order. The
+        lowest that is free; not called where `full`."""
         try:
             row = self.entries.index(None)
+            self.entries[row] = live
         except ValueError:
-            return  # counted in this process alone
-        self.entries[row] = live
+            row = len(self.entries)
+            self.entries.append(live)
+        self._forget(row)
         live.counters.row = row
+
+    @property
+    def full(self) -> bool:
+        """There is no row for another server."""
+        return len(self.entries) >= self.shared.rows and None not in self.entries
+
+    def _forget(self, row: int) -> None:
+        """Nothing of the server that had this row is left here; there may have been none."""
+        raise NotImplementedError
 
     def remove(self, live: Live) -> None:
         """A server has been deleted."""
-        if live.counters.row >= 0:
-            self.entries[live.counters.row] = None
+        row = live.counters.row
+        if row >= 0:
+            self.entries[row] = None
             live.counters.row = -1
+            self._forget(row)
 
     def _slice(self) -> Iterator[tuple[int, Live]]:
         """The rows whose turn it is."""
@@ -136,6 +152,11 @@ class WorkersBook(Book):
                 put(live.counters, self.shared.values(self.slot, row))
                 self._marks[row] = mark(own_totals(live))
             yield
+
+    def _forget(self, row: int) -> None:
+        self._marks += [UNMARKED] * (len(self.entries) - len(self._marks))
+        self._marks[row] = UNMARKED
+        self.shared.clear(self.slot, row)
 
     def _look(self, row: int, live: Live, now: float) -> None:
         """Write the row if it has changed."""
@@ -202,25 +223,29 @@ class StewardsBook(Book):
 
     def __init__(self, shared: SharedCounters, entries: Sequence[Live]) -> None:
         """`entries`: all that counts; there may be fewer of them than rows."""
-        super().__init__(shared, [*entries, *([None] * (shared.rows - len(entries)))])
+        super().__init__(shared, list(entries))
         for row, live in enumerate(entries):
             live.counters.row = row
         self._next_second = 0.0
         """When rates are to be sampled again."""
-        self._seen: list[Any] = [
-            self._signs(row, live) if live is not None else None for row, live in enumerate(self.entries)
-        ]
+        self._seen: list[Any] = [self._signs(row, live) for row, live in enumerate(entries)]
         """What a row looked like when it was read; nothing has been counted yet, so there is nothing to read."""
         self._still = [SETTLED + 1] * len(self.entries)
         """How often a row was looked at in vain; WOKEN: it has changed after it had been left alone."""
         self._base: list[list[float]] = [[0.0] * _BASE for _ in self.entries]
         """What was counted before these workers were: by the generations before."""
 
-    def remove(self, live: Live) -> None:
-        row = live.counters.row
-        super().remove(live)
-        if row >= 0:
-            self._seen[row], self._base[row] = None, [0.0] * _BASE
+    def _forget(self, row: int) -> None:
+        """In all slots: a worker clears its own when it hears of it, but one that dies before does not."""
+        for _ in range(len(self._base), len(self.entries)):
+            self._seen.append(None)
+            self._still.append(0)
+            self._base.append([])
+        self._seen[row], self._still[row], self._base[row] = None, 0, [0.0] * _BASE
+        for slot in range(self.shared.slots):
+            self.shared.clear(slot, row)
+        if self.shared.usage is not None:
+            self.shared.usage.clear(row)
 
     def start_from(self, live: Live, now: float) -> None:
         """The live object's counters are what it begins with: those of the generations before."""

@@ -131,18 +131,27 @@ class SharedCounters:
         """One figure of a process."""
         self.cells[self.process(slot) + PROCESS.index(name)] = value
 
-    def leave(self, slot: int) -> None:
-        """The process in `slot` is dead: its totals stay, what it had open is closed."""
+    def clear(self, slot: int, row: int) -> None:
+        """Nothing has been counted in that row by the process in `slot`; a change as any other."""
+        start = self._start + 8 * self.row(slot, row)
+        writes = self.cells[self.row(slot, row) + _WRITES]
+        self._memory[start : start + 8 * len(COLUMNS)] = bytes(8 * len(COLUMNS))
+        self.cells[self.row(slot, row) + _WRITES] = writes + 1
+        times = self._times_at(slot, row)
+        self._memory[times : times + _TIMES.size] = bytes(_TIMES.size)
+
+    def leave(self, slot: int, rows: int) -> None:
+        """The process in `slot` is dead: its totals stay, what it had open is closed. Of `rows` that are in use."""
         at = self.process(slot)
         for name in ("connections", "ssl", "pid", "tasks", "idle"):
             self.cells[at + PROCESS.index(name)] = 0
-        for row in range(self.rows):
+        for row in range(rows):
             at = self.row(slot, row)
             for name in GAUGES:
                 self.cells[at + _PLACE[name]] = 0
             self.cells[at + _WRITES] += 1
         if self.usage is not None:
-            self.usage.leave(slot)
+            self.usage.leave(slot, rows)
 
     # ------------------------------------------------------------------------------------------------------- reading
 

@@ -232,7 +232,7 @@ class Crew:
             if not self._workers:
                 self._employer.all_gone()
             return
-        self._shared.leave(worker.slot)
+        self._shared.leave(worker.slot, len(self._balancer.entries))
         how = f"was ended by signal {-status}" if status < 0 else f"ended with status {status}"
         if self._serving:
             text = f"Worker {worker.slot} (pid {worker.pid}) {how}; it is replaced."

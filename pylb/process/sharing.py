@@ -42,7 +42,7 @@ class Sharing:
         self._slot = slot
         self._loop = loop
         self._counted = usage.counted
-        self._backends: dict[Backend, Share | None] = {}
+        self._backends: dict[Backend, Share] = {}
         """Those that take part, with their own rows."""
         self._compared: list[Backend] = []
         """Backends whose servers' loads are compared, or limited by the backend's load."""
@@ -75,8 +75,7 @@ class Sharing:
             compares = backend.model.balance.algorithm.partition("(")[0] in COMPARE_LOADS
             if not compares and not any(server.maxconn for server in backend.servers):
                 return
-            row = backend.counters.row
-            backend.shared = self._backends[backend] = Share(self._usage, row, self._slot) if row >= 0 else None
+            backend.shared = self._backends[backend] = Share(self._usage, backend.counters.row, self._slot)
             backend.share(self._moved, self._queued, iter(microseconds, None))
             self._compare(backend, compares)
         for server in backend.servers:
@@ -91,14 +90,16 @@ class Sharing:
                 self._loop.call_later(LOOK, self._look)
 
     def _add_server(self, server: Server) -> None:
-        row, line = server.counters.row, self._backends[server.backend]
-        if row < 0 or line is None:  # no row is left: it has a fixed part
-            server.share(Fixed(self._usage.workers))
-            return
-        shared = Share(self._usage, row, self._slot, line)
+        line = self._backends[server.backend]
+        shared = Share(self._usage, server.counters.row, self._slot, line)
         shared.use(server.counters.scur)
         shared.wait(0, 0)
         server.share(shared)
+
+    def remove_server(self, server: Server) -> None:
+        """It is deleted: its row may be another's from now on."""
+        server.shared = None
+        self._waiting.discard(server)
 
     # ------------------------------------------------------------------------------------------------- what has changed
 
@@ -184,33 +185,6 @@ class Sharing:
         self._loop.call_later(LOOK * max(1.0, servers / MANY), self._look)
 
 
-class Fixed:
-    """A server without a row: an even part of its limit, at least one."""
-
-    def __init__(self, workers: int) -> None:
-        self._workers = workers
-
-    def use(self, count: int) -> bool:
-        """Nobody asks."""
-        return False
-
-    def wait(self, count: int, first: int) -> None:
-        """Nobody asks."""
-
-    def pass_on(self) -> None:
-        """Nobody else wants it."""
-
-    def room(self, limit: int, mine: int) -> int:
-        """The part."""
-        return max(1, limit // self._workers)
-
-    def used_elsewhere(self) -> int:
-        """Unknown."""
-        return 0
-
-    queued_elsewhere = used_elsewhere
-
-
 def _load_elsewhere(server: Server) -> int:
     shared = server.shared
     return 0 if shared is None else shared.used_elsewhere() + shared.queued_elsewhere()
@@ -241,3 +215,4 @@ def joining(balancer: Balancer, usage: Usage, slot: int) -> Iterator[None]:
             server.changed = changed
         yield
     balancer.server_added.append(added)
+    balancer.server_removed.append(sharing.remove_server)

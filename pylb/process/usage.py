@@ -65,9 +65,18 @@ class Usage:
             for end in chute:
                 end.setblocking(False)
 
-    def leave(self, slot: int) -> None:
-        """The worker in `slot`, from 1, is dead: it holds nothing and nobody waits there."""
-        for place in range(slot - 1, self._ways, self.workers):
+    def leave(self, slot: int, rows: int) -> None:
+        """The worker in `slot`, from 1, is dead: it holds nothing and nobody waits there. Of the rows that are counted
+        `rows` are in use."""
+        size = _FIELDS * self.workers
+        for first, end in ((0, size * rows), (size * self.counted, self._ways)):
+            for place in range(first + slot - 1, end, self.workers):
+                self.cells[place] = 0
+
+    def clear(self, row: int) -> None:
+        """Nobody holds anything of what had this row, or waits for it: there is another now."""
+        size = _FIELDS * self.workers
+        for place in range(size * row, size * (row + 1)):
             self.cells[place] = 0
 
     def ring(self, place: int) -> None:

@@ -159,7 +159,7 @@ def test_the_successor_of_a_dead_worker_finds_what_was_on_its_way() -> None:
     with workers(2) as (one, two):
         one.has(50)
         assert one.accepts() and one.accepts()
-        two.usage.leave(2)
+        two.usage.leave(2, 1)
         successor = Worker(two.usage, 2)
         assert successor.spread.expecting
         successor.turns()

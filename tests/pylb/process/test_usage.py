@@ -109,7 +109,7 @@ def test_what_is_not_needed_here_is_offered(monkeypatch: pytest.MonkeyPatch) -> 
         three.wait(1, 60)
         one.pass_on()
         assert [rung(usage, slot) for slot in (1, 2, 3)] == [False, False, True]
-        usage.leave(3)
+        usage.leave(3, 1)
         one.pass_on()
         assert [rung(usage, slot) for slot in (1, 2, 3)] == [False, True, False]
         assert one.queued_elsewhere() == 3 and two.queued_elsewhere() == 0

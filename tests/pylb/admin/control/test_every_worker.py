@@ -171,3 +171,18 @@ def test_counters_of_an_added_server_are_sums_and_go_with_it(balancer: Program):
         wait_for(lambda name=name: "deleted" in balancer.ask(f"del server app/{name}"), 10, "it to be deleted")
         assert f"app,{name}" not in balancer.ask("show stat")
     assert get(balancer, "/")[0] == 503
+
+
+def test_hundreds_of_added_servers_are_counted_over_all_workers(balancer: Program):
+    last = 300
+    for first in range(0, last, 50):
+        names = range(first + 1, first + 51)
+        balancer.ask(";".join(f"add server app/s{number} 127.0.0.1:{balancer.ports['live']}" for number in names))
+    balancer.ask(f"enable server app/s{last}")
+    for _ in range(TURNS):
+        assert get(balancer, "/") == (200, "hello\n")
+    rows = [line.split(",") for line in balancer.ask("show stat app 4 -1").splitlines()]
+    assert {row[1]: int(row[7]) for row in rows if len(row) > 7 and row[1] in ("s1", f"s{last}")} == {
+        "s1": 0,
+        f"s{last}": TURNS,
+    }
