@@ -59,12 +59,13 @@ def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
 
 
 def wait_for(condition: Callable[[], object], timeout: float = 10.0, what: str = "the condition") -> None:
-    """Poll until `condition()` is true; AssertionError after `timeout` seconds."""
-    deadline = time.monotonic() + timeout
+    """Poll until `condition()` is true, often in the beginning; AssertionError after `timeout` seconds."""
+    deadline, pause = time.monotonic() + timeout, 0.001
     while not condition():
         if time.monotonic() > deadline:
             raise AssertionError(f"waited {timeout} s for {what}")
-        time.sleep(0.02)
+        time.sleep(pause)
+        pause = min(2 * pause, 0.02)
 
 
 def wait_for_port(port: int, host: str = "127.0.0.1", timeout: float = 10.0) -> None:
