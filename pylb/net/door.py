@@ -55,8 +55,8 @@ class SharedRate(Protocol):
 class Spread(Protocol):
     """Other processes that may have fewer connections (process/spread.py)."""
 
-    def passes(self, listener: Listener, connection: int) -> bool:
-        """Whether the connection with that descriptor is another process's now."""
+    def passes(self, listener: Listener, connection: int) -> int:
+        """The number of the process whose connection the one with that descriptor is now; 0: it stays here."""
 
     def start(self) -> None:
         """Take connections from others: all listeners are there."""

@@ -243,10 +243,11 @@ class Listener:
     def accepted(self, session: Session) -> None:
         """A new connection: counted, let in or parked; or another process's."""
         spread = self.door.house.spread
-        if spread is not None and spread.passes(self, session.transport.get_extra_info("socket").fileno()):
-            session.phase = CLOSED
-            session.transport.abort()
-            return
+        if spread is not None:
+            other = spread.passes(self, session.transport.get_extra_info("socket").fileno())
+            if other:
+                session.hand_over(other)
+                return
         self.frontend.counters.conn_tot += 1
         if self.door.enter(session):
             self.admit(session)
@@ -305,16 +306,22 @@ class Listener:
             if not self._accepting:  # that was the last one for now
                 return
 
-    def take(self, sock: socket.socket) -> None:
-        """A connection that another process has accepted."""
+    def take(self, sock: socket.socket, giver: int) -> None:
+        """A connection that process number `giver` has accepted."""
+
+        def taken() -> Session:
+            made = self.make(self)
+            made.take_over(giver)
+            return made
+
         if self._greets:
-            session = self.make(self)
+            session = taken()
             try:
                 session.arrived(Greeting(sock, session), sock.getpeername(), sock.getsockname())
             except OSError:  # gone meanwhile
                 sock.close()
         else:
-            self._spawn(self.loop.connect_accepted_socket(lambda: self.make(self), sock))
+            self._spawn(self.loop.connect_accepted_socket(taken, sock))
 
     async def _greet(self, session: Session) -> None:
         """What comes before the session's own bytes; then the loop gets the connection."""

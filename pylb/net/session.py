@@ -108,6 +108,14 @@ class Session(Flow, asyncio.Protocol):
         self.set_addresses(peer, local)
         self.listener.accepted(self)
 
+    def hand_over(self, worker: int) -> None:
+        """The connection is another worker's; here it ends, unread and uncounted."""
+        self.phase = CLOSED
+        self.transport.abort()
+
+    def take_over(self, worker: int) -> None:
+        """The connection comes from another worker, which has accepted it."""
+
     def park(self) -> None:
         """A connection limit is reached."""
         self.phase = WAITING

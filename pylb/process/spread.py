@@ -72,23 +72,23 @@ class Spread:
         others = (slot for slot in range(1, self._usage.workers + 1) if slot != self._slot)
         return any(self._usage.on_the_way(slot, self._slot - 1) for slot in others)
 
-    def passes(self, listener: Listener, connection: int) -> bool:
-        """Give a connection, by its descriptor, to a worker with clearly fewer, if there is one; whether it is gone."""
+    def passes(self, listener: Listener, connection: int) -> int:
+        """Give a connection, by its descriptor, to a worker with clearly fewer: its slot; 0: it stays here."""
         mine = self._house.connections
         if mine < SLACK or not self._passing:
-            return False
+            return 0
         place, load = self._idlest()
         if mine < load + SLACK + load // 4:
-            return False
+            return 0
         door = listener.door
         where = _ADDRESS.pack(self._slot, self._house.doors.index(door), door.listeners.index(listener))
         self._usage.given(self._slot, place, 1)
         with suppress(OSError):  # as full as can be: it stays here
             if self._usage.takes(place):
                 socket.send_fds(self._usage.chutes[place][1], [where], [connection])
-                return True
+                return place + 1
         self._usage.given(self._slot, place, -1)
-        return False
+        return 0
 
     def _idlest(self) -> tuple[int, int]:
         """Another worker and how many connections it has or will have; only one that takes what it is given."""
@@ -120,9 +120,9 @@ class Spread:
             giver, door, number = _ADDRESS.unpack(data)
             self._usage.taken(giver, self._slot)
             for descriptor in descriptors:
-                self._take(descriptor, door, number)
+                self._take(descriptor, door, number, giver)
 
-    def _take(self, descriptor: int, door: int, number: int) -> None:
+    def _take(self, descriptor: int, door: int, number: int, giver: int) -> None:
         try:
             listener = self._house.doors[door].listeners[number]
         except IndexError:  # this worker does not listen there
@@ -131,4 +131,4 @@ class Spread:
             return
         sock = socket.socket(fileno=descriptor)
         sock.setblocking(False)
-        listener.take(sock)
+        listener.take(sock, giver)

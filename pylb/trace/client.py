@@ -108,6 +108,17 @@ class ToldSession(Session):
         self.story.say(text, self.listener.bind.at, "client")
         super().arrived(transport, peer, local)
 
+    def hand_over(self, worker: int) -> None:
+        """As inherited, told."""
+        self.story.say(f"handed to worker {worker}, which has clearly fewer connections", kind="choice")
+        self.story.over = True
+        super().hand_over(worker)
+
+    def take_over(self, worker: int) -> None:
+        """As inherited, told."""
+        self.story.say(f"taken over from worker {worker}, which has accepted it", kind="choice")
+        super().take_over(worker)
+
     def park(self) -> None:
         """As inherited, told."""
         self.story.say("maxconn is reached: the client waits unread", kind="bad")

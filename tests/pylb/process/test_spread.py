@@ -27,7 +27,7 @@ class Listener:
         self.door = door
         self.taken: list[socket.socket] = []
 
-    def take(self, sock: socket.socket) -> None:
+    def take(self, sock: socket.socket, giver: int) -> None:
         self.taken.append(sock)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pty
 import re
+import select
 import signal
 import subprocess
 import sys
@@ -121,3 +122,32 @@ def test_a_reader_that_goes_away_ends_the_trace_only(tmp_path: Path) -> None:
         assert process.wait(10) == 0
         server.close()
     assert errors.read_bytes() == b""
+
+
+def test_a_connection_that_goes_to_another_worker_is_told_by_both(tmp_path: Path) -> None:
+    (port,) = ports(1)
+    file = tmp_path / "haproxy.cfg"
+    file.write_text("global\n nbthread 2\n" + CONFIG.format(port=port, server=1))
+    command = [sys.executable, "-m", "pylb", "-q", "--trace", "-f", str(file)]
+    ours, theirs = os.pipe()
+    process = subprocess.Popen(command, stdout=theirs)
+    os.close(theirs)
+    try:
+        wait_for(lambda: process.poll() is not None or _answers(port), what="the port")
+        given, clients = b"", []
+        while b"taken over" not in given and len(clients) < 400:
+            clients += [connect(port) for _ in range(40)]
+            given += os.read(ours, 65536)
+        for client in clients:
+            client.close()
+        while select.select([ours], [], [], 1.0)[0]:  # until nothing more is told
+            given += os.read(ours, 65536)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0
+    told = given.decode() + _all(ours)
+    handed = sorted(re.findall(r"handed to worker (\d)", told))
+    assert handed
+    other = {"1": "2", "2": "1"}
+    assert sorted(other[giver] for giver in re.findall(r"taken over from worker (\d)", told)) == handed
+    assert told.count("connected to") == told.count("client connection closed") + len(handed)
