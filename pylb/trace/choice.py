@@ -10,7 +10,6 @@ from pylb.backend.balance.first import First
 from pylb.backend.balance.hashed import Hashed
 from pylb.backend.balance.leastconn import LeastConn
 from pylb.backend.balance.random import RandomChoice
-from pylb.backend.balance.ring import Map
 from pylb.backend.balance.roundrobin import RoundRobin
 from pylb.backend.balance.static_rr import StaticRoundRobin
 from pylb.backend.persist import Persistence
@@ -160,43 +159,39 @@ def _explain(backend: Backend, x: Any) -> str:
 
 
 def _roundrobin(algorithm: RoundRobin, _x: Any) -> str:
-    turns = sorted(algorithm._heap, key=lambda entry: entry[:2])
-    now = turns[0][0]
     named = []
-    for due, _, server, _ in turns:
-        when = f"in {(due - now) / algorithm._unit:.2f} rounds" if due > now else "now"
+    for server, rounds in algorithm.due():
+        when = f"in {rounds:.2f} rounds" if rounds else "now"
         named.append(f"{server.name} (weight {_weight(server)}) {when}")
     return f"due {', '.join(named)}"
 
 
 def _static(algorithm: StaticRoundRobin, _x: Any) -> str:
-    names = [server.name for server in algorithm._places]
-    return f"turn {algorithm._next + 1} of {' '.join(names[:24])}{' …' if len(names) > 24 else ''}"
+    place, servers = algorithm.turns
+    names = [server.name for server in servers]
+    return f"turn {place + 1} of {' '.join(names[:24])}{' …' if len(names) > 24 else ''}"
 
 
 def _leastconn(algorithm: LeastConn, _x: Any) -> str:
-    loads = [f"{server.name} {server.inflight} by weight {_weight(server)}" for server in algorithm._place]
+    loads = [f"{server.name} {server.inflight} by weight {_weight(server)}" for server in algorithm.compared]
     return f"in service or queued: {', '.join(loads)}"
 
 
 def _first(algorithm: First, _x: Any) -> str:
-    return f"the first of {', '.join(f'{server.name} ({_load(server)})' for server in algorithm._servers)} with a slot"
+    return f"the first of {', '.join(f'{server.name} ({_load(server)})' for server in algorithm.ordered)} with a slot"
 
 
 def _random(algorithm: RandomChoice, _x: Any) -> str:
-    drawn = ", ".join(f"{server.name} (weight {_weight(server)}, {_load(server)})" for server in algorithm._servers)
-    return f"{algorithm._draws} drawn from {drawn}; the less loaded is taken"
+    draws, servers = algorithm.drawn_from
+    drawn = ", ".join(f"{server.name} (weight {_weight(server)}, {_load(server)})" for server in servers)
+    return f"{draws} drawn from {drawn}; the less loaded is taken"
 
 
 def _hashed(algorithm: Hashed, x: Any) -> str:
     value = algorithm.hash_of(x)
-    table = algorithm._table
     if value is None:
         return "the request has no such key: turns"
-    if isinstance(table, Map):
-        size = len(table._places)
-        return f"hash {value:#010x}, place {value % size + 1} of {size} (map-based)"
-    return f"hash {value:#010x}, the nearest of {len(table._keys)} points on the ring (consistent)"
+    return f"hash {value:#010x}, {algorithm.where(value)}"
 
 
 _EXPLANATIONS: tuple[tuple[type, Callable[[Any, Any], str]], ...] = (

@@ -24,6 +24,11 @@ class First(Algorithm):
     def update(self, servers: Sequence[Any]) -> None:
         self._servers = sorted(servers, key=attrgetter("sid"))
 
+    @property
+    def ordered(self) -> Sequence[Any]:
+        """The servers in the order in which they are asked; for who explains a choice."""
+        return self._servers
+
     def pick(self, x: Any, avoid: Any) -> Any:
         second_best = None
         for server in self._servers:

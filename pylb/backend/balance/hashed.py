@@ -41,6 +41,10 @@ class Hashed(Algorithm):
             return self._table.pick(x, avoid)
         return self._table.find(hashes.avalanche(value) if self._avalanche else value, avoid)
 
+    def where(self, value: int) -> str:
+        """Where a hash leads, in words; for who explains a choice."""
+        return self._table.where(value)
+
     def hash_of(self, x: Any) -> int | None:
         """The raw hash of the exchange's key; None where it has none."""
         raise NotImplementedError

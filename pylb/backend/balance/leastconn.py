@@ -51,6 +51,11 @@ class LeastConn(Algorithm):
         if len(self._heap) > self._room:
             self._rebuild()
 
+    @property
+    def compared(self) -> Sequence[Any]:
+        """The servers whose loads are compared; for who explains a choice."""
+        return tuple(self._place)
+
     def pick(self, x: Any, avoid: Any) -> Any:
         heap, place = self._heap, self._place
         passed = []

@@ -37,6 +37,11 @@ class RandomChoice(Algorithm):
         self._servers = servers
         self._bounds = list(accumulate(server.eweight for server in servers))
 
+    @property
+    def drawn_from(self) -> tuple[int, Sequence[Any]]:
+        """How many are drawn, and from whom; for who explains a choice."""
+        return self._draws, self._servers
+
     def pick(self, x: Any, avoid: Any) -> Any:
         best = None
         for _ in range(self._draws):

@@ -27,6 +27,11 @@ class Map(StaticRoundRobin):
 
     __slots__ = ()
 
+    def where(self, value: int) -> str:
+        """Where a hash leads, in words; for who explains a choice."""
+        size = len(self._places)
+        return f"place {value % size + 1} of {size} (map-based)"
+
     def find(self, value: int, avoid: Any) -> Any:
         """The server of a hash, full or not: its queue is then the place to wait."""
         return self._places[value % len(self._places)]
@@ -53,6 +58,10 @@ class Ring:
         self._keys = [key for key, _, _ in points]
         self._owners = [server for _, _, server in points]
         self._last = -1
+
+    def where(self, value: int) -> str:
+        """Where a hash leads, in words; for who explains a choice."""
+        return f"the nearest of {len(self._keys)} points on the ring (consistent)"
 
     def find(self, value: int, avoid: Any) -> Any:
         """The owner of the point nearest to a hash; for another attempt the next owner that is not `avoid`."""

@@ -45,6 +45,11 @@ class RoundRobin(Algorithm):
             self._heap.append((due, order, server, stride))
         heapify(self._heap)
 
+    def due(self) -> list[tuple[Any, float]]:
+        """Servers in the order of their turns, and in how many rounds each is due; for who explains a choice."""
+        turns = sorted(self._heap, key=lambda entry: entry[:2])
+        return [(server, (due - turns[0][0]) / self._unit) for due, _, server, _ in turns]
+
     def pick(self, x: Any, avoid: Any) -> Any:
         heap = self._heap
         due, order, server, stride = heap[0]

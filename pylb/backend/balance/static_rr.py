@@ -58,6 +58,11 @@ class StaticRoundRobin(Algorithm):
         self._places = spread(servers, self._divisor)
         self._next = 0
 
+    @property
+    def turns(self) -> tuple[int, Sequence[Any]]:
+        """The next place, from 0, and the server of each; for who explains a choice."""
+        return self._next, self._places
+
     def pick(self, x: Any, avoid: Any) -> Any:
         places = self._places
         size = len(places)
