@@ -17,7 +17,7 @@ from pylb.net.crt_lists import CrtList, Unusable
 # ---------------------------------------------------------------------------------------------------------------- show
 
 
-@command("show ssl crt-list", "[-n] [<list>]",
+@command("show ssl crt-list", "[-n] [<list>]", level=Level.ADMIN,
          help="show the list of crt-lists or the content of a crt-list file <list>")  # fmt: skip
 def show_ssl_crt_list(session: Session, world: Running, words: Sequence[str], payload: str) -> bytes:
     """The names of the lists and directories; or the lines of one, as a crt-list has them, `-n` with their numbers."""
