@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from pylb.config.expression import parse_sample
 from pylb.rules.action import ANYWHERE, HEADERS, Step, Words, action
 from pylb.rules.compile import compile_sample
@@ -81,17 +83,29 @@ def _set_log_level(words: Words) -> Step | None:
     return step
 
 
-@action("set-priority-class", frozenset({Place.REQUEST, Place.CONTENT}))
-def _set_priority_class(words: Words) -> Step | None:
-    words.expect(1, 1, "set-priority-class SAMPLE")
+def _within(words: Words, most: int) -> Callable[[Context], int | None] | None:
+    """The number that the action's only argument, a sample, gives, brought between -`most` and `most`."""
+    words.expect(1, 1, f"{words.name} SAMPLE")
     get = _sample(words, words.args[0], Kind.INT)
     if get is None:
         return None
 
-    def step(x: Context) -> Reply | None:
+    def number(x: Context) -> int | None:
         value = get(x)
-        if isinstance(value, int):
-            x.priority_class = max(-2047, min(2047, value))
+        return max(-most, min(most, value)) if isinstance(value, int) else None
+
+    return number
+
+
+@action("set-priority-class", frozenset({Place.REQUEST, Place.CONTENT}))
+def _set_priority_class(words: Words) -> Step | None:
+    number = _within(words, 2047)
+    if number is None:
+        return None
+
+    def step(x: Context) -> Reply | None:
+        if (value := number(x)) is not None:
+            x.priority_class = value
         return None
 
     return step
@@ -99,15 +113,13 @@ def _set_priority_class(words: Words) -> Step | None:
 
 @action("set-priority-offset", frozenset({Place.REQUEST, Place.CONTENT}))
 def _set_priority_offset(words: Words) -> Step | None:
-    words.expect(1, 1, "set-priority-offset SAMPLE")
-    get = _sample(words, words.args[0], Kind.INT)
-    if get is None:
+    number = _within(words, 524287)
+    if number is None:
         return None
 
     def step(x: Context) -> Reply | None:
-        value = get(x)
-        if isinstance(value, int):
-            x.priority_offset = max(-524287, min(524287, value))
+        if (value := number(x)) is not None:
+            x.priority_offset = value
         return None
 
     return step
