@@ -12,7 +12,7 @@ import ipaddress
 import random
 import socket
 import ssl
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from math import inf
 from typing import Any
 
@@ -123,18 +123,26 @@ class Checker:
                 health.running = False
             check_done(server, result, loop.time())
 
-        recurring = Recurring(
-            loop, probe, lambda: health.enabled and not health.paused, lambda: self._vary(health.interval)
+        recurring = self._recurring(
+            server, probe, lambda: health.enabled and not health.paused, lambda: health.interval
         )
         health.hasten = lambda: recurring.hasten(health.fastinter)
-        self._running.setdefault(server, []).append(recurring)
         return recurring
 
     def _agent(self, asker: Asker) -> Recurring:
         loop, agent = asyncio.get_running_loop(), asker.agent
-        recurring = Recurring(loop, lambda: asker.ask(loop), lambda: agent.enabled, lambda: self._vary(agent.inter))
-        self._running.setdefault(asker.server, []).append(recurring)
-        return recurring
+        return self._recurring(asker.server, lambda: asker.ask(loop), lambda: agent.enabled, lambda: agent.inter)
+
+    def _recurring(
+        self,
+        server: Server,
+        work: Callable[[], Awaitable[None]],
+        wanted: Callable[[], bool],
+        interval: Callable[[], float],
+    ) -> Recurring:
+        made = Recurring(asyncio.get_running_loop(), work, wanted, lambda: self._vary(interval()))
+        self._running.setdefault(server, []).append(made)
+        return made
 
     def _vary(self, interval: float) -> float:
         spread = self._general.spread_checks / 100

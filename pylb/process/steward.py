@@ -173,8 +173,7 @@ class Steward:
 
     async def _start_checks(self) -> None:
         with without_collections():
-            pace = Leisure() if self._order.succeeds else Hurry()
-            await pace.all(self._prepared.checker.starting())
+            await self._order.pace().all(self._prepared.checker.starting())
             gc.freeze()  # they stay
 
     def another_serves(self) -> None:

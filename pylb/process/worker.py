@@ -195,12 +195,13 @@ class Worker:
 
     def _soft_stop(self) -> None:
         balancer = self.balancer
-        self._parting = Pace()
         if not self._open:  # a reload came right after this worker had been made for one that died
             self._retire_when_open = True
             return
         if balancer.stopping:
             return
+        if not self._finished.is_set():  # else it ends at once
+            self._parting = Pace()
         loop = asyncio.get_running_loop()
         piecemeal(loop, balancer.close_listeners(), lambda: loop.call_later(LOOK_AGAIN, self._when_empty, loop))
         if balancer.config.globals.hard_stop_after is not None:

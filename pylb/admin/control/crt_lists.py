@@ -71,10 +71,7 @@ def add_ssl_crt_list(session: Session, world: Running, words: Sequence[str], pay
 
 def _wanted(world: Running, words: Sequence[str], payload: str) -> tuple[CrtList, str, str, Stored]:
     """List, line, the certificate's file and what is stored under that name. Raises ValueError."""
-    path = _path(words[0])
-    found = world.certificates.lists.get(path)
-    if found is None:
-        raise ValueError(f"crt-list '{path}' does not exist!")
+    path, found = _list(world, words[0])
     if "\n" in payload:
         raise ValueError("only one line of payload is supported!")
     line = payload or words[1]
@@ -83,9 +80,7 @@ def _wanted(world: Running, words: Sequence[str], payload: str) -> tuple[CrtList
     if found.directory and not line.startswith(f"{path}/"):
         where = f"'{path}' is a directory, certificate path '{line.split()[0]}' must contain the directory path"
         raise ValueError(where)
-    stored = world.certificates.files.get(file)
-    if stored is None:
-        raise ValueError(f"certificate '{file}' does not exist!")
+    stored = _stored(world, file)
     if stored.bundle is None:
         raise ValueError(f"certificate '{file}' is empty!")
     if found.directory and found.places(file):
@@ -93,6 +88,23 @@ def _wanted(world: Running, words: Sequence[str], payload: str) -> tuple[CrtList
     if found.full:
         raise ValueError("there are too many lines in it!")
     return found, line, file, stored
+
+
+def _list(world: Running, word: str) -> tuple[str, CrtList]:
+    """The path that is meant, and its list. Raises ValueError."""
+    path = _path(word)
+    found = world.certificates.lists.get(path)
+    if found is None:
+        raise ValueError(f"crt-list '{path}' does not exist!")
+    return path, found
+
+
+def _stored(world: Running, file: str) -> Stored:
+    """The certificate of that name. Raises ValueError."""
+    stored = world.certificates.files.get(file)
+    if stored is None:
+        raise ValueError(f"certificate '{file}' does not exist!")
+    return stored
 
 
 def _look(line: str) -> None:
@@ -117,15 +129,10 @@ def del_ssl_crt_list(session: Session, world: Running, words: Sequence[str], pay
     """Take a line out, unless it is what those get who name no known host."""
     if len(words) < 2:
         raise Refused("'del ssl crtlist' expects a filename and a certificate name")
-    path = _path(words[0])
-    found = world.certificates.lists.get(path)
     try:
-        if found is None:
-            raise ValueError(f"crt-list '{path}' does not exist!")
+        path, found = _list(world, words[0])
         file, line = _with_line(words[1])
-        stored = world.certificates.files.get(file)
-        if stored is None:
-            raise ValueError(f"certificate '{file}' does not exist!")
+        stored = _stored(world, file)
         place = _place(found, file, line)
         if defaults := found.defaults(place):
             where = "".join(f"\t- {at.file}:{at.line}\n" for at in defaults)

@@ -15,6 +15,15 @@ from pathlib import Path
 from cryptography import x509
 from support import free_port, require_program, wait_for, wait_for_port
 
+DEFAULTS = """\
+defaults
+    mode http
+    timeout client 10s
+    timeout server 10s
+    timeout connect 1s
+"""
+"""What most configurations here have for `{defaults}`."""
+
 
 @dataclass
 class Program:
@@ -52,10 +61,10 @@ def read_all(client: socket.socket) -> bytes:
 
 @contextmanager
 def running(directory: Path, words: list[str], config: str, ports: dict[str, int]) -> Iterator[Program]:
-    """One program with `config`, in which {dir} and the names of `ports` are filled in. "port" is waited for."""
+    """One program with `config`, in which {dir}, {defaults} and the names of `ports` are filled in; "port" answers."""
     directory.mkdir(parents=True, exist_ok=True)
     path = directory / "haproxy.cfg"
-    path.write_text(config.format(dir=directory, **ports))
+    path.write_text(config.format(dir=directory, defaults=DEFAULTS, **ports))
     with (directory / "err").open("wb") as err:
         process = subprocess.Popen([*words, "-f", str(path)], stdout=err, stderr=err)
         try:

@@ -16,12 +16,7 @@ pytestmark = pytest.mark.interop
 CONFIG = """
 global
     stats socket {dir}/admin.sock mode 600 level admin
-defaults
-    mode http
-    timeout client 10s
-    timeout server 10s
-    timeout connect 1s
-frontend web
+{defaults}frontend web
     bind 127.0.0.1:{port}
     bind 127.0.0.1:{tls} ssl crt {dir}/one.pem crt {dir}/two.pem
     http-request return status 200

@@ -19,12 +19,7 @@ CONFIG = """
 global
     stats socket {dir}/admin.sock mode 600 level admin
     crt-base {dir}/base
-defaults
-    mode http
-    timeout client 10s
-    timeout server 10s
-    timeout connect 1s
-frontend web
+{defaults}frontend web
     bind 127.0.0.1:{port}
     bind 127.0.0.1:{tls} ssl crt {dir}/some/ crt-list {dir}/names ssl-min-ver TLSv1.2 ssl-max-ver TLSv1.3
     bind 127.0.0.1:{strict} ssl crt-list {dir}/names strict-sni ssl-min-ver TLSv1.2 ssl-max-ver TLSv1.3

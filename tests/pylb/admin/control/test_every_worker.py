@@ -22,12 +22,7 @@ CONFIG = """
 global
     stats socket {dir}/admin.sock mode 600 level admin
     nbthread 3
-defaults
-    mode http
-    timeout client 10s
-    timeout server 10s
-    timeout connect 1s
-frontend web
+{defaults}frontend web
     bind 127.0.0.1:{port}
     bind 127.0.0.1:{tls} ssl crt {dir}/one.pem
     acl blocked path_beg -f {dir}/paths

@@ -18,12 +18,7 @@ global
     stats socket {dir}/user.sock level user
     stats timeout 1s
     stats maxconn 12
-defaults
-    mode http
-    timeout client 10s
-    timeout server 10s
-    timeout connect 1s
-frontend web
+{defaults}frontend web
     bind 127.0.0.1:{port}
     default_backend app
 backend app

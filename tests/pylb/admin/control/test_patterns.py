@@ -14,12 +14,7 @@ pytestmark = pytest.mark.interop
 CONFIG = """
 global
     stats socket {dir}/admin.sock mode 600 level admin
-defaults
-    mode http
-    timeout client 10s
-    timeout server 10s
-    timeout connect 1s
-frontend web
+{defaults}frontend web
     bind 127.0.0.1:{port}
     acl listed path_beg -f {dir}/paths /more
     acl listed path_end .css .js

@@ -25,12 +25,7 @@ global
     stats timeout 2m
     maxconn 500
     node here
-defaults
-    mode http
-    timeout client 10s
-    timeout server 10s
-    timeout connect 1s
-frontend web
+{defaults}frontend web
     bind 127.0.0.1:{port} name one
     default_backend app
 backend app

@@ -14,12 +14,7 @@ CONFIG = """
 global
     stats socket {dir}/admin.sock mode 600 level admin
     nbthread 1
-defaults
-    mode http
-    timeout client 10s
-    timeout server 10s
-    timeout connect 1s
-frontend web
+{defaults}frontend web
     bind 127.0.0.1:{port}
     use_backend matching if {{ path /match }}
     use_backend twice if {{ path /twice }}

@@ -7,18 +7,13 @@ import sys
 import urllib.request
 
 import pytest
-from admin_pair import ask, both
+from admin_pair import DEFAULTS, ask, both
 from support import free_port, wait_for
 
 CONFIG = """
 global
     stats socket {dir}/admin.sock mode 600 level admin
-defaults
-    mode http
-    timeout client 10s
-    timeout server 10s
-    timeout connect 1s
-frontend web
+{defaults}frontend web
     bind 127.0.0.1:{port}
     http-request return status 200
 """
@@ -26,7 +21,7 @@ frontend web
 
 def test_a_trace_is_stopped_and_started(tmp_path):
     port, socket, log = free_port(), tmp_path / "admin.sock", tmp_path / "out"
-    (tmp_path / "cfg").write_text(CONFIG.format(dir=tmp_path, port=port))
+    (tmp_path / "cfg").write_text(CONFIG.format(dir=tmp_path, defaults=DEFAULTS, port=port))
     with log.open("wb") as out:
         process = subprocess.Popen([sys.executable, "-m", "pylb", "-f", str(tmp_path / "cfg"), "--trace"], stdout=out)
     try:
