@@ -95,9 +95,12 @@ listen l
 """
     try:
         with serving(tmp_path, text, ready=port) as pylb:
-            answers = [ask(port)[0] for _ in range(12)]
+            answers = [ask(port)[0] for _ in range(6)]  # each server has its turn
             assert answers.count(502) == 3
-            pylb.collector.having("Server l/bad is DOWN")
+            line = pylb.collector.having("Server l/bad is DOWN")[0]
+            assert 'info: "Detected 3 consecutive errors, last one was:' in line
+            # Errors are counted for all workers, who hear of it a moment later.
+            wait_for(lambda: ask(port)[2] == b"good" == ask(port)[2], 5, "a worker that knows")
             assert all(ask(port)[2] == b"good" for _ in range(6))
     finally:
         good.close()
