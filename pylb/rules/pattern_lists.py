@@ -153,8 +153,9 @@ class PatternLists:
         return found
 
     def words(self, test: Test) -> PatternList:
-        """The list of the patterns that stand in a test itself."""
-        key = test.at if test.at.line else id(test)
+        """The list of the patterns that stand in a test itself: of each place one, and one for all tests from nowhere
+        (predefined ACLs) that are alike."""
+        key = test.at if test.at.line else test
         found = self._words.get(key)
         if found is None:
             found = PatternList(at=test.at, fetch=test.sample.fetch.name)
