@@ -17,6 +17,7 @@ Keys come from stick rules (sticking.py), from rules that track (tracking.py) an
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 
@@ -61,6 +62,8 @@ class StickTable:
         """Keys whose expiry stick rules have put off since then."""
         self.counted: dict[Entry, None] = {}
         """Entries in which something has been counted or set since then."""
+        self.hurry: Callable[[Entry], None] | None = None
+        """Called for an entry of which they ought to hear before long."""
         self.cleared: set[Any] = set()
         """Keys that have been removed since then."""
         self.arrays = frozenset(column.name for column in self.columns if column.name in ARRAYS)

@@ -31,6 +31,12 @@ COUNTERS = frozenset(
 BIG_COUNTERS = frozenset({"bytes_in_cnt", "bytes_out_cnt"})
 TAGS = frozenset({"gpt0", "server_id"})
 NAMES = frozenset({"server_key"})
+
+HOT = 16
+"""Additions to an entry, three to five for a tracked request, after which the other processes are told at once: limits
+hold for all of them, and who counts less often is not worth a message of his own. Each time an eighth more, until the
+next regular telling: sums are right to within a part of what is counted, and a flood is not a flood of messages."""
+
 RATES = frozenset(
     {
         "conn_rate", "sess_rate", "http_req_rate", "http_err_rate", "http_fail_rate", "bytes_in_rate", "bytes_out_rate",
@@ -117,7 +123,7 @@ class Column:
 class Entry:
     """The data of one key: numbers, SlidingRates or a name, by cell."""
 
-    __slots__ = ("data", "expires", "key", "news", "table", "told")
+    __slots__ = ("additions", "data", "expires", "key", "news", "patience", "table", "told")
 
     def __init__(self, key: Any, table: StickTable) -> None:
         self.key = key
@@ -126,6 +132,10 @@ class Entry:
         self.data: dict[str, Any] = {cell: column.fresh() for column in table.columns for cell in column.cells}
         self.data["use"] = 0
         self.news: News = {}
+        self.additions = 0
+        """To `news`."""
+        self.patience = HOT
+        """So many of them are kept to ourselves."""
         self.told = False
         """The other processes have heard of this entry."""
 
@@ -142,6 +152,9 @@ class Entry:
                 data[cell] = _bounded(cell, value + n)
             known = news.get(cell, 0)
             news[cell] = known + n if known.__class__ is int else [data[cell]]
+        self.additions += 1
+        if self.additions == self.patience and self.table.hurry is not None:
+            self.table.hurry(self)
 
     def count(self, cell: str, now: float, n: int = 1) -> None:
         """Add `n` to a cell, if the table has it."""
@@ -154,6 +167,12 @@ class Entry:
             self.table.counted[self] = None
         self.data[cell] = value & _LARGEST
         self.news[cell] = [self.data[cell]]
+
+    def taken(self) -> News:
+        """What has been counted since the last call."""
+        news, self.news = self.news, {}
+        self.additions = 0
+        return news
 
     def set(self, column: Column, value: int, now: float) -> None:
         """What an operator stores, in all processes: a number (in every element of an array); a rate becomes that many

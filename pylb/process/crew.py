@@ -14,7 +14,6 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -32,6 +31,7 @@ from pylb.process.preparation import Prepared
 from pylb.process.relay import Relay
 from pylb.process.silence import Silence
 from pylb.process.sums import StewardsTally
+from pylb.process.tallies import later
 from pylb.process.worker import Worker
 
 HUNG = 5.0
@@ -99,7 +99,7 @@ class Crew:
         self._serving = self._dismissed = False
         self._news: dict[str, Any] | None = None
         """How the last reload went."""
-        self.tally = StewardsTally(self._balancer.tables, self._tell_tally, relay.slots, _later, self._balancer.now)
+        self.tally = StewardsTally(self._balancer.tables, self._tell_tally, relay.slots, later, self._balancer.now)
 
     @property
     def pids(self) -> list[int]:
@@ -258,10 +258,6 @@ class Crew:
         """Those that are still there."""
         for worker in self._workers.values():
             _kill(worker.pid, signal.SIGKILL)
-
-
-def _later(seconds: float, call: Callable[[], None]) -> None:
-    asyncio.get_running_loop().call_later(seconds, call)
 
 
 def _kill(pid: int, number: int) -> None:

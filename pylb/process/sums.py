@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any
 
 from pylb.backend.stick import StickTable
 from pylb.backend.stick_entry import Entry, News
 from pylb.backend.stick_records import key_of, written_cell, written_key, written_time
-from pylb.process.tallies import BATCH, compact, prolonged, taken
+from pylb.process.tallies import BATCH, SOON, Later, compact, prolonged, taken
 
 GATHER = 0.1
 """Seconds in which the steward gathers before it tells, so that workers that tell at the same time cost one answer."""
@@ -30,7 +31,7 @@ class StewardsTally:
         tables: Mapping[str, StickTable],
         send: Callable[[int, bytes], None],
         slots: Callable[[], Iterable[int]],
-        later: Callable[[float, Callable[[], None]], Any],
+        later: Later,
         clock: Callable[[], float],
     ) -> None:
         self._tables = tables
@@ -46,19 +47,20 @@ class StewardsTally:
         """By worker what it has of OWN."""
         self._cleared: dict[str, set[Any]] = {}
         """By table the keys that operators have removed a moment ago."""
-        self._gathering = False
+        self._gathering: set[float] = set()
+        """The intervals that are running."""
         self._carried_on: dict[tuple[str, Any], list[Any]] | None = None
         """What has been counted since the next generation was told the sums; None: there is none."""
 
     def heard(self, slot: int, payload: bytes, now: float) -> None:
         """A worker tells."""
-        number, name, records = json.loads(payload)
+        number, name, records, soon = json.loads(payload)
         self._heard[slot] = number
         table = self._tables.get(name)
         if table is not None:
             for written, made, expires, news in records:
                 self._add(slot, table, key_of(table.model.type, written), made, expires, news, now)
-        self._gather()
+        self._gather(SOON if soon else GATHER)
 
     def _add(
         self, slot: int, table: StickTable, key: Any, made: bool, expires: float | None, news: News, now: float
@@ -136,10 +138,14 @@ class StewardsTally:
         self._heard.pop(slot, None)
         self._gather()
 
-    def _gather(self) -> None:
-        if not self._gathering:
-            self._gathering = True
-            self._later(GATHER, self.tell)
+    def _gather(self, seconds: float = GATHER) -> None:
+        if seconds not in self._gathering:
+            self._gathering.add(seconds)
+            self._later(seconds, partial(self._gathered, seconds))
+
+    def _gathered(self, seconds: float) -> None:
+        self._gathering.discard(seconds)
+        self.tell()
 
     def look(self) -> None:
         """Now and then: what operators have set here, and in every worker, holds everywhere."""
@@ -150,11 +156,10 @@ class StewardsTally:
 
     def tell(self) -> None:
         """The sums to all workers, except for what a worker alone has counted and therefore knows."""
-        self._gathering = False
         now = self._clock()
         for table in self._tables.values():
             for entry in taken(table, None):
-                entry.news = {}
+                entry.taken()
                 self._note(table, entry.key, 0)
             tellers = self._tellers.pop(table.name, {})
             records = [(slot, text) for key, slot in tellers.items() if (text := _record(table, key, now)) is not None]

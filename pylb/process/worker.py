@@ -25,7 +25,7 @@ from pylb.process import control, courtesy, pattern_news, replicate, sticks
 from pylb.process.books import TICK, WorkersBook
 from pylb.process.channel import Channel, Kind, number_of, numbered
 from pylb.process.piecemeal import Hurry, Pace, piecemeal
-from pylb.process.tallies import MOST, WorkersTally
+from pylb.process.tallies import MOST, WorkersTally, later
 
 if TYPE_CHECKING:
     from pylb.process.balancer import Balancer
@@ -62,7 +62,7 @@ class Worker:
         self._ready = ready
         self._pace = pace
         self._channel: Channel | None = None
-        self._tally = WorkersTally(balancer.tables, self._tell_tally)
+        self._tally = WorkersTally(balancer.tables, self._tell_tally, None if shared.usage is None else later)
         self._finished = asyncio.Event()
         self._open = self._retire_when_open = False
         self._parting: Pace = Hurry()
@@ -148,7 +148,7 @@ class Worker:
                 self._channel.tell(Kind.STICK, batch)
             for batch in pattern_news.collect(self.balancer.patterns):
                 self._channel.tell(Kind.PATTERNS, batch)
-        self._tally.tell(now, most)
+        self._tally.tell(most)
 
     def _settled(self, number: int) -> None:
         """All rows have been written."""

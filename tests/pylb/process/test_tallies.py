@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pylb.backend.stick import StickTable
+from pylb.backend.stick_entry import HOT
 from pylb.config import model
 from pylb.process.sums import StewardsTally
 from pylb.process.tallies import WorkersTally
@@ -35,6 +36,7 @@ class Together:
         self.down: dict[int, deque[bytes]] = {}
         self.tables: dict[int, StickTable] = {0: table(size)}
         self.later: list[Callable[[], None]] = []
+        self.hot: dict[int, list[Callable[[], None]]] = {}
         self.workers: dict[int, WorkersTally] = {}
         self.steward = StewardsTally(
             {"t": self.tables[0]}, lambda slot, data: self.down[slot].append(data), lambda: list(self.workers),
@@ -53,7 +55,8 @@ class Together:
             for cell, value in entry.data.items():
                 copy.data[cell] = type(value).of(value.period, value.record()) if hasattr(value, "of") else value
         self.up[slot], self.down[slot] = deque(), deque()
-        self.workers[slot] = WorkersTally({"t": made}, self.up[slot].append)
+        later = self.hot[slot] = []
+        self.workers[slot] = WorkersTally({"t": made}, self.up[slot].append, lambda _, call: later.append(call))
 
     def lose(self, slot: int) -> None:
         """It dies without a word, and another takes its place."""
@@ -74,6 +77,11 @@ class Together:
         if self.down[slot]:
             self.workers[slot].take(self.down[slot].popleft(), self.now)
 
+    def hurry(self, slot: int) -> None:
+        calls, self.hot[slot][:] = self.hot[slot][:], []
+        for call in calls:
+            call()
+
     def tell(self) -> None:
         calls, self.later = self.later, []
         for call in calls:
@@ -82,7 +90,7 @@ class Together:
     def settle(self) -> None:
         for _ in range(3):
             for slot, worker in self.workers.items():
-                worker.tell(self.now, most=None)
+                worker.tell(most=None)
                 while self.up[slot]:
                     self.deliver_up(slot)
             self.steward.look()
@@ -100,7 +108,7 @@ class Together:
 workers = st.sampled_from(WORKERS)
 steps = st.one_of(
     st.tuples(st.just("count"), workers, st.sampled_from(KEYS), st.integers(1, 50)),
-    st.tuples(st.sampled_from(["say", "deliver_up", "deliver_down"]), workers),
+    st.tuples(st.sampled_from(["say", "hurry", "deliver_up", "deliver_down"]), workers),
     st.tuples(st.sampled_from(["tell"])),
 )
 
@@ -120,7 +128,7 @@ def test_whatever_crosses_all_come_to_the_sum(given_steps: list[tuple[Any, ...]]
             seen = entry.value("http_req_cnt", it.now)
             assert seen is not None and seen <= sums[key], "nothing is counted twice, not for a moment"
         elif what == "say":
-            it.workers[args[0]].tell(it.now)
+            it.workers[args[0]].tell()
         elif what == "tell":
             it.tell()
         else:
@@ -136,13 +144,32 @@ def test_a_worker_sees_its_own_at_once_and_others_soon() -> None:
     it = Together()
     it.count(1, KEYS[0], ("http_req_cnt",), 3)
     assert it.all("http_req_cnt") == [None, 3, None, None]
-    it.workers[1].tell(it.now)
+    it.workers[1].tell()
     it.deliver_up(1)
     it.count(1, KEYS[0], ("http_req_cnt",), 4)
     it.tell()
     for slot in WORKERS:
         it.deliver_down(slot)
     assert it.all("http_req_cnt") == [3, 7, 3, 3]
+
+
+def test_what_is_counted_often_is_told_at_once() -> None:
+    it = Together()
+    for number in range(1, 3 * HOT):
+        it.count(1, KEYS[0], ("http_req_cnt",))
+        it.count(1, KEYS[1], ("http_req_cnt",), 1000) if number == 1 else None
+        assert bool(it.hot[1]) == (number >= HOT), "once, however much follows"
+    it.hurry(1)
+    it.deliver_up(1)
+    it.tell()
+    it.deliver_down(2)
+    assert it.all("http_req_cnt")[:3] == [3 * HOT - 1, 3 * HOT - 1, 3 * HOT - 1]
+    assert it.all("http_req_cnt", KEYS[1])[0] is None, "a single addition waits, however large"
+    it.workers[1].tell()
+    it.hurry(1)
+    assert len(it.up[1]) == 1, "what was told is not told again"
+    it.settle()
+    assert it.all("http_req_cnt") == [3 * HOT - 1] * 4 and it.all("http_req_cnt", KEYS[1]) == [1000] * 4
 
 
 def test_what_dies_with_a_worker() -> None:
@@ -171,7 +198,7 @@ def test_operators_set_and_clear_everywhere() -> None:
     it.count(1, KEYS[0], ("gpc0",), 5)
     it.settle()
     it.count(1, KEYS[0], ("gpc0",), 2)
-    it.workers[1].tell(it.now)  # on its way
+    it.workers[1].tell()  # on its way
     for slot in (0, *WORKERS):
         entry = it.tables[slot].track(KEYS[0], it.now)
         assert entry is not None
@@ -179,7 +206,7 @@ def test_operators_set_and_clear_everywhere() -> None:
     it.settle()
     assert len(set(it.all("gpc0"))) == 1 and it.all("gpc0")[0] in (100, 102)
     it.count(2, KEYS[0], ("gpc0",), 1)
-    it.workers[2].tell(it.now)
+    it.workers[2].tell()
     for slot in (0, *WORKERS):
         it.tables[slot].remove(KEYS[0])
     it.count(3, KEYS[1], ("gpc0",), 1)
@@ -196,7 +223,7 @@ def test_the_last_tag_holds() -> None:
         entry = it.tables[slot].entry(KEYS[0], it.now)
         assert entry is not None
         entry.put("gpt0", tag)
-        it.workers[slot].tell(it.now)
+        it.workers[slot].tell()
     it.deliver_up(2)
     it.deliver_up(1)
     it.settle()
@@ -235,7 +262,7 @@ def test_a_flood_of_keys_is_told_in_portions_and_tables_stay_bounded() -> None:
     it = Together(size=50)
     for number in range(120):
         it.count(1, IPv4Address(number), ("http_req_cnt",))
-    it.workers[1].tell(it.now, most=20)
+    it.workers[1].tell(most=20)
     assert len(it.up[1]) <= 1
     it.settle()
     assert all(len(stick) <= 50 for stick in it.tables.values())
