@@ -63,9 +63,28 @@ class Sockets:
             with suppress(OSError):
                 sock.listen(backlog)  # it may have changed
         else:
-            sock = self.opened[name] = self._adopt(address, port) or _open(bind, address, port, backlog)
+            sock = self.opened[name] = self._adopt(address, port) or self._bind(bind, address, port, backlog)
         self.used[name] = sock
         return sock
+
+    def _bind(self, bind: Bind, address: Address, port: int, backlog: int) -> socket.socket:
+        """A new socket. Where one of ours is in the way, as `10.0.0.1:80` is in that of `*:80`, both stand side by
+        side: over a reload that changes the one into the other, or for good, as HAProxy's do. The kernel prefers the
+        more exact address."""
+        try:
+            return _open(bind, address, port, backlog)
+        except OSError as error:
+            ours = self._at(port) if address.kind == "inet" and error.errno == errno.EADDRINUSE else []
+            if not ours:
+                raise
+        for sock in ours:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        return _open_inet(bind, address, port, backlog, beside=True)
+
+    def _at(self, port: int) -> list[socket.socket]:
+        """Ours on this port of any address."""
+        ours = {id(sock): sock for sock in (*self._inherited.values(), *self.used.values(), *self._adopted)}
+        return [sock for sock in ours.values() if sock.family != socket.AF_UNIX and sock.getsockname()[1] == port]
 
     def forget_unused(self) -> None:
         """Close what the generation before listened on and this one does not."""
@@ -158,11 +177,13 @@ def _inherited(fd: int) -> socket.socket:
     return sock
 
 
-def _open_inet(bind: Bind, address: Address, port: int, backlog: int) -> socket.socket:
+def _open_inet(bind: Bind, address: Address, port: int, backlog: int, beside: bool = False) -> socket.socket:
     family = _family(address)
     sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if beside:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # inherited by the connections
         if family == socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0 if bind.v4v6 and not bind.v6only else 1)

@@ -137,6 +137,21 @@ def test_binds_come_and_go_with_the_configuration(tmp_path: Path) -> None:
         assert ask(it.port)[0] == 200
 
 
+def test_a_bind_may_widen_and_narrow(tmp_path: Path) -> None:
+    """The old address overlaps with the new one, which nobody can bind beside it by the usual means."""
+    with place(tmp_path) as it:
+        first, line = it.text(), f"bind 127.0.0.1:{it.port}"
+        for wanted in (f"bind *:{it.port}", f"bind :::{it.port} v4v6", f"{line}\n bind *:{it.port}", line):
+            it.configure(first.replace(line, wanted))
+            assert it.reload()["Last_reload_ok"] == "1"
+            assert ask(it.port)[0] == 200
+            wait_for(lambda: len(children(it.pylb.process.pid)) == 1, 10, "the old generation's end")
+            assert ask(it.port)[0] == 200
+            for host in ("127.0.0.2", *(["::1"] if "v4v6" in wanted else [])):
+                with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as sock:
+                    assert (sock.connect_ex((host, it.port)) == 0) == (wanted != line), (host, wanted)
+
+
 def test_after_a_steward_s_death_another_generation_serves(tmp_path: Path) -> None:
     with place(tmp_path) as it:
         (steward,) = children(it.pylb.process.pid)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from live import COMPLAINTS, DEFAULTS, Collector, Server, ask, connect, descendants, echo, ports, serving
-from support import wait_for
+from support import require_program, wait_for, wait_for_port
 
 from pylb.net.certificates import self_signed
 
@@ -107,6 +107,29 @@ def test_a_stale_socket_is_replaced(tmp_path: Path) -> None:
         assert ask(str(path))[0] == 200
     assert not path.exists()
     server.close()
+
+
+@pytest.mark.interop
+def test_an_address_within_another_has_its_own_frontend_as_with_haproxy(tmp_path: Path) -> None:
+    (port,) = ports(1)
+    text = f"{DEFAULTS.replace('{log}', '9')}frontend all\n bind *:{port}\n http-request return status 201\n"
+    text += f"frontend one\n bind 127.0.0.1:{port}\n http-request return status 202\n"
+    seen = {}
+    file = tmp_path / "haproxy.cfg"
+    file.write_text(text)
+    for name, command in {"theirs": [require_program("haproxy")], "ours": [sys.executable, "-m", "pylb"]}.items():
+        process = subprocess.Popen([*command, "-q", "-db", "-f", str(file)])
+        try:
+            wait_for_port(port)
+            found = []
+            for host in ("127.0.0.1", "127.0.0.2"):
+                with socket.create_connection((host, port), 5) as sock:
+                    found.append(ask(sock)[0])
+            seen[name] = found
+        finally:
+            process.terminate()
+            process.wait(10)
+    assert seen["ours"] == seen["theirs"] == [202, 201]
 
 
 def test_a_port_can_be_taken_again_at_once(tmp_path: Path) -> None:
