@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from sys import maxsize
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from pylb.backend.server import Shared
@@ -55,8 +55,8 @@ class SharedRate(Protocol):
 class Spread(Protocol):
     """Other processes that may have fewer connections (process/spread.py)."""
 
-    def passes(self, listener: Listener, connection: int) -> int:
-        """The number of the process whose connection the one with that descriptor is now; 0: it stays here."""
+    def passes(self, listener: Listener, transport: Any) -> int:
+        """The number of the process whose connection that of a transport is now; 0: it stays here."""
 
     def start(self) -> None:
         """Take connections from others: all listeners are there."""
@@ -119,6 +119,8 @@ class House:
         self._timer: asyncio.TimerHandle | None = None
         self.rates_changed()
         self.connections = 0
+        self.waiting = 0
+        """Sessions at all doors that are not let in yet."""
         self.most = 0
         self.total = 0
         self.doors: list[Door] = []
@@ -204,6 +206,7 @@ class Door:
             or (house.throttles and house.too_fast(session))
         ):
             self.waiting.append(session)
+            house.waiting += 1
             if house.queued is not None:
                 house.queued(self)
             if len(self.waiting) >= WAITING_ROOM and not self._paused:
@@ -238,10 +241,11 @@ class Door:
         if session not in self._members:
             if session in self.waiting:
                 self.waiting.remove(session)
+                house.waiting -= 1
                 if house.queued is not None:
                     house.queued(self)
             return False
-        others_wait = house.full
+        others_wait = house.waiting and house.full
         self._members.discard(session)
         self.inside -= 1
         house.connections -= 1
@@ -259,6 +263,7 @@ class Door:
             if house.throttles and house.too_fast(self.waiting[0]):
                 return
             session = self.waiting.popleft()
+            house.waiting -= 1
             if house.queued is not None:
                 house.queued(self)
             self._admit(session)

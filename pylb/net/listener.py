@@ -244,7 +244,7 @@ class Listener:
         """A new connection: counted, let in or parked; or another process's."""
         spread = self.door.house.spread
         if spread is not None:
-            other = spread.passes(self, session.transport.get_extra_info("socket").fileno())
+            other = spread.passes(self, session.transport)
             if other:
                 session.hand_over(other)
                 return

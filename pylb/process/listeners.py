@@ -186,7 +186,7 @@ class Listeners:
     def empty(self) -> bool:
         """No client is inside, waits, or shakes hands."""
         house = self.house
-        if house.connections or any(door.waiting for door in house.doors):
+        if house.connections or house.waiting:
             return False
         if self.house.spread is not None and self.house.spread.expecting:
             return False

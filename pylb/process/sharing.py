@@ -123,10 +123,12 @@ class Sharing:
             self._poll()
 
     def _door_moved(self, door: Door) -> None:
-        for holder, now in ((door, door.inside), (door.house, door.house.connections)):
-            shared = holder.shared
-            if shared is not None and shared.use(now) and not door.waiting:
-                shared.pass_on()
+        house, shared = door.house, door.shared
+        if shared is not None and shared.use(door.inside) and door.maxconn < house.maxconn and not door.waiting:
+            shared.pass_on()
+        shared = house.shared
+        if shared is not None and shared.use(house.connections) and not door.waiting:
+            shared.pass_on()
 
     def _door_queued(self, door: Door) -> None:
         house = door.house

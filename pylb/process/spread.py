@@ -19,7 +19,7 @@ import socket
 import struct
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pylb.process.usage import PROCESS, Usage
 
@@ -49,6 +49,7 @@ class Spread:
         self._house = house
         self._loop = loop
         self._row = usage.counted + PROCESS
+        self._memory, self._offset, self._read = usage.reading(self._row)
         self._passing = True
         """Until it ends."""
         self._since = [0.0] * usage.workers
@@ -72,14 +73,16 @@ class Spread:
         others = (slot for slot in range(1, self._usage.workers + 1) if slot != self._slot)
         return any(self._usage.on_the_way(slot, self._slot - 1) for slot in others)
 
-    def passes(self, listener: Listener, connection: int) -> int:
-        """Give a connection, by its descriptor, to a worker with clearly fewer: its slot; 0: it stays here."""
+    def passes(self, listener: Listener, transport: Any) -> int:
+        """Give a connection to a worker with clearly fewer: its slot; 0: it stays here."""
         mine = self._house.connections
-        if mine < SLACK or not self._passing:
+        least = min(self._read(self._memory, self._offset))  # a first look, as every connection comes by here
+        if mine < least + SLACK + least // 4 or not self._passing:
             return 0
         place, load = self._idlest()
         if mine < load + SLACK + load // 4:
             return 0
+        connection = transport.get_extra_info("socket").fileno()
         door = listener.door
         where = _ADDRESS.pack(self._slot, self._house.doors.index(door), door.listeners.index(listener))
         self._usage.given(self._slot, place, 1)
@@ -93,7 +96,7 @@ class Spread:
     def _idlest(self) -> tuple[int, int]:
         """Another worker and how many connections it has or will have; only one that takes what it is given."""
         found, least = 0, 1 << 30
-        for place, used in enumerate(self._usage.used(self._row)):
+        for place, used in enumerate(self._read(self._memory, self._offset)):
             if place == self._slot - 1 or not self._usage.takes(place):
                 continue
             waiting = self._usage.on_the_way(self._slot, place)

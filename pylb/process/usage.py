@@ -83,10 +83,10 @@ class Usage:
         """Have the worker at `place`, from 0, look after those who wait there."""
         os.eventfd_write(self.bells[place], 1)
 
-    def used(self, row: int) -> tuple[int, ...]:
-        """What each worker holds of a row."""
-        at = _FIELDS * self.workers * row
-        return tuple(self.cells[at : at + self.workers])
+    def reading(self, row: int) -> tuple[mmap.mmap, int, Callable[..., tuple[int, ...]]]:
+        """Memory, offset, and what reads there how much each worker holds of a row (or what is `queued`, `first`, so
+        many cells behind): the fastest way, for what each connection asks."""
+        return self.memory, 8 * _FIELDS * self.workers * row, struct.Struct(f"{self.workers}q").unpack_from
 
     # ------------------------------------------------------------------------- connections from one worker to another
 
@@ -120,19 +120,21 @@ class Share:
     """One worker's view of one row."""
 
     __slots__ = (
-        "_at", "_cells", "_left_at", "_left_to", "_lines", "_memory", "_offset", "_own", "_place", "_read", "_usage",
-        "_workers",
+        "_at", "_cells", "_firsts", "_left_at", "_left_to", "_lines", "_memory", "_offset", "_own", "_place", "_queued",
+        "_read", "_usage", "_workers",
     )  # fmt: skip
 
     def __init__(self, usage: Usage, row: int, slot: int, *lines: Share) -> None:
         """`slot`: the worker's, from 1; `lines`: other rows whose waiters want this row's units, too."""
         self._usage = usage
-        self._memory, self._cells = usage.memory, usage.cells
+        self._memory, self._offset, self._read = usage.reading(row)
+        self._cells = usage.cells
         self._workers = usage.workers
         self._place = slot - 1
-        self._at = _FIELDS * usage.workers * row
-        self._own, self._offset = self._at + self._place, 8 * self._at
-        self._read: Callable[..., tuple[int, ...]] = struct.Struct(f"{usage.workers}q").unpack_from
+        self._at = self._offset // 8
+        self._own = self._at + self._place
+        self._queued = self._offset + 8 * usage.workers
+        self._firsts = self._queued + 8 * usage.workers
         self._lines = (self, *lines)
         self._left_to, self._left_at = 0, 0.0
 
@@ -160,7 +162,7 @@ class Share:
 
     def queued_elsewhere(self) -> int:
         """How many wait with the others."""
-        queued = self._read(self._memory, 8 * (self._at + self._workers))
+        queued = self._read(self._memory, self._queued)
         return sum(queued) - queued[self._place]
 
     def room(self, limit: int, mine: int) -> int:
@@ -190,15 +192,16 @@ class Share:
 
     def pass_on(self) -> None:
         """A unit has come free for which nobody waits here: ring for the longest waiter."""
-        place, first = self._eldest_elsewhere()
-        if first:
-            self._usage.ring(place)
+        if len(self._lines) > 1 or any(self._read(self._memory, self._firsts)):  # mostly there is nobody
+            place, first = self._eldest_elsewhere()
+            if first:
+                self._usage.ring(place)
 
     def _eldest_elsewhere(self) -> tuple[int, int]:
         """The worker where the longest waiter is, and his order; (0, 0) where nobody waits."""
         place = eldest = 0
         for line in self._lines:
-            firsts = self._read(self._memory, 8 * (line._at + 2 * self._workers))
+            firsts = self._read(self._memory, line._firsts)
             if not any(firsts):
                 continue
             for other, first in enumerate(firsts):

@@ -177,6 +177,6 @@ def show_activity(session: Session, world: Running, words: Sequence[str], payloa
         "conn_cur": house.connections,
         "conn_max": house.most,
         "requests": world.figures.cum_req,
-        "waiting": sum(len(door.waiting) for door in house.doors),
+        "waiting": house.waiting,
     }
     return "".join(f"{name}: {value}\n" for name, value in figures.items()).encode()

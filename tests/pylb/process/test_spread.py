@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -73,7 +74,8 @@ class Worker:
         """One more; whether it has passed it on."""
         one, other = socket.socketpair()
         with one, other:
-            if self.spread.passes(self.listener, one.fileno()):  # type: ignore[arg-type]
+            transport = SimpleNamespace(get_extra_info=lambda _: one)
+            if self.spread.passes(self.listener, transport):  # type: ignore[arg-type]
                 return True
         self.has(self.house.connections + 1)
         return False
