@@ -24,7 +24,7 @@ from pylb.http1.head import NO_REQUEST, RequestHead, parse_request, reject_early
 from pylb.net.answers import Answering
 from pylb.net.exchange import Exchange
 from pylb.net.failure import Failure
-from pylb.net.flow import CLIENT_FULL, NO_PEER, PIPELINED
+from pylb.net.flow import CLIENT_FULL, NO_PEER, PEER_FULL, PIPELINED
 from pylb.net.request import OWN_DEADLINE, RequestSide
 from pylb.net.response import HttpExchange
 from pylb.net.session import BODY, BUSY, CLOSED, DRAIN, HEAD, IDLE, TUNNEL, WAITING, Session
@@ -325,6 +325,8 @@ class HttpSession(Session):
         elif self.keep_alive and self.phase == BUSY and (self._pending or not self._eof):
             self.phase = IDLE
             self._since = now = exchange.ended or self.loop.time()
+            if self.held:  # for a server that nobody waits for any more: it refused, or answered before it had read all
+                self.release(NO_PEER | PEER_FULL)
             if self.backlog:
                 self.wait_for_client()
                 return

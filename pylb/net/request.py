@@ -139,7 +139,9 @@ class RequestSide(Answering):
             self.answer(reply)
 
     def go_on(self, pause: Pause) -> None:
-        """The body has been waited for: the steps behind the pause."""
+        """The body has been waited for: the steps behind the pause. As in HAProxy the time until here is the request's,
+        and none of the queue's or the server's."""
+        self.head_received = self.session.loop.time()
         if not self.upload_done:
             self._pause(NO_PEER)  # the rest waits for a server
         if self.backend is not None:

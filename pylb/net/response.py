@@ -60,7 +60,10 @@ class HttpExchange(RequestSide):
         self._waiting = []
 
     def interim(self, head: ResponseHead) -> None:
-        """A 1xx: passed on, except to HTTP/1.0 clients (RFC 9110 15.2)."""
+        """A 1xx: passed on, except to HTTP/1.0 clients (RFC 9110 15.2). The server has shown that it is at work, so its
+        time starts again."""
+        if self.upload_done and self.upstream is not None:
+            self.upstream.deadline = self.session.loop.time() + self.plan.server_timeout
         if interim_may_pass(self.request, head):
             head.remove_hop_by_hop()
             self.write(head.serialise())

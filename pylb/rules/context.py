@@ -104,7 +104,7 @@ class Context(Protocol):
     handshake: float
     """Seconds of TLS handshake, PROXY header (%Th); 0 after the first request."""
     head_received: float | None
-    """Request head complete."""
+    """Request head complete, or with it what rules waited for of the body."""
     dequeued: float | None
     """A server was assigned, queues are behind."""
     connected: float | None

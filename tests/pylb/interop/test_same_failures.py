@@ -41,6 +41,13 @@ frontend quiet
     option dontlognull
     default_backend app
 
+frontend buffered
+    bind "127.0.0.1:${FE_buffered}"
+    option http-buffer-request
+    timeout http-request 5s
+    timeout client 5s
+    default_backend app
+
 frontend strict_client
     bind "127.0.0.1:${FE_slow_client}"
     timeout client 300ms
@@ -241,6 +248,8 @@ ANSWERS = {
     **CUT_ANSWERS,
     "late": Answer(text(b"late"), pause=0.15),
     "too late": Answer(text(b"late"), pause=0.7),
+    "at work": Answer([b"HTTP/1.1 102 Processing\r\n\r\n"] * 2 + [text(b"done")], pause=0.25),
+    "half a head": Answer([b"HTTP/1.1 200 OK\r\n", b"A: b\r\n", b"Content-Length: 0\r\n\r\n"], pause=0.25),
     "big": Answer(text(b"x" * 30_000_000)),
     "upgrade": upgraded,
     "again 404": again(Answer(text(b"", status=b"404 Not Found"))),
@@ -344,6 +353,7 @@ ANSWERS_TREATED = {
         BAD_ANSWER),
     "a bare LF": (differ.bare_line_feeds_in_responses,),
     "too late": (differ.reason_phrases,),
+    "half a head": (differ.reason_phrases,),
     "length, silence": (differ.reason_phrases,),
     "chunked, nonsense": (differ.starts_at_once,),
     "until close, reset": (differ.reset_is_no_end,),
@@ -370,9 +380,26 @@ def test_malformed_requests(pair, name):
     judge(*pair.both(scenario), TREATED.get(name, ()))
 
 
-@pytest.mark.parametrize("do", [*MALFORMED_ANSWERS, "too late", "late"])
+@pytest.mark.parametrize("do", [*MALFORMED_ANSWERS, "too late", "late", "at work", "half a head"])
 def test_malformed_or_late_answers(pair, do):
     compare(pair, Case(do, get("/", f"Do: {do}"), "web", differs=ANSWERS_TREATED.get(do, ())))
+
+
+def test_to_wait_for_a_body_takes_no_time_of_the_servers(pair):
+    """But of the request: it is part of %TR."""
+
+    def scenario(side):
+        with side.talk("buffered") as talk:
+            talk.send(get("/", "Do: late", "Content-Length: 5", method="POST"))
+            time.sleep(0.6)
+            talk.send(b"hello")
+            answer = talk.response()
+            (line,) = side.logged(1, client=talk.address)
+        times = next(word for word in line.split() if word.count("/") == 4)
+        return {"status": answer.status, "all of it": int(times.partition("/")[0]) >= 590}
+
+    theirs, ours = pair.both(scenario)
+    assert theirs == ours == {"status": 200, "all of it": True}
 
 
 @pytest.mark.parametrize("do", CUT_ANSWERS)

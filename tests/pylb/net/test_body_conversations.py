@@ -143,3 +143,27 @@ def test_who_buffers_nothing_streams():
         world.end()
     finally:
         world.close()
+
+
+@pytest.mark.parametrize("text", [BUFFERED, PAUSED])
+def test_the_time_of_waiting_is_the_requests_and_not_the_queues_or_the_servers(text):
+    times = " timeout connect 1s\n timeout server 1s\n timeout queue 1s"
+    text = text.replace("backend b\n", f"backend b\n{times}\n").replace(":2\n", ":2 maxconn 1\n")
+    world = World(text)
+    try:
+        other, client = world.client(), world.client()
+        client.sends(LENGTH[:-6])
+        world.passes(3)
+        other.sends(LENGTH)
+        server = world.server()
+        client.sends(b"abcdef")
+        world.passes(0.8)
+        server.sends(OK)
+        server = world.server()
+        world.passes(0.8)
+        server.sends(OK)
+        assert status_of(client.gets()) == 200
+        assert " b/s1 3000/799/0/800/4599 200 " in world.line
+        world.end()
+    finally:
+        world.close()

@@ -182,3 +182,33 @@ def test_a_slow_connection_does_not_run_out_the_clients_time(begin) -> None:
     client.sends(b"56789")
     server.sends(OK)
     assert status_of(client.gets()) == 200
+
+
+def test_interim_responses_start_timeout_server_again_and_half_a_head_does_not(begin) -> None:
+    """As HAProxy (tests/pylb/interop/test_same_failures.py): a server that says 102 is at work."""
+    world = begin()
+    client = world.client()
+    client.sends(GET)
+    server = world.server()
+    for _ in range(3):
+        world.passes(15)
+        server.sends(b"HTTP/1.1 102 Processing\r\n\r\n")
+    server.sends(b"HTTP/1.1 200 OK\r\n")
+    world.passes(15)
+    server.sends(b"A: b\r\n")
+    client.gets()
+    world.passes(6)
+    assert status_of(client.gets()) == 504 and world.termination == "sH--"
+
+
+def test_interim_responses_do_not_hasten_a_request_that_still_comes(begin) -> None:
+    world = begin(config(defaults=" timeout client 60s\n timeout server 5s\n"))
+    client = world.client()
+    client.sends(POST + b"01234")
+    server = world.server()
+    server.sends(b"HTTP/1.1 100 Continue\r\n\r\n")
+    client.gets()
+    world.passes(50)
+    client.sends(b"56789")
+    server.sends(OK)
+    assert status_of(client.gets()) == 200

@@ -261,3 +261,33 @@ def test_clients_wait_for_descriptors(begin) -> None:
     assert clients[2].gets().endswith(b"hi")
     world.balancer.set_maxconn(50)
     assert world.balancer.house.full
+
+
+def test_a_body_that_came_while_it_waited_in_vain_leaves_the_next_request_readable(begin) -> None:
+    world = begin(config(backend="timeout queue 2s", servers="server s1 127.0.0.1:2 maxconn 1"))
+    first, client = world.client(), world.client()
+    first.sends(GET)
+    server = world.server()
+    client.sends(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 6\r\n\r\n")
+    client.sends(b"abcdef")
+    world.passes(2.1)
+    assert status_of(client.gets()) == 503 and not client.closed
+    server.sends(OK)
+    client.sends(GET)
+    server.sends(OK)
+    assert status_of(client.gets()) == 200
+
+
+def test_a_server_that_answers_without_having_read_all_leaves_the_next_request_readable(begin) -> None:
+    world = begin()
+    client = world.client()
+    client.sends(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 300000\r\n\r\n")
+    server = world.server()
+    server.takes(0)
+    client.sends(b"x" * 300_000)
+    assert not client.transport.reading
+    server.sends(OK)
+    assert status_of(client.gets()) == 200 and not client.closed
+    client.sends(GET)
+    world.server().sends(OK)
+    assert status_of(client.gets()) == 200
