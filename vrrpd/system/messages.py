@@ -60,6 +60,12 @@ def split(data: bytes) -> Iterator[tuple[int, int, bytes]]:
         offset += (length + 3) & ~3
 
 
+def flags_of(message: bytes) -> int:
+    """nlmsg_flags (netlink(7))."""
+    flags: int = struct.unpack_from("=H", message, 6)[0]
+    return flags
+
+
 def decoded(data: bytes) -> Iterator[Any]:
     """The messages about links, addresses, routes and rules in a datagram, as pyroute2 reads them."""
     for kind, _, message in split(data):

@@ -15,11 +15,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from vrrpd.system.messages import NLMSG_DONE, NLMSG_ERROR, decoded, ifaddrmsg, ifinfmsg, rtmsg, split
+from vrrpd.system.messages import NLMSG_DONE, NLMSG_ERROR, decoded, flags_of, ifaddrmsg, ifinfmsg, rtmsg, split
 from vrrpd.system.rtnl import (
     IFF_RUNNING,
     IFF_UP,
     NLM_F_DUMP,
+    NLM_F_DUMP_INTR,
     RTM_DELADDR,
     RTM_DELLINK,
     RTM_DELROUTE,
@@ -44,7 +45,7 @@ from vrrpd.system.rtnl import (
 TABLE_MAIN = 254
 
 TRIES = 3
-"""How often a question is asked that the kernel answers with an error."""
+"""How often a question is asked that the kernel answers with an error, or while the host changed under it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,9 +191,12 @@ class RouteSocket:
         asked = self._sequence
         struct.pack_into("=I", message, 8, asked)
         self._socket.send(message)
+        torn = False
         while True:
             data = self._socket.recv(1 << 20)
-            answers = {kind: message for kind, sequence, message in split(data) if sequence == asked}
+            ours = [(kind, message) for kind, sequence, message in split(data) if sequence == asked]
+            answers = dict(ours)
+            torn = torn or any(flags_of(message) & NLM_F_DUMP_INTR for _, message in ours)
             if not answers:  # late, to a request that was given up
                 continue
             end = answers.get(NLMSG_ERROR) or answers.get(NLMSG_DONE)
@@ -201,7 +205,9 @@ class RouteSocket:
                 raise KernelError(code, f"the kernel does not tell what there is: {os.strerror(code)}")
             yield from decoded(data)
             if end is not None:
-                return
+                break
+        if torn:
+            raise KernelError(errno.EINTR, "the kernel does not tell what there is: it changed meanwhile")
 
 
 def _result(message: bytes) -> int:

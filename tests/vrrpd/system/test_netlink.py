@@ -7,7 +7,7 @@ import pytest
 
 from vrrpd.system.messages import NLMSG_DONE, NLMSG_ERROR, ifinfmsg
 from vrrpd.system.netlink import RouteSocket
-from vrrpd.system.rtnl import RTM_NEWLINK, encode
+from vrrpd.system.rtnl import NLM_F_DUMP_INTR, RTM_NEWLINK, encode
 
 
 class Kernel:
@@ -69,6 +69,24 @@ def failed(sequence):
 
 def test_an_answer_that_fails_is_asked_for_again_as_a_whole():
     assert asked(link(7), failed, refused, link(1), link(2), done) == [1, 2]
+
+
+def torn(answer):
+    """The host has changed since the kernel began to tell."""
+
+    def made(sequence):
+        message = bytearray(answer(sequence))
+        struct.pack_into("=H", message, 6, NLM_F_DUMP_INTR)
+        return bytes(message)
+
+    return made
+
+
+def test_an_answer_during_which_the_host_changed_is_asked_for_again():
+    assert asked(torn(link(7)), link(8), done, link(9), torn(done), link(1), link(2), done) == [1, 2]
+    with pytest.raises(OSError, match="changed meanwhile") as told:
+        asked(*(torn(link(7)), done) * 3)
+    assert told.value.errno == errno.EINTR
 
 
 def test_a_kernel_that_does_not_tell_is_no_host_without_interfaces():
