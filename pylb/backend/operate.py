@@ -12,6 +12,7 @@ for servers that track this one. What cannot be done raises Refused with HAProxy
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 from pylb.backend import state
@@ -236,19 +237,21 @@ def set_weight(server: Server, text: str, now: float) -> None:
 
 
 def _parse_weight(server: Server, text: str) -> int:
-    number = text.removesuffix("%")
-    if not number:
+    if not text:
         raise Refused("Require <weight> or <weight%>.")
-    if not (number.isascii() and number.removeprefix("-").isdigit()):
-        garbage = "Trailing garbage in weight string" if number[0].isdigit() else ""
-        raise Refused(garbage or "Empty weight string empty or preceded by garbage")
+    number = re.match("[+-]?[0-9]+", text)
+    if number is None:
+        raise Refused("Empty weight string empty or preceded by garbage")
+    if text[number.end() :] not in ("", "%"):
+        raise Refused("Trailing garbage in weight string")
+    wanted = int(number[0])
     if text.endswith("%"):
-        if int(number) < 0:
+        if wanted < 0:
             raise Refused("Relative weight must be positive.")
-        return min(256, server.model.weight * int(number) // 100)
-    if not 0 <= int(number) <= 256:
+        return min(256, server.model.weight * wanted // 100)
+    if not 0 <= wanted <= 256:
         raise Refused("Absolute weight can only be between 0 and 256 inclusive.")
-    return int(number)
+    return wanted
 
 
 def set_maxconn(server: Server, maxconn: int, now: float) -> None:

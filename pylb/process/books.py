@@ -165,10 +165,14 @@ class WorkersBook(Book):
         self._write(row, live)
 
     def settling(self) -> Iterator[None]:
-        """Write everything that has changed."""
-        for row, live in enumerate(self.entries):
+        """Write everything that has changed; first the times of servers are averaged into their backends' rows, which
+        stand before theirs."""
+        for live in self.entries:
             if live is not None:
                 live.counters.fold()
+            yield
+        for row, live in enumerate(self.entries):
+            if live is not None:
                 self._write(row, live)
             yield
 

@@ -46,9 +46,9 @@ _ROW = struct.Struct(f"{len(FIELDS)}d")
 _TIMES = struct.Struct(f"{BUCKETS}I")
 """The histogram of response times, in an area behind the cells."""
 _MARK: Callable[[Any], tuple[float, ...]] = attrgetter(
-    "req_tot", "conn_tot", "stot", "scur", "bout", "qcur", "idle", "econ", "ereq"
+    "req_tot", "conn_tot", "stot", "scur", "bout", "qcur", "idle", "econ", "ereq", "ttime"
 )
-"""What changes with anything worth a write; the rest is picked up by the rows' regular turn."""
+"""What changes with anything worth a write; `ttime`: a server's requests have been averaged into its backend's row."""
 
 _SUMS = range(len(SUMMED) + len(GAUGES))
 _MAXIMA = range(_SUMS.stop, _SUMS.stop + len(LARGEST))

@@ -6,8 +6,8 @@ import re
 from collections.abc import Sequence
 from ipaddress import ip_address
 
+from pylb.admin.control.names import backend_called, the_server
 from pylb.admin.control.registry import Kind, command
-from pylb.admin.control.servers import the_server
 from pylb.admin.control.session import Level, Session, Severity
 from pylb.admin.world import Running
 from pylb.backend import additions
@@ -33,10 +33,10 @@ ALLOWED = frozenset(_ALLOWED.split())
 @command("add server", "<bk>/<srv>", help="create a new server", kind=Kind.CHANGE, level=Level.ADMIN)
 def add_server(session: Session, world: Running, words: Sequence[str], payload: str) -> bytes:
     """`add server BACKEND/SERVER ADDRESS [OPTION…]`: in maintenance, until it is enabled."""
-    place, slash, name = (words[0] if words else "").partition("/")
-    if not slash:
+    place, _, name = (words[0] if words else "").partition("/")
+    if not name:
         raise Refused("Require 'backend/server'.")
-    backend = next((backend for backend in world.backends if backend.name == place), None)
+    backend = backend_called(world, place)
     if backend is None:
         raise Refused("No such backend.")
     additions.check_addable(backend)

@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from pylb.admin.control.names import frontend_called
 from pylb.admin.control.registry import Kind, command
 from pylb.admin.control.session import Level, Session
-from pylb.admin.world import Running
+from pylb.admin.world import FrontendView, Running
 from pylb.backend.operate import Refused
 
 if TYPE_CHECKING:
     from pylb.net.door import Door
 
 
-def the_door(world: Running, words: Sequence[str]) -> Door:
-    """The connections of the frontend that is named; raises Refused."""
+def the_frontend(world: Running, words: Sequence[str]) -> tuple[FrontendView, Door]:
+    """The frontend that is named, and its connections; raises Refused."""
     if not words:
         raise Refused("A frontend name is expected.")
-    door = world.doors.get(words[0])
-    if door is None:
+    frontend = frontend_called(world, words[0])
+    door = world.doors.get(frontend.name) if frontend is not None else None
+    if frontend is None or door is None:
         raise Refused("No such frontend.")
-    return door
+    return frontend, door
 
 
 @command(
@@ -33,7 +36,7 @@ def the_door(world: Running, words: Sequence[str]) -> Door:
 )
 def disable_frontend(session: Session, world: Running, words: Sequence[str], payload: str) -> bytes:
     """Its ports refuse connections until it is enabled again; running sessions go on."""
-    door = the_door(world, words)
+    _, door = the_frontend(world, words)
     if door.state == "STOP":
         raise Refused("Frontend was previously shut down, cannot disable.")
     if door.state == "PAUSED":
@@ -45,7 +48,7 @@ def disable_frontend(session: Session, world: Running, words: Sequence[str], pay
 @command("enable frontend", "<frontend>", help="re-enable specific frontend", kind=Kind.CHANGE, level=Level.ADMIN)
 def enable_frontend(session: Session, world: Running, words: Sequence[str], payload: str) -> bytes:
     """Listen again."""
-    door = the_door(world, words)
+    _, door = the_frontend(world, words)
     if door.state == "STOP":
         raise Refused("Frontend was previously shut down, cannot enable.")
     if door.state != "PAUSED":
@@ -57,19 +60,19 @@ def enable_frontend(session: Session, world: Running, words: Sequence[str], payl
 @command("shutdown frontend", "<frontend>", help="stop a specific frontend", kind=Kind.CHANGE, level=Level.ADMIN)
 def shutdown_frontend(session: Session, world: Running, words: Sequence[str], payload: str) -> bytes:
     """Close its ports for good; running sessions go on."""
-    door = the_door(world, words)
+    frontend, door = the_frontend(world, words)
     if door.state == "STOP":
         raise Refused("Frontend was already shut down.")
     door.shut()
-    world.tell_stopped(words[0])
+    world.tell_stopped(frontend.name)
     return b""
 
 
 def _whole(words: Sequence[str]) -> int:
-    if not words:
+    if not words or re.fullmatch("-?[0-9]+", words[0]) is None:
         raise Refused("Integer value expected.")
-    if not (words[0].isascii() and words[0].isdigit()):
-        raise Refused("Integer value expected.")
+    if words[0].startswith("-"):
+        raise Refused("Value out of range.")
     return int(words[0])
 
 
@@ -82,12 +85,10 @@ def _whole(words: Sequence[str]) -> int:
 )
 def set_maxconn_frontend(session: Session, world: Running, words: Sequence[str], payload: str) -> bytes:
     """Those who wait come in as far as there is room now."""
-    door = the_door(world, words)
+    frontend, door = the_frontend(world, words)
     limit = _whole(words[1:])
     door.set_maxconn(limit or world.maxconn)
-    for frontend in world.frontends:
-        if frontend.name == words[0]:
-            frontend.counters.slim = door.maxconn
+    frontend.counters.slim = door.maxconn
     return b""
 
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from ipaddress import ip_address
 
+from pylb.admin.control.names import the_server
 from pylb.admin.control.registry import Kind, command
 from pylb.admin.control.session import Level, Session, Severity
 from pylb.admin.world import Running, World
@@ -14,28 +15,6 @@ from pylb.backend.operate import Refused
 from pylb.backend.server import Server
 
 Order = Callable[[Session, Running, Server, Sequence[str]], bytes]
-
-
-def the_server(world: World, words: Sequence[str]) -> Server:
-    """The server that `backend/server` names; raises Refused."""
-    place, slash, name = (words[0] if words else "").partition("/")
-    if not slash:
-        raise Refused("Require 'backend/server'.")
-    backend = next((backend for backend in world.backends if backend.name == place), None)
-    if backend is None:
-        raise Refused("No such backend.")
-    server = backend.by_name.get(name)
-    if server is None:
-        raise Refused("No such server.")
-    return server
-
-
-def some_server(world: World, words: Sequence[str]) -> Server:
-    """The same for the commands that do not tell a missing backend from a missing server."""
-    try:
-        return the_server(world, words)
-    except Refused as refusal:
-        raise Refused(str(refusal).replace("No such backend.", "No such server.")) from None
 
 
 @command(
@@ -99,7 +78,7 @@ def _port(text: str) -> int | None:
 
 
 def _bad_port(words: Sequence[str]) -> str:
-    number = re.fullmatch("[0-9]+", _first(words))
+    number = re.fullmatch("[+-]?[0-9]+", _first(words))
     return "provided port is invalid" if number else "provided port is not an integer"
 
 
@@ -109,12 +88,12 @@ def _set_check_addr(session: Session, world: Running, server: Server, words: Seq
     try:
         host = str(ip_address(words[0]))
     except ValueError:
-        raise Refused(f"Invalid addr '{words[0]}'") from None
+        raise Refused(f"invalid addr '{words[0]}'") from None
     port = server.check.port if server.check is not None else None
-    if len(words) > 2 and words[1] == "port":
-        port = _port(words[2])
+    if len(words) > 1 and words[1] == "port":
+        port = _port(_first(words[2:]))
         if port is None:
-            raise Refused("provided port is not an integer")
+            raise Refused(_bad_port(words[2:]))
     operate.set_check_address(server, host, port)
     return b""
 
@@ -124,7 +103,7 @@ def _set_check_port(session: Session, world: Running, server: Server, words: Seq
         raise Refused("set server <b>/<s> check-port requires a port.")
     port = _port(words[0])
     if port is None:
-        raise Refused("provided port is not an integer")
+        raise Refused(_bad_port(words))
     operate.set_check_address(server, None, port)
     return b""
 
@@ -215,7 +194,7 @@ def get_weight(session: Session, world: World, words: Sequence[str], payload: st
 )
 def set_weight(session: Session, world: Running, words: Sequence[str], payload: str) -> bytes:
     """`set weight B/S W` or `W%`"""
-    return _set_weight(session, world, some_server(world, words), words[1:])
+    return _set_weight(session, world, the_server(world, words), words[1:])
 
 
 @command(
@@ -227,13 +206,15 @@ def set_weight(session: Session, world: Running, words: Sequence[str], payload: 
 )
 def set_maxconn_server(session: Session, world: Running, words: Sequence[str], payload: str) -> bytes:
     """`set maxconn server B/S N`"""
-    server = some_server(world, words)
+    server = the_server(world, words)
     if len(words) < 2:
         raise Refused("Require <maxconn>.")
-    try:
-        wanted = int(words[1])
-    except ValueError:
-        raise Refused("maxconn string empty or preceded by garbage") from None
+    number = re.match("[+-]?[0-9]+", words[1])
+    if number is None:
+        raise Refused("maxconn string empty or preceded by garbage")
+    if number[0] != words[1]:
+        raise Refused("Trailing garbage in maxconn string")
+    wanted = int(number[0])
     operate.set_maxconn(server, wanted, world.now())
     return b""
 
@@ -250,7 +231,7 @@ def set_maxconn_server(session: Session, world: Running, words: Sequence[str], p
 )
 def disable_server(session: Session, world: Running, words: Sequence[str], payload: str) -> bytes:
     """Maintenance."""
-    operate.disable(some_server(world, words), world.now())
+    operate.disable(the_server(world, words), world.now())
     return b""
 
 
@@ -263,33 +244,33 @@ def disable_server(session: Session, world: Running, words: Sequence[str], paylo
 )
 def enable_server(session: Session, world: Running, words: Sequence[str], payload: str) -> bytes:
     """The end of maintenance and drain."""
-    operate.enable(some_server(world, words), world.now())
+    operate.enable(the_server(world, words), world.now())
     return b""
 
 
 @command("disable health", help="disable health checks", kind=Kind.ORDER, level=Level.ADMIN)
 def disable_health(session: Session, world: Running, words: Sequence[str], payload: str) -> bytes:
     """The server's state stays as it is."""
-    operate.disable_check(some_server(world, words))
+    operate.disable_check(the_server(world, words))
     return b""
 
 
 @command("enable health", help="enable health checks", kind=Kind.ORDER, level=Level.ADMIN)
 def enable_health(session: Session, world: Running, words: Sequence[str], payload: str) -> bytes:
     """Check again."""
-    operate.enable_check(some_server(world, words))
+    operate.enable_check(the_server(world, words))
     return b""
 
 
 @command("disable agent", help="disable agent checks", kind=Kind.ORDER, level=Level.ADMIN)
 def disable_agent(session: Session, world: Running, words: Sequence[str], payload: str) -> bytes:
     """It is asked no more."""
-    operate.disable_agent(some_server(world, words))
+    operate.disable_agent(the_server(world, words))
     return b""
 
 
 @command("enable agent", help="enable agent checks", kind=Kind.ORDER, level=Level.ADMIN)
 def enable_agent(session: Session, world: Running, words: Sequence[str], payload: str) -> bytes:
     """Ask it again."""
-    operate.enable_agent(some_server(world, words))
+    operate.enable_agent(the_server(world, words))
     return b""

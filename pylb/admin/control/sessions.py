@@ -8,13 +8,14 @@ descriptors.
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Iterator, Sequence
 from math import inf
 from typing import Any
 
+from pylb.admin.control.names import the_server
 from pylb.admin.control.registry import Kind, command
-from pylb.admin.control.servers import some_server
 from pylb.admin.control.session import Level, Session
 from pylb.admin.getters import address_text
 from pylb.admin.rows import sections
@@ -33,15 +34,24 @@ def clients(world: Running) -> Iterator[Client]:
                 yield client
 
 
+def _found(answers: list[bytes]) -> bytes:
+    """One session is known to one process alone; all of them, or none, if all were asked for."""
+    known = [answer for answer in answers if not answer.endswith(UNKNOWN.encode() + b"\n")]
+    return b"".join(known or answers[:1])
+
+
+UNKNOWN = "Session not found."
+
+
 @command("show sess", "[id|all]", help="report the list of current sessions or dump this exact session",
-         kind=Kind.GATHER, level=Level.OPERATOR)  # fmt: skip
+         kind=Kind.GATHER, level=Level.OPERATOR, join=_found)  # fmt: skip
 def show_sess(session: Session, world: Running, words: Sequence[str], payload: str) -> bytes:
     """A line each; with `all`, or for one, many lines."""
     if not words:
         return "".join(f"{line(world, client)}\n" for client in clients(world)).encode("utf-8", "surrogateescape")
     chosen = [client for client in clients(world) if words[0] in ("all", pointer(client))]
     if not chosen and words[0] != "all":
-        raise Refused("Session not found.")
+        raise Refused(UNKNOWN)
     text = "".join(f"{row}\n" for client in chosen for row in details(world, client))
     return text.encode("utf-8", "surrogateescape")
 
@@ -143,7 +153,7 @@ def _one_has_done_it(answers: list[bytes]) -> bytes:
          join=_one_has_done_it)  # fmt: skip
 def shutdown_session(session: Session, world: Running, words: Sequence[str], payload: str) -> bytes:
     """End one connection; the log says "K"."""
-    if not words:
+    if not words or re.match("0*[1-9]|0x0*[1-9a-f]", words[0].lower()) is None:
         raise Refused("Session pointer expected (use 'show sess').")
     for client in clients(world):
         if pointer(client) == words[0]:
@@ -152,11 +162,11 @@ def shutdown_session(session: Session, world: Running, words: Sequence[str], pay
     raise Refused("No such session (use 'show sess').")
 
 
-@command("shutdown sessions server", "<bk>/<srv>", help="kill sessions on a server", kind=Kind.GATHER,
+@command("shutdown sessions server", "<bk>/<srv>", help="kill sessions on a server", kind=Kind.CHANGE,
          level=Level.ADMIN)  # fmt: skip
 def shutdown_sessions_server(session: Session, world: Running, words: Sequence[str], payload: str) -> bytes:
     """End every connection that has a slot there."""
-    server = some_server(world, words)
+    server = the_server(world, words)
     for client in list(clients(world)):
         if client.exchange is not None and client.exchange.slot_server is server:
             client.exchange.shutdown(b"K")

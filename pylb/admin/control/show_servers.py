@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from ipaddress import ip_address
 
+from pylb.admin.control.names import is_called
 from pylb.admin.control.registry import Kind, command
 from pylb.admin.control.session import Session
 from pylb.admin.rows import Section, sections
@@ -39,7 +40,7 @@ def backends(world: World, words: Sequence[str]) -> list[tuple[Section, Backend]
     """All backends, or the one that is named; raises Refused."""
     found = [(section, section.backend) for section in sections(world) if section.backend is not None]
     if words:
-        found = [pair for pair in found if pair[1].name == words[0]]
+        found = [pair for pair in found if is_called(pair[0], words[0])]
         if not found:
             raise Refused("Can't find backend.")
     return found

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from pylb.admin import stats
+from pylb.admin.control.names import is_called
 from pylb.admin.control.registry import Kind, command
 from pylb.admin.control.session import Level, Session
 from pylb.admin.rows import sections
@@ -38,7 +39,7 @@ def _proxy(world: World, word: str) -> int:
     except ValueError:
         pass
     for section in sections(world):
-        if section.name == word:
+        if is_called(section, word):
             return section.iid
     raise Refused("No such proxy.")
 

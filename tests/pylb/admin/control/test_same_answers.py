@@ -128,6 +128,8 @@ clear table names
 show table
 shutdown session
 shutdown session 0x1234
+shutdown session foo
+shutdown session 0
 shutdown sessions server
 shutdown sessions server app/nope
 shutdown sessions server app/up
@@ -150,6 +152,24 @@ get weight app/plain
 set server app/plain weight 1
 set weight app/plain
 set weight app/plain 20
+set weight nope/plain 20
+set server app/plain weight +5
+set server app/plain weight %
+get weight app/#9
+get weight #5/plain
+get weight #77/#1
+get weight #99/#1
+get weight app/#99
+get weight app/
+set weight #2/#1 3
+set server app/#9 state ready
+shutdown sessions server nope/up
+shutdown sessions server #77/#1
+show servers state #99
+show stat #99 4 -1
+show errors 99
+show errors #2
+show errors #99
 set server static/a weight 2
 set server static/a weight 0
 set server static/a weight 100%
@@ -169,6 +189,9 @@ set server app/plain check-port 80
 set server app/plain check-addr 127.0.0.1
 set server app/up check-port abc
 set server app/up check-port
+set server app/up check-port -1
+set server app/up check-port 70000
+set server app/up check-addr foo
 set server app/up check-addr
 set server app/plain agent up
 set server app/plain agent-send x
@@ -199,10 +222,15 @@ set maxconn server app/plain
 set maxconn server app/plain abc
 set maxconn server app/plain 40
 set maxconn server app/nope 40
+set maxconn server nope/plain 40
+set maxconn server #5/#9 40
 set maxconn frontend
 set maxconn frontend nope 30
 set maxconn frontend web
 set maxconn frontend web 30
+set maxconn frontend web -3
+set maxconn frontend #2 30
+set maxconn frontend #3 30
 set maxconn global
 set maxconn global 3000000
 set maxconn global 300
@@ -210,6 +238,7 @@ set rate-limit foo
 set rate-limit sessions foo
 set rate-limit sessions global
 set rate-limit sessions global 1000
+set rate-limit sessions global -1
 set rate-limit connections global 1000
 set rate-limit ssl-sessions global 1000
 set rate-limit sessions global 0
@@ -225,6 +254,10 @@ set severity-output
 enable server
 enable server app/nope
 disable server app/nope
+disable server nope/up
+enable server #5/#9
+enable agent nope/up
+enable health nope/up
 enable health app/plain
 disable health app/plain
 enable health app/up
@@ -232,6 +265,8 @@ enable agent app/plain
 disable agent app/plain
 disable frontend
 disable frontend nope
+disable frontend #2
+enable frontend #2
 disable frontend web
 disable frontend web
 enable frontend web
