@@ -83,8 +83,6 @@ class Answering(Tunnel):
         backend = self.backend
         if backend is not None:
             backend.counters.status(status)
-            if self.server is not None:
-                self.server.counters.status(status)
 
     def fail(self, failure: Failure) -> None:
         """Give up: an error response if none has started, a broken connection otherwise."""
@@ -101,6 +99,7 @@ class Answering(Tunnel):
             self.end()
         elif failure.silent or session.phase == CLOSED:
             self.status = failure.status if failure.stage == "R" else 0
+            self._count_status(self.status)
             session.keep_alive = False
             self.end(failure)
         else:
@@ -109,19 +108,6 @@ class Answering(Tunnel):
             self.answer(page or self.frontend.error_reply(failure.status))
 
     def _count_failure(self, failure: Failure) -> None:
-        side, stage = failure.side, failure.stage
-        backend = self.backend
-        if self.tracked is not None and stage == "H" and side not in "Cc":
+        if self.tracked is not None and failure.stage == "H" and failure.side not in "Cc":
             tracking.count(self.tracked, "failure", self.session.loop.time())
-        if side in "Cc" and backend is not None:
-            backend.counters.cli_abrt += 1
-            if self.server is not None:
-                self.server.counters.cli_abrt += 1
-        elif side in "Ss" and stage == "H" and backend is not None:
-            backend.counters.eresp += 1
-            if self.server is not None:
-                self.server.counters.eresp += 1
-        elif side in "Ss" and stage == "D" and backend is not None:
-            backend.counters.srv_abrt += 1
-            if self.server is not None:
-                self.server.counters.srv_abrt += 1
+        self.count_failure(failure)

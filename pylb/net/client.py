@@ -23,7 +23,7 @@ from pylb.http1.errors import ProtocolError
 from pylb.http1.head import NO_REQUEST, RequestHead, parse_request, reject_early, skip_empty_line, whole_request
 from pylb.net.answers import Answering
 from pylb.net.exchange import Exchange
-from pylb.net.failure import Failure
+from pylb.net.failure import Failure, Side
 from pylb.net.flow import CLIENT_FULL, NO_PEER, PEER_FULL, PIPELINED
 from pylb.net.request import OWN_DEADLINE, RequestSide
 from pylb.net.response import HttpExchange
@@ -433,10 +433,10 @@ class HttpSession(Session):
             self._request_timed_out(phase)
         elif exchange is not None:
             if exchange.stage == "Q":
-                exchange.fail(Failure("s", "Q", "timeout queue"))
+                exchange.queue_timeout()
             elif phase == TUNNEL or exchange.stage != "T":
-                waited_for_server = phase == TUNNEL and exchange.client_ended
-                self._fail(Failure("s" if waited_for_server else "c", exchange.stage, "timeout"))
+                side: Side = cast("HttpExchange", exchange).awaited if phase == TUNNEL else "c"
+                self._fail(Failure(side, exchange.stage, "timeout"))
             else:
                 self._tarpit_over(exchange)
 

@@ -180,9 +180,11 @@ class Exchange:
             self.stage = "Q"
             self.session.arm(now + self.plan.queue_timeout)
         elif outcome is None:
+            self.plan.backend.counters.econ += 1
             self.fail(Failure("S", "C", "no server is available"))
         else:
             assert outcome is FULL
+            self._count_connection_error()
             self.fail(Failure("S", "Q", "the server's queue is full"))
 
     # ------------------------------------------------------------------------------------------------------- connecting
@@ -242,6 +244,11 @@ class Exchange:
         if self.server is not None:
             self.server.counters.econ += 1
 
+    def queue_timeout(self) -> None:
+        """`timeout queue` is over before the queue gave this exchange its turn."""
+        self._count_connection_error()
+        self.fail(Failure("s", "Q", "timeout queue"))
+
     def retry(self, now: float, at_once: bool = False) -> bool:
         """Another attempt, if `retries` allows one; on another server where `option redispatch` says so."""
         plan = self.plan
@@ -275,6 +282,19 @@ class Exchange:
     def fail(self, failure: Failure) -> None:
         """Give up."""
         raise NotImplementedError
+
+    def count_failure(self, failure: Failure) -> None:
+        """Whose fault it was, in the counters of backend and server."""
+        backend, server = self.backend, self.server
+        if backend is None:
+            return
+        for counters in (backend.counters,) if server is None else (backend.counters, server.counters):
+            if failure.side in "Cc":
+                counters.cli_abrt += 1
+            elif failure.stage == "D" and failure.side in "Ss" and not failure.garbled:
+                counters.srv_abrt += 1
+            if failure.spoils_response:
+                counters.eresp += 1
 
     def server_gone(self, phase: int, error: Exception | None) -> None:
         """The server's connection broke in `phase` (upstream.py)."""
@@ -361,7 +381,8 @@ class Exchange:
         if server is None:
             return
         own = server.counters
-        own.req_tot += 1
+        if self.response is not None:  # as HAProxy: what the server has answered
+            own.req_tot += 1
         own.bin += self.bytes_uploaded
         own.bout += self.bytes_read
         responded, connected, dequeued = self.responded, self.connected, self.dequeued

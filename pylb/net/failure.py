@@ -48,6 +48,8 @@ class Failure:
     stage: Stage
     reason: str = ""
     status_override: int | None = None
+    garbled: bool = False
+    """The server sent what is no HTTP."""
 
     @property
     def termination(self) -> bytes:
@@ -60,6 +62,11 @@ class Failure:
         if self.status_override is not None:
             return self.status_override
         return STATUS.get(self.side + self.stage, 503)
+
+    @property
+    def spoils_response(self) -> bool:
+        """Whether it counts as an error of a response (`eresp`): none came, or it was cut or malformed."""
+        return self.garbled or self.side + self.stage in ("SH", "sH", "SD")
 
     @property
     def silent(self) -> bool:

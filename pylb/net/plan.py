@@ -121,6 +121,7 @@ class Plan:
         "retry_on",
         "retry_status",
         "reuse",
+        "server_expires_first",
         "server_fin",
         "server_timeout",
         "sharing_from",
@@ -142,8 +143,12 @@ class Plan:
         self.connect_timeout = _or_inf(times.connect)
         self.queue_timeout = _or_inf(times.queue, times.connect)
         self.server_timeout = _or_inf(times.server)
-        idle = min(_or_inf(front.timeouts.client), _or_inf(times.server))
-        self.tunnel_limit = _or_inf(times.tunnel, front.timeouts.tunnel, idle)
+        client_timeout = _or_inf(front.timeouts.client)
+        self.tunnel_limit = _or_inf(times.tunnel, front.timeouts.tunnel, min(client_timeout, self.server_timeout))
+        self.server_expires_first = (
+            times.tunnel or front.timeouts.tunnel
+        ) is None and self.server_timeout < client_timeout
+        """Of a pipe where both sides are silent: `timeout tunnel` is for both alike."""
         self.own_tunnel_limit = times.tunnel
         """`timeout tunnel` of the backend, or what a rule has set in its place."""
         # One direction has ended: only the side that is still to send or to end is waited for.
@@ -184,6 +189,7 @@ class Plan:
             plan.server_timeout = seconds
         else:
             plan.tunnel_limit = plan.own_tunnel_limit = seconds
+            plan.server_expires_first = False
         return plan
 
     def without_replay(self) -> Plan:

@@ -96,6 +96,7 @@ class HttpExchange(RequestSide):
             upstream.server.counters.hrsp_2xx += 1
         else:
             self._count_status(head.status)
+            upstream.server.counters.status(head.status)
             if head.status in (401, 407) and logs_connections_in(head):
                 upstream.owner, session.owns = session, True
         if kind == framing.UNTIL_CLOSE or (kind == framing.CHUNKED and self.request.version == 0):
@@ -122,6 +123,8 @@ class HttpExchange(RequestSide):
             if reply is not None:
                 if reply is ALLOW:
                     continue
+                assert self.upstream is not None and self.response is not None
+                self.upstream.server.counters.status(self.response.status)
                 self.detach()
                 self.responded = None  # the log shows -1: the client gets nothing of the server's response
                 self.answer(reply)
@@ -212,9 +215,9 @@ class HttpExchange(RequestSide):
         if self.response is None and "junk-response" in self.plan.retry_on and self._replay(now):
             return
         if self.response is None:
-            self.fail(Failure("P", "H", error.reason))
+            self.fail(Failure("P", "H", error.reason, garbled=True))
         else:
-            self.fail(Failure("S", "D", error.reason))
+            self.fail(Failure("S", "D", error.reason, garbled=True))
 
     def server_gone(self, phase: int, error: Exception | None) -> None:
         """The server closed in the middle."""
@@ -283,10 +286,11 @@ class HttpExchange(RequestSide):
         self.response = head
         self.stage = "D"
         self.status = head.status
-        self._count_status(head.status)
         head.remove_hop_by_hop()
         if self.plan.response_rules and not self._run_response_rules():
             return
+        self._count_status(head.status)
+        upstream.server.counters.status(head.status)
         data = head.serialise()
         if self.plan.logs_early:
             log_early(self, len(data))

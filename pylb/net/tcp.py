@@ -152,14 +152,13 @@ class TcpExchange(Tunnel):
 
     def server_gone(self, phase: int, error: Exception | None) -> None:
         self.worn, self.upstream = self.upstream, None
-        self.end(Failure("S", "D", "server closed") if error is not None else None)
+        if error is not None:
+            self.fail(Failure("S", "D", "server closed"))
+        else:
+            self.end()
 
     def fail(self, failure: Failure) -> None:
-        backend = self.backend
-        if failure.side in "Cc" and backend is not None:
-            backend.counters.cli_abrt += 1
-        elif failure.side in "Ss" and failure.stage == "D" and backend is not None:
-            backend.counters.srv_abrt += 1
+        self.count_failure(failure)
         self.detach()
         self.end(failure)
 
@@ -219,9 +218,9 @@ class TcpSession(Session):
         elif cast(TcpExchange, exchange).more_may_come and now < self.accepted + self.listener.client_timeout:
             cast(TcpExchange, exchange).delay_over()
         elif exchange.stage == "Q":
-            exchange.fail(Failure("s", "Q", "timeout queue"))
+            exchange.queue_timeout()
         else:
-            side: Side = "s" if self.phase == TUNNEL and exchange.client_ended else "c"
+            side: Side = exchange.awaited if self.phase == TUNNEL else "c"
             exchange.fail(Failure(side, exchange.stage, "timeout"))
 
     def exchange_over(self, exchange: Exchange) -> None:

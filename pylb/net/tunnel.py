@@ -7,8 +7,13 @@ After an upgrade the server's end is the last one too, as in HAProxy.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from pylb.net.exchange import Exchange
 from pylb.net.flow import PEER_FULL
+
+if TYPE_CHECKING:
+    from pylb.net.failure import Side
 
 
 class Tunnel(Exchange):
@@ -17,6 +22,13 @@ class Tunnel(Exchange):
     __slots__ = ()
     outlives_server = True
     """Whether the client may go on when the server has ended its direction."""
+
+    @property
+    def awaited(self) -> Side:
+        """Whose silence ends the pipe: that of the side that has not ended, of both the one with the shorter time."""
+        if self.client_ended or (self.plan.server_expires_first and not self.server_ended):
+            return "s"
+        return "c"
 
     def download(self, data: bytes) -> None:
         """Bytes from the server."""

@@ -246,6 +246,11 @@ def gone_before_the_answer(seen: Outcome) -> None:
     seen["log"] = [line.replace("/-1/t -1 bytes - - CD--", "/-1/t -1 bytes - - CH--") for line in seen["log"]]
 
 
+def a_reset_is_one_error(seen: Outcome) -> None:
+    """A server that resets its connection in place of an answer has failed once."""
+    seen["counted"] = {key: 1 if key[2] == "eresp" else number for key, number in seen["counted"].items()}
+
+
 def request_time_is_known(seen: Outcome) -> None:
     """A request that finds no backend was received all the same, and the log tells how long that took."""
     seen["log"] = [line.replace(" -1/-1/", " t/-1/") for line in seen["log"]]
