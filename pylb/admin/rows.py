@@ -106,11 +106,11 @@ def _numbered(found: list[Section], first: int) -> list[Section]:
 
 
 def rows_of(world: World, section: Section, now: float) -> Iterator[Row]:
-    """The rows of one proxy: FRONTEND, servers, BACKEND."""
+    """The rows of one proxy: FRONTEND, servers, BACKEND. Servers may come and go between two."""
     front, back = section.frontend, section.backend
     if front is not None:
         yield Row("F", world, section, front, None, None, world.totals(front), now)
     if back is not None:
-        for server in back.servers:
+        for server in tuple(back.servers):
             yield Row("S", world, section, None, back, server, world.totals(server), now)
         yield Row("B", world, section, None, back, None, world.totals(back), now)

@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
+from typing import Any
 
 from pylb.admin.columns import COLUMNS, END_OF_STATIC, Column, Value
 from pylb.admin.rows import Row, Section, rows_of, sections
@@ -86,11 +88,15 @@ EVERYTHING = View()
 
 def csv(world: World, view: View = EVERYTHING) -> bytes:
     """HAProxy's CSV, header line included."""
-    now = world.now()
-    lines = [HEADER]
-    for row in view.rows(world, now):
-        lines.append(",".join(_field(column, view.value(column, row)) for column in COLUMNS) + ",\n")
-    return "".join(lines).encode("utf-8", "surrogateescape")
+    return b"".join(csv_lines(world, view))
+
+
+def csv_lines(world: World, view: View = EVERYTHING) -> Iterator[bytes]:
+    """The same line by line; servers may come and go meanwhile."""
+    yield HEADER.encode()
+    for row in view.rows(world, world.now()):
+        line = ",".join(_field(column, view.value(column, row)) for column in COLUMNS) + ",\n"
+        yield line.encode("utf-8", "surrogateescape")
 
 
 def _field(column: Column, value: Value) -> str:
@@ -106,35 +112,49 @@ def _field(column: Column, value: Value) -> str:
 
 def as_json(world: World, view: View = EVERYTHING) -> bytes:
     """HAProxy's JSON: a list of rows, each a list of typed fields."""
-    now = world.now()
-    rows = [_json_row(row, view) for row in view.rows(world, now)]
-    return json.dumps(rows, separators=(",", ":")).encode()
+    return b"".join(json_rows(world, view))
 
 
-def _json_row(row: Row, view: View) -> list[dict[str, object]]:
-    identity = {"objType": OBJECTS[row.kind], "proxyId": row.section.iid, "id": row.sid}
+def json_rows(world: World, view: View = EVERYTHING) -> Iterator[bytes]:
+    """The same row by row."""
+    before = "["
+    for row in view.rows(world, world.now()):
+        yield f"{before}{_json_row(row, view)}".encode()
+        before = ","
+    yield b"[]" if before == "[" else b"]"
+
+
+def _json_row(row: Row, view: View) -> str:
+    identity = json.dumps({"objType": OBJECTS[row.kind], "proxyId": row.section.iid, "id": row.sid}, **_DENSE)
     fields = []
     for position, column in _POSITIONS:
         value = view.value(column, row)
         if value is not None:
-            fields.append(identity | _json_field(position, column, column.type_in(row), value))
-    return fields
+            field = _json_field(position, column.name, column.type_in(row))
+            fields.append(f"{identity[:-1]},{field}{json.dumps(value)}}}}}")
+    return f"[{','.join(fields)}]"
 
 
-def _json_field(position: int, column: Column, type_: str, value: Value) -> dict[str, object]:
+@cache
+def _json_field(position: int, name: str, type_: str) -> str:
+    """All that stands before the value and is the same in every row."""
     letters, kind = type_.split()
-    return {
-        "field": {"pos": position, "name": column.name},
+    field = {
+        "field": {"pos": position, "name": name},
         "processNum": 1,
         "tags": {"origin": ORIGIN[letters[0]], "nature": NATURE[letters[1]], "scope": SCOPE[letters[2]]},
-        "value": {"type": kind, "value": value},
+        "value": {"type": kind, "value": None},
     }
+    return json.dumps(field, **_DENSE)[1:].removesuffix("null}}")
 
 
-def typed(world: World, view: View = EVERYTHING, describe: bool = False) -> bytes:
+_DENSE: Any = {"separators": (",", ":")}
+
+
+def typed(world: World, view: View = EVERYTHING, describe: bool = False) -> Iterator[bytes]:
     """HAProxy's typed output: a line per field (management manual, 9.2)."""
-    lines = []
     for row in view.rows(world, world.now()):
+        lines = []
         for position, column in _POSITIONS:
             value = view.value(column, row)
             if value is not None:
@@ -143,7 +163,7 @@ def typed(world: World, view: View = EVERYTHING, describe: bool = False) -> byte
                 about = f':"{column.help}"' if describe else ""
                 where = f"{row.kind}.{row.section.iid}.{row.sid}.{position}.{column.name}.1"
                 lines.append(f"{where}:{letters}:{kind}:{text}{about}\n")
-    return "".join(lines).encode("utf-8", "surrogateescape")
+        yield "".join(lines).encode("utf-8", "surrogateescape")
 
 
 _POSITIONS = list(enumerate(column for column in COLUMNS if column is not END_OF_STATIC))

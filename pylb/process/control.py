@@ -12,16 +12,21 @@ from __future__ import annotations
 
 import array
 import asyncio
+import fcntl
 import socket
 import struct
-from collections.abc import Sequence
+import sys
+import termios
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from time import perf_counter
 from typing import TYPE_CHECKING
 
 from pylb.admin.control import load
-from pylb.admin.control.registry import Kind, execute, find, text_of
+from pylb.admin.control.registry import Answer, Kind, begin, execute, find, text_of
 from pylb.admin.control.session import Command, Level, Session
 from pylb.config.model import StatsSocket
+from pylb.process.piecemeal import PIECE
 
 if TYPE_CHECKING:
     from pylb.admin.world import Running
@@ -122,16 +127,52 @@ class AdminSockets:
                         if exposes:
                             await self._hand_over(sock)
                         return
-                    await self._send(session, sock, session.finish(await self._answer(session, command)))
+                    answer = await self._answer(session, command)
+                    if not isinstance(answer, bytes):
+                        await self._send_parts(session, sock, answer)
+                        answer = b""
+                    await self._send(session, sock, session.finish(answer))
                 if not data or self._closing:
                     return
 
     async def _send(self, session: Session, sock: socket.socket, data: bytes) -> None:
-        if data:
-            async with asyncio.timeout(session.timeout):
-                await self._loop.sock_sendall(sock, data)
+        """`stats timeout` is how long a reader may take nothing: a slow one gets everything."""
+        rest = memoryview(data)
+        while rest:
+            try:
+                rest = rest[sock.send(rest) :]
+            except BlockingIOError:
+                await self._writable(sock, session.timeout)
 
-    async def _answer(self, session: Session, command: Command) -> bytes:
+    async def _writable(self, sock: socket.socket, patience: float) -> None:
+        """Wait until there is room: of a Unix socket three quarters have to be read before the kernel says so, so that
+        what is still unread is looked at, too. Raises TimeoutError."""
+        ready: asyncio.Future[None] = self._loop.create_future()
+        self._loop.add_writer(sock.fileno(), _tell, ready)
+        try:
+            unread = _unread(sock)
+            while not (await asyncio.wait((ready,), timeout=patience))[0]:
+                before, unread = unread, _unread(sock)
+                if unread >= before:
+                    raise TimeoutError
+        finally:
+            self._loop.remove_writer(sock.fileno())
+
+    async def _send_parts(self, session: Session, sock: socket.socket, parts: Iterator[bytes]) -> None:
+        """A long answer is made as fast as it is read, and health checks have their turns meanwhile."""
+        held = bytearray()
+        until = perf_counter() + PIECE
+        for part in parts:
+            held += part
+            if len(held) >= BLOCK:
+                await self._send(session, sock, bytes(held))
+                held.clear()
+            if perf_counter() > until:
+                await asyncio.sleep(0)
+                until = perf_counter() + PIECE
+        await self._send(session, sock, bytes(held))
+
+    async def _answer(self, session: Session, command: Command) -> Answer:
         row = find(command.words)
         if row is None or row.kind is Kind.OWN or session.level < row.level:
             return execute(session, self._world, command)
@@ -142,7 +183,7 @@ class AdminSockets:
             return own
         if row.kind is Kind.READ:
             await self._relay.settle()
-            return execute(session, self._world, command)
+            return begin(session, self._world, command)
         async with self._turn:
             if self._world.patterns.named:
                 await self._relay.settle()  # what rules have done to maps and ACLs before comes before
@@ -168,6 +209,16 @@ class AdminSockets:
             sock.sendmsg([about], [rights])
             async with asyncio.timeout(1.0):
                 await self._loop.sock_recv(sock, 4)
+
+
+def _tell(ready: asyncio.Future[None]) -> None:
+    if not ready.done():
+        ready.set_result(None)
+
+
+def _unread(sock: socket.socket) -> int:
+    """Bytes that have been sent and not yet taken (unix(7), tcp(7): SIOCOUTQ)."""
+    return int.from_bytes(fcntl.ioctl(sock, termios.TIOCOUTQ, bytes(4)), sys.byteorder)
 
 
 def perform(text: str, world: Running) -> bytes:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-from pylb.admin.control.registry import Kind, Run, command
+from pylb.admin.control.registry import Answer, Kind, Run, command, in_lines
 from pylb.admin.control.session import Level, Session, Severity
 from pylb.admin.world import Running
 from pylb.backend.operate import Refused
@@ -71,19 +71,20 @@ def _describe(each: PatternList) -> str:
     return f"pattern loaded from file '{each.file}' used by {', by '.join(uses) or NAMES[each.map].lower()}"
 
 
-def _show(world: Running, words: Sequence[str], map: bool) -> bytes:
+def _show(world: Running, words: Sequence[str], map: bool) -> Answer:
     version, words = _version(words)
+    lines: Iterable[str]
     if not words:
-        lines = ["# id (file) description"]
+        lines = listed = ["# id (file) description"]
         for each in world.patterns.all():
             if each.map == map:
                 counts = f"curr_ver={each.current} next_ver={each.next} entry_cnt={len(each.entries)}"
-                lines.append(f"{each.number} ({each.file}) {_describe(each)}. {counts}")
+                listed.append(f"{each.number} ({each.file}) {_describe(each)}. {counts}")
     else:
         each = the_list(world, words, map)
         shown = [entry for entry in each.entries if entry.version == (each.current if version is None else version)]
-        lines = [f"{_pointer(entry)} {entry.pattern}{f' {entry.value}' if map else ''}" for entry in shown]
-    return "".join(f"{line}\n" for line in lines).encode("utf-8", "surrogateescape")
+        lines = (f"{_pointer(entry)} {entry.pattern}{f' {entry.value}' if map else ''}" for entry in shown)
+    return in_lines(lines)
 
 
 # ----------------------------------------------------------------------------------------------------------------- get
@@ -218,13 +219,13 @@ def _commit(world: Running, words: Sequence[str], map: bool) -> bytes:
 
 
 @command("show acl", "[@<ver>] <acl>]", help="report available acls or dump an acl's contents")
-def show_acl(session: Session, world: Running, words: Sequence[str], payload: str) -> bytes:
+def show_acl(session: Session, world: Running, words: Sequence[str], payload: str) -> Answer:
     """All lists of ACLs, or the patterns of one."""
     return _show(world, words, False)
 
 
 @command("show map", "[@ver] [map]", help="report available maps or dump a map's contents")
-def show_map(session: Session, world: Running, words: Sequence[str], payload: str) -> bytes:
+def show_map(session: Session, world: Running, words: Sequence[str], payload: str) -> Answer:
     """All maps, or the keys and values of one."""
     return _show(world, words, True)
 

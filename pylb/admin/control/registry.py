@@ -6,7 +6,7 @@ Dispatch, `help`, the suggestions for unknown commands, the levels and docs/comm
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from enum import Enum
@@ -31,7 +31,9 @@ class Kind(Enum):
     """Every process answers for itself; the answers are joined."""
 
 
-Run = Callable[[Session, Any, Sequence[str], str], bytes]
+Answer = bytes | Iterator[bytes]
+"""What a command says; where that may be much, line by line as somebody takes it."""
+Run = Callable[[Session, Any, Sequence[str], str], Answer]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +95,12 @@ def find(words: Sequence[str], rows: Rows = ROWS) -> Row | None:
 
 def execute(session: Session, world: Any, given: Command, rows: Rows = ROWS) -> bytes:
     """Carry a command out where it is to run; its answer, as Session.finish takes it."""
+    answer = begin(session, world, given, rows)
+    return answer if isinstance(answer, bytes) else b"".join(answer)
+
+
+def begin(session: Session, world: Any, given: Command, rows: Rows = ROWS) -> Answer:
+    """The same; a long answer is made while it is read."""
     row = find(given.words, rows)
     if row is None:
         return unknown(session, given.words, rows).encode("utf-8", "surrogateescape")
@@ -102,6 +110,12 @@ def execute(session: Session, world: Any, given: Command, rows: Rows = ROWS) -> 
         return row.run(session, world, given.words[len(row.words) :], given.payload)
     except Refused as refusal:
         return session.feedback(Severity.ERROR, str(refusal))
+
+
+def in_lines(lines: Iterable[str]) -> Iterator[bytes]:
+    """A long answer."""
+    for line in lines:
+        yield f"{line}\n".encode("utf-8", "surrogateescape")
 
 
 def text_of(session: Session, given: Command) -> str:

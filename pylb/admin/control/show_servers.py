@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from ipaddress import ip_address
+from itertools import chain
 
 from pylb.admin.control.names import is_called
-from pylb.admin.control.registry import Kind, command
+from pylb.admin.control.registry import Answer, Kind, command, in_lines
 from pylb.admin.control.session import Session
 from pylb.admin.rows import Section, sections
 from pylb.admin.world import World
@@ -47,13 +48,11 @@ def backends(world: World, words: Sequence[str]) -> list[tuple[Section, Backend]
 
 
 @command("show servers state", "[<backend>]", help="dump volatile server information (all or for a single backend)")
-def show_servers_state(session: Session, world: World, words: Sequence[str], payload: str) -> bytes:
+def show_servers_state(session: Session, world: World, words: Sequence[str], payload: str) -> Answer:
     """What a state file holds, so that a new process can go on from there."""
-    lines = [str(VERSION), f"# {FIELDS}"]
-    for section, backend in backends(world, words):
-        for server in backend.servers:
-            lines.append(" ".join(map(str, state_fields(world, section, server))))
-    return ("\n".join(lines) + "\n").encode("utf-8", "surrogateescape")
+    servers = [(section, server) for section, backend in backends(world, words) for server in backend.servers]
+    lines = (" ".join(map(str, state_fields(world, section, server))) for section, server in servers)
+    return in_lines(chain((str(VERSION), f"# {FIELDS}"), lines))
 
 
 def state_fields(world: World, section: Section, server: Server) -> Iterator[str | int]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import chain
 
 from pylb.admin import stats
 from pylb.admin.control.names import is_called
-from pylb.admin.control.registry import Kind, command
+from pylb.admin.control.registry import Answer, Kind, command
 from pylb.admin.control.session import Level, Session
 from pylb.admin.rows import sections
 from pylb.admin.world import Running, World
@@ -19,7 +20,7 @@ KINDS = {1: "F", 2: "B", 4: "S"}
 
 
 @command("show stat", "[desc|json|no-maint|typed|up]*", help="report counters for each proxy and server")
-def show_stat(session: Session, world: World, words: Sequence[str], payload: str) -> bytes:
+def show_stat(session: Session, world: World, words: Sequence[str], payload: str) -> Answer:
     """As CSV, typed or JSON; `show stat {<iid>|<proxy>} <type> <sid>` shows a part, -1 standing for all."""
     chosen = words[:3] if len(words) >= 3 and words[0] not in OPTIONS else ()
     view = stats.View(only_up="up" in words, no_maint="no-maint" in words)
@@ -27,10 +28,10 @@ def show_stat(session: Session, world: World, words: Sequence[str], payload: str
         kinds, sid = _part(chosen[1], chosen[2])
         view = replace(view, proxy=_proxy(world, chosen[0]), kinds=kinds, sid=sid)
     if "json" in words:
-        return stats.as_json(world, view) + b"\n"
+        return chain(stats.json_rows(world, view), (b"\n",))
     if "typed" in words:
         return stats.typed(world, view, describe="desc" in words)
-    return stats.csv(world, view)
+    return stats.csv_lines(world, view)
 
 
 def _proxy(world: World, word: str) -> int:

@@ -9,9 +9,10 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Iterator, Sequence
 from ipaddress import IPv4Address, IPv6Address, ip_address
+from itertools import chain
 from typing import Any
 
-from pylb.admin.control.registry import Kind, command
+from pylb.admin.control.registry import Answer, Kind, command
 from pylb.admin.control.session import Level, Session
 from pylb.admin.world import Running
 from pylb.backend.operate import Refused
@@ -29,7 +30,7 @@ Keep = Callable[[Entry], bool]
 
 @command("show table", "<table> [<filter>]*", help="report table usage stats or dump this table's contents"
          " (filter: data/key)")  # fmt: skip
-def show_table(session: Session, world: Running, words: Sequence[str], payload: str) -> bytes:
+def show_table(session: Session, world: Running, words: Sequence[str], payload: str) -> Answer:
     """A line per table, or the entries of one, all or those that a filter or key chooses."""
     now = world.now()
     if not words:
@@ -39,8 +40,8 @@ def show_table(session: Session, world: Running, words: Sequence[str], payload: 
     if key is not None:
         entry = table.lookup(key, now)
         return (head(table, now) + line(table, entry, now)).encode() if entry is not None else b""
-    shown = (line(table, entry, now) for entry in table.entries(now) if keep(entry))
-    return "".join((head(table, now), *shown)).encode()
+    shown = (line(table, entry, now).encode() for entry in table.entries(now) if keep(entry))
+    return chain((head(table, now).encode(),), shown)
 
 
 def _table(world: Running, name: str) -> StickTable:

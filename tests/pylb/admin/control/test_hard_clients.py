@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,8 @@ global
 backend app
     server one 127.0.0.1:{live} weight 10
     server two 127.0.0.1:{live} weight 10
+backend many
+    server-template s 400 127.0.0.1:{live} disabled
 """
 
 
@@ -41,9 +44,10 @@ def connect(program: Program) -> socket.socket:
 
 
 def resident(program: Program) -> int:
-    """Bytes of memory."""
-    pages = Path(f"/proc/{program.process.pid}/statm").read_text().split()[1]
-    return int(pages) * 4096
+    """Bytes of memory of the process that answers, the master's only child."""
+    master = program.process.pid
+    (steward,) = Path(f"/proc/{master}/task/{master}/children").read_text().split()
+    return int(Path(f"/proc/{steward}/statm").read_text().split()[1]) * 4096
 
 
 def test_eight_clients_at_once_each_get_their_own_answers(balancer: Program):
@@ -116,6 +120,32 @@ def test_too_much_is_refused_and_costs_no_memory(balancer: Program, said: bytes)
 def _send(client: socket.socket, data: bytes) -> None:
     with suppress(OSError):
         client.sendall(data)
+
+
+def test_a_slow_reader_gets_everything(balancer: Program):
+    """For longer than `stats timeout`, and longer than what the kernel holds for it."""
+    whole = json.loads(balancer.ask("show stat json"))
+    with connect(balancer) as client:
+        client.sendall(b"show stat json\n")
+        heard = bytearray()
+        began = time.monotonic()
+        while block := client.recv(32768):
+            heard += block
+            if time.monotonic() - began < 3:
+                time.sleep(0.2)
+    assert len(heard) > 1 << 20
+    assert [len(row) for row in json.loads(heard)] == [len(row) for row in whole]
+
+
+def test_long_answers_are_made_as_they_are_read(balancer: Program):
+    before = resident(balancer)
+    with ExitStack() as waiting:
+        for _ in range(8):
+            client = waiting.enter_context(connect(balancer))
+            client.sendall(b"show stat json\n")
+            client.recv(1)
+        assert resident(balancer) - before < 8 << 20  # each has 4 MB to come
+        assert "app,one" in balancer.ask("show stat")
 
 
 def test_silent_clients_are_closed_and_those_who_wait_come_in(balancer: Program):
