@@ -7,15 +7,17 @@ rich, and `pylb --help` is quick. Findings go to stderr, so that `convert` can b
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from pylb import __version__
-from pylb.config.model import ConfigError, Finding, Origin
-from pylb.process.examine import Certificates, examine, worst
+
+if TYPE_CHECKING:
+    from pylb.config.model import Finding, Origin
 
 DESCRIPTION = "An HTTP load balancer that reads lb.toml and HAProxy's haproxy.cfg."
 
@@ -186,14 +188,20 @@ def _add_demo(commands: Commands) -> None:
 
 def serve(args: argparse.Namespace) -> int:
     """`pylb -c FILE…`"""
-    config, findings = examine(args.files, compiled=False)
-    show(worst(findings) if args.quiet else findings)
-    if config is None:
-        return INVALID
+    from pylb.process.courtesy import without_collections
+
+    with without_collections():
+        from pylb.process.examine import examine, worst
+
+        config, findings = examine(args.files, compiled=False)
+        show(worst(findings) if args.quiet else findings)
+        if config is None:
+            return INVALID
+        from pylb.process import privileges, start
+
+        gc.freeze()  # modules and configuration stay, here and in the processes that are forked
     if args.debug:
         os.environ["PYTHONASYNCIODEBUG"] = "1"
-    from pylb.process import privileges, start
-
     options = start.Options(
         files=args.files,
         foreground=args.foreground or args.debug or args.trace,
@@ -225,6 +233,8 @@ def reload(args: argparse.Namespace) -> int:
 
 def check_files(args: argparse.Namespace) -> int:
     """`pylb check FILE…`"""
+    from pylb.process.examine import Certificates, examine, worst
+
     certificates = Certificates()
     config, findings = examine(args.files, certificates=certificates)
     warnings = sum(finding.severity == "warning" for finding in findings)
@@ -241,6 +251,7 @@ def convert(args: argparse.Namespace) -> int:
     """`pylb convert FILE…`"""
     from pylb.config import toml
     from pylb.config.load import load
+    from pylb.config.model import ConfigError
 
     try:
         config, findings = load(args.files, os.environ)
@@ -324,6 +335,8 @@ def _place(at: Origin) -> str:
 
 def show_summary(files: Sequence[str], findings: Sequence[Finding], valid: bool) -> None:
     """The last line: what was checked, and how it came out."""
+    from pylb.process.examine import worst
+
     errors = len(worst(findings))
     counts = [_count(errors, "error"), _count(len(findings) - errors, "warning")]
     text = ", ".join(["valid" if valid else "invalid", *filter(None, counts)])

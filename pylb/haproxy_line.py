@@ -7,6 +7,7 @@ is what `haproxy …` does with the same words (haproxy_words.py); a link called
 
 from __future__ import annotations
 
+import gc
 import os
 import re
 import resource
@@ -20,6 +21,7 @@ from pylb.config.haproxy.keywords import Refusal
 from pylb.config.haproxy.lexer import LexicalError, split_line
 from pylb.config.presets import LOCAL_PEER
 from pylb.haproxy_words import USAGE, Line, parse
+from pylb.process.courtesy import without_collections
 from pylb.process.examine import examine, worst
 from pylb.process.privileges import StartError
 
@@ -99,14 +101,17 @@ def _check(line: Line) -> int:
 
 def _serve(line: Line) -> int:
     from pylb.cli import show
-    from pylb.process import start
 
     files = [str(Path(file).absolute()) for file in line.files]
     os.environ[LOCAL_PEER] = line.presets.variables()[LOCAL_PEER]
-    config, findings = examine(files, compiled=False, presets=line.presets)
-    show(worst(findings) if line.silent else findings)
-    if config is None or (line.strict and findings):
-        return 1
+    with without_collections():
+        config, findings = examine(files, compiled=False, presets=line.presets)
+        show(worst(findings) if line.silent else findings)
+        if config is None or (line.strict and findings):
+            return 1
+        from pylb.process import start
+
+        gc.freeze()  # as in cli.serve
     if line.objects:
         _objects()
     if line.debug:

@@ -227,6 +227,7 @@ class Master:
         status = generation.bury()
         self._generations.remove(generation)
         if not generation.ready:
+            self._orphans.stop_strays({each.pid for each in self._generations})
             self._failed(generation, status)
         elif generation is self._current:
             self._current = None

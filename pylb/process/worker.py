@@ -90,7 +90,8 @@ class Worker:
         await balancer.open(self._pace)
         self._open = True
         courtesy.come_first()
-        self._channel.send(Kind.READY)
+        if self._channel is not None:  # else the steward has died meanwhile
+            self._channel.send(Kind.READY)
         self._ready()
         if self._retire_when_open:
             self._soft_stop()

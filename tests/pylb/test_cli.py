@@ -240,7 +240,7 @@ def test_a_file_that_cannot_be_served_is_status_1(file, capfd):
 def test_a_daemon_from_haproxy_cfg_holds_nothing_it_does_not_need(file):
     path = file("haproxy.cfg", "frontend f\n mode http\n bind 127.0.0.1:1\n timeout client 1s\n stats enable\n")
     code = (
-        "import sys; from pylb.cli import examine; assert examine([sys.argv[1]])[0];"
+        "import sys; from pylb.process.examine import examine; assert examine([sys.argv[1]])[0];"
         "print(' '.join(sorted({name.partition('.')[0] for name in sys.modules})))"
     )
     command = [sys.executable, "-W", "ignore", "-c", code, path]

@@ -162,6 +162,25 @@ def test_after_a_steward_s_death_another_generation_serves(tmp_path: Path) -> No
         assert "another generation is started" in it.pylb.stderr
 
 
+def test_workers_of_a_steward_that_dies_before_it_serves_end_too(tmp_path: Path) -> None:
+    with place(tmp_path, workers=8) as it:
+        master = it.pylb.process.pid
+        (serving,) = children(master)
+        it.pylb.signal(signal.SIGUSR2)
+        wait_for(lambda: any(children(pid) for pid in children(master) if pid != serving), 10, "a new worker")
+        (new,) = set(children(master)) - {serving}
+        worker = children(new)[0]
+        os.kill(worker, signal.SIGSTOP)  # so the new generation never serves
+        try:
+            os.kill(new, signal.SIGKILL)
+            wait_for(lambda: new not in children(master), 10, "its end")
+        finally:
+            os.kill(worker, signal.SIGCONT)
+        wait_for(lambda: children(master) == [serving], 10, "the end of its workers")
+        assert ask(it.port)[0] == 200
+        assert it.info()["Last_reload_ok"] == "0"
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
 def test_every_process_ends(tmp_path: Path, number: int) -> None:
     with place(tmp_path, workers=3) as it:
