@@ -1,5 +1,7 @@
 """Makes tests/support.py importable from every test directory, and lets Hypothesis take its time."""
 
+import compileall
+import os
 import sys
 from pathlib import Path
 
@@ -9,6 +11,13 @@ from hypothesis import HealthCheck, settings
 sys.path[:0] = [str(Path(__file__).parent.parent), str(Path(__file__).parent)]
 
 from support import examples  # noqa: E402
+
+# Hundreds of programs are started: all is compiled once, also where the environment asks for no __pycache__, and before
+# a test that cannot write here.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+for package in ("pylb", "vrrpd", "bench"):
+    compileall.compile_dir(Path(__file__).parent.parent / package, quiet=2)
 
 # What an example takes says more about the machine than about the code; a test has its timeout all the same.
 settings.register_profile(
