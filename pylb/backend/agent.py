@@ -96,7 +96,7 @@ def _set_maxconn(server: Server, text: str, now: float) -> None:
             if text[:1].isdigit()
             else "maxconn string empty or preceded by garbage"
         )
-    operate.set_maxconn(server, int(text), now)
+    operate.set_maxconn(server, operate.whole(text), now)
 
 
 def _result(answer: Answer, refusal: str, milliseconds: int) -> CheckResult:

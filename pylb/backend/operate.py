@@ -19,6 +19,9 @@ from pylb.backend import state
 from pylb.backend.health import Agent
 from pylb.backend.server import Admin, Server, State
 
+LARGEST = 2**31 - 1
+"""An int of HAProxy's."""
+
 
 class Refused(Exception):
     """An order that cannot be carried out; the text is the answer to the operator."""
@@ -244,7 +247,7 @@ def _parse_weight(server: Server, text: str) -> int:
         raise Refused("Empty weight string empty or preceded by garbage")
     if text[number.end() :] not in ("", "%"):
         raise Refused("Trailing garbage in weight string")
-    wanted = int(number[0])
+    wanted = whole(number[0])
     if text.endswith("%"):
         if wanted < 0:
             raise Refused("Relative weight must be positive.")
@@ -252,6 +255,14 @@ def _parse_weight(server: Server, text: str) -> int:
     if not 0 <= wanted <= 256:
         raise Refused("Absolute weight can only be between 0 and 256 inclusive.")
     return wanted
+
+
+def whole(digits: str) -> int:
+    """A number of operators' or an agent's, of any length, as strtol(3) reads it into an int: the largest there is at
+    the most."""
+    text = digits.lstrip("+-").lstrip("0") or "0"
+    value = int(text) if len(text) <= 10 else LARGEST
+    return min(value, LARGEST) * (-1 if digits.startswith("-") else 1)
 
 
 def set_maxconn(server: Server, maxconn: int, now: float) -> None:

@@ -16,8 +16,9 @@ from typing import Any
 from pylb.http1.errors import ProtocolError
 
 SIGNATURE = b"\r\n\r\n\x00\r\nQUIT\n"
-LONGEST = 536
-"""Version 2 with IPv6 addresses and room for extensions; version 1 takes 107 at the most."""
+LONGEST = 16384
+"""Version 2 with what a sender puts behind the addresses (certificates' names, a cloud's ids): HAProxy reads as much as
+a buffer takes. Version 1 takes 107 at the most."""
 
 _LINE = re.compile(rb"PROXY (?:(UNKNOWN)[^\r\n]*|(TCP4|TCP6) (\S{1,45}) (\S{1,45}) (\d{1,5}) (\d{1,5}))\r\n")
 
@@ -47,11 +48,15 @@ def _parse_line(data: bytes) -> Header | None:
         raise ProtocolError(400, "malformed PROXY line")
     if match[1]:
         return None, None, match.end()
+    family = socket.AF_INET if match[2] == b"TCP4" else socket.AF_INET6
     try:
-        client, target = (str(ipaddress.ip_address(match[i].decode("ascii"))) for i in (3, 4))
-    except ValueError:
+        client, target = (_text(socket.inet_pton(family, match[i].decode("ascii"))) for i in (3, 4))
+    except (OSError, ValueError):  # of the other family, with a scope, or no address at all
         raise ProtocolError(400, "malformed address in the PROXY line") from None
-    return (client, int(match[5])), (target, int(match[6])), match.end()
+    ports = int(match[5]), int(match[6])
+    if max(ports) > 65535:
+        raise ProtocolError(400, "malformed port in the PROXY line")
+    return (client, ports[0]), (target, ports[1]), match.end()
 
 
 def _parse_binary(data: bytes) -> Header | None:
@@ -69,10 +74,16 @@ def _parse_binary(data: bytes) -> Header | None:
         return None, None, 16 + length
     if length < 2 * width + 4:
         raise ProtocolError(400, "PROXY header shorter than its addresses")
-    client = str(ipaddress.ip_address(data[16 : 16 + width]))
-    target = str(ipaddress.ip_address(data[16 + width : 16 + 2 * width]))
+    client, target = _text(data[16 : 16 + width]), _text(data[16 + width : 16 + 2 * width])
     ports = struct.unpack_from("!HH", data, 16 + 2 * width)
     return (client, ports[0]), (target, ports[1]), 16 + length
+
+
+def _text(packed: bytes) -> str:
+    """An address; an IPv4 address that is mapped into IPv6, as dual-stack senders write it, as itself."""
+    address = ipaddress.ip_address(packed)
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return str(mapped or address)
 
 
 def line(src: str, src_port: int, dst: str, dst_port: int) -> bytes:

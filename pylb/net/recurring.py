@@ -51,9 +51,11 @@ class Recurring:
             self.begin(self._interval())
 
     async def _do(self) -> None:
-        await self._work()
-        self._task = None
-        self.begin(self._interval())
+        try:
+            await self._work()
+        finally:  # what fails once has to be done again all the same
+            self._task = None
+            self.begin(self._interval())
 
     def end(self) -> None:
         """Never again; what is being done is broken off."""

@@ -119,9 +119,9 @@ class Upstream(Flow, asyncio.Protocol):
 
     def close(self) -> None:
         """Done with it; what has been written still goes out, to a server that takes it."""
-        exchange = self.exchange
+        exchange, connecting = self.exchange, self.phase == CONNECTING
         self._leave()
-        if self.sock is not None:
+        if connecting:
             self._drop_socket()
             return
         self.backlog = self.transport.get_write_buffer_size()
@@ -132,11 +132,12 @@ class Upstream(Flow, asyncio.Protocol):
 
     def abort(self) -> None:
         """Gone at once, unsent bytes too."""
+        connecting = self.phase == CONNECTING
         self._leave()
-        if self.sock is None:
-            self.transport.abort()
-        else:
+        if connecting:
             self._drop_socket()
+        else:
+            self.transport.abort()
 
     @property
     def has_input(self) -> bool:
@@ -156,7 +157,7 @@ class Upstream(Flow, asyncio.Protocol):
 
     def _drop_socket(self) -> None:
         sock, self.sock = self.sock, None
-        if sock is None:
+        if sock is None:  # there was none to be had, which the exchange has not been told yet
             return
         if self._given:  # the loop's attempt ends by itself; cancelled, its error might be nobody's
             with suppress(OSError):

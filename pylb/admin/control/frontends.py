@@ -10,6 +10,7 @@ from pylb.admin.control.names import frontend_called
 from pylb.admin.control.registry import Kind, command
 from pylb.admin.control.session import Level, Session
 from pylb.admin.world import FrontendView, Running
+from pylb.backend import operate
 from pylb.backend.operate import Refused
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def _whole(words: Sequence[str]) -> int:
         raise Refused("Integer value expected.")
     if words[0].startswith("-"):
         raise Refused("Value out of range.")
-    return int(words[0])
+    return operate.whole(words[0])
 
 
 @command(

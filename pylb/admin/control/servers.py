@@ -74,7 +74,8 @@ def _set_addr(session: Session, world: Running, server: Server, words: Sequence[
 
 
 def _port(text: str) -> int | None:
-    return int(text) if text.isascii() and text.isdigit() and int(text) <= 65535 else None
+    port = operate.whole(text) if text.isascii() and text.isdigit() else 65536
+    return port if port <= 65535 else None
 
 
 def _bad_port(words: Sequence[str]) -> str:

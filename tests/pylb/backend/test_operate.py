@@ -9,8 +9,9 @@ from backend_tools import declared_server, make_backend
 from haproxy_rig import Origin, named, running_haproxy
 from support import wait_for
 
-from pylb.backend import operate
+from pylb.backend import agent, operate
 from pylb.backend.backend import Backend
+from pylb.backend.operate import LARGEST, Refused
 from pylb.backend.server import Server
 from pylb.backend.state import link_tracking
 from pylb.config import model
@@ -155,3 +156,26 @@ backend c
                 of_servers = [row for row in rows if row[1] not in ("FRONTEND", "BACKEND")]
                 assert statuses(backends) == [(row[0], row[1], row[17], row[18]) for row in of_servers], order
     origin.close()
+
+
+@pytest.mark.parametrize(
+    ("line", "weight", "maxconn"),
+    [
+        ("9" * 5000 + "%", 256, 10),
+        ("0" * 5000 + "50%", 5, 10),
+        ("maxconn:" + "9" * 5000, 10, LARGEST),
+        ("maxconn:" + "0" * 5000 + "7", 10, 7),
+        ("maxconn:99999999999", 10, LARGEST),
+    ],
+)
+def test_numbers_of_any_length_are_numbers(line, weight, maxconn) -> None:
+    """Python refuses to read more than 4300 digits at once."""
+    server = make_backend(declared_server("s", weight=10, maxconn=10)).servers[0]
+    agent.said(server, line, 1, 0.0)
+    assert (server.weight, server.maxconn) == (weight, maxconn)
+    operate.set_weight(server, "0" * 5000 + "3", 0.0)
+    assert server.weight == 3
+    with pytest.raises(Refused, match="Absolute weight"):
+        operate.set_weight(server, "9" * 5000, 0.0)
+    with pytest.raises(Refused, match="Relative weight"):
+        operate.set_weight(server, "-" + "9" * 5000 + "%", 0.0)

@@ -13,7 +13,7 @@ from pylb.net.proxy_protocol import binary, line, parse
 
 ports = st.integers(0, 65535)
 v4 = st.ip_addresses(v=4).map(str)
-v6 = st.ip_addresses(v=6).map(str)
+v6 = st.ip_addresses(v=6).filter(lambda address: address.ipv4_mapped is None).map(str)
 
 
 @given(src=v4, sport=ports, dst=v4, dport=ports, rest=st.binary(max_size=20))
@@ -35,6 +35,22 @@ def test_a_header_that_is_not_complete_is_waited_for(src: str, dst: str, cut: in
             assert parse(header[:cut]) is None
 
 
+@pytest.mark.parametrize("make", [line, binary])
+def test_mapped_addresses_are_the_ipv4_addresses_that_they_stand_for(make) -> None:
+    """A sender that reached us by IPv6 and has a client of IPv4 has to write one of them in the other's form."""
+    header = make("1.2.3.4", 5, "2001:db8::1", 80)
+    assert parse(header) == (("1.2.3.4", 5), ("2001:db8::1", 80), len(header))
+    header = make("::ffff:1.2.3.4", 5, "::ffff:0:1", 80)
+    assert parse(header) == (("1.2.3.4", 5), ("0.0.0.1", 80), len(header))
+
+
+def test_what_stands_behind_the_addresses_may_be_long() -> None:
+    header = binary("1.2.3.4", 5, "1.2.3.5", 80)
+    extended = header[:14] + (12 + 4000).to_bytes(2, "big") + header[16:] + b"\x05\x0f\x9d" + b"x" * 3997
+    assert parse(extended + b"GET") == (("1.2.3.4", 5), ("1.2.3.5", 80), len(extended))
+    assert parse(extended[:-1]) is None
+
+
 def test_a_health_check_of_the_sender_keeps_the_connections_own_addresses() -> None:
     assert parse(b"\r\n\r\n\x00\r\nQUIT\n\x20\x00\x00\x00") == (None, None, 16)
     assert parse(b"PROXY UNKNOWN\r\nGET /") == (None, None, 15)
@@ -47,6 +63,12 @@ def test_a_health_check_of_the_sender_keeps_the_connections_own_addresses() -> N
         b"PROXY TCP4 1.2.3.4 1.2.3.4 1\r\n",
         b"PROXY TCP4 1.2.3.444 1.2.3.4 1 2\r\n",
         b"PROXY TCP4  1.2.3.4 1.2.3.4 1 2\r\n",
+        b"PROXY TCP4 1.2.3.4 1.2.3.4 99999 2\r\n",
+        b"PROXY TCP4 1.2.3.4 1.2.3.4 1 65536\r\n",
+        b"PROXY TCP4 ::1 ::1 1 2\r\n",
+        b"PROXY TCP6 1.2.3.4 1.2.3.4 1 2\r\n",
+        b"PROXY TCP6 fe80::1%\x1b[31m ::1 1 2\r\n",
+        b"PROXY TCP4 1.2.3.4\0 1.2.3.4 1 2\r\n",
         b"PROXY " + b"x" * 120,
         b"\r\n\r\n\x00\r\nQUIT\n\x31\x11\x00\x0c" + bytes(12),
         b"\r\n\r\n\x00\r\nQUIT\n\x21\x11\x00\x04" + bytes(4),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Callable
 
 import pytest
@@ -39,6 +40,22 @@ async def test_it_is_done_again_and_again_after_a_delay() -> None:
     log.recurring.end()
     assert log.times[0] >= 0.095
     assert all(later - before >= 0.045 for before, later in zip(log.times, log.times[1:], strict=False))
+
+
+async def test_work_that_fails_is_done_again(caplog: pytest.LogCaptureFixture) -> None:
+    log = Log()
+
+    async def work() -> None:
+        log.times.append(0.0)
+        raise KeyError("a mistake of ours")
+
+    recurring = Recurring(log.loop, work, lambda: True, lambda: 0.01)
+    recurring.begin(0.0)
+    await log.until(lambda: len(log.times) > 2)
+    recurring.end()
+    await recurring.ended()
+    gc.collect()
+    assert "a mistake of ours" in caplog.text
 
 
 async def test_the_interval_begins_when_the_work_is_done() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
+import socket
 
 import pytest
 from conversation import GET, OK, World, config, status_of
@@ -593,3 +595,19 @@ def test_idle_connections_of_a_server_that_went_down_are_closed(begin) -> None:
     name = next(s.name for s in world.backend().servers if s.idle)
     world.mark(name, up=False)
     assert server.closed
+
+
+def test_no_socket_for_a_server_and_a_client_that_goes_before_it_is_told(begin, monkeypatch) -> None:
+    world = begin(config(backend="option abortonclose"))
+
+    def none_left(*_: object) -> socket.socket:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr("pylb.net.upstream.connect", world._connect)
+    monkeypatch.setattr("pylb.net.upstream.socket.socket", none_left)
+    client = world.client()
+    client._out = [GET, None]
+    client.deliver()  # and the loop has no turn in between
+    monkeypatch.undo()
+    world.passes(0.1)
+    assert world.termination[:2] == "CC" and client.closed
