@@ -135,8 +135,17 @@ class Channel(asyncio.Protocol):
                 break
             payload = bytes(buffer[start + _HEAD.size : end])
             start = end
-            self._receive(Kind(kind), payload)
+            self._hear(Kind(kind), payload)
         del buffer[:start]
+
+    def _hear(self, kind: Kind, payload: bytes) -> None:
+        """A mistake of ours in one message must not end the channel: a worker that hears nothing any more would serve
+        on, with servers that are gone, beside every generation to come."""
+        try:
+            self._receive(kind, payload)
+        except Exception as error:
+            about = {"message": f"message {kind.name} between steward and worker failed", "exception": error}
+            asyncio.get_running_loop().call_exception_handler(about)
 
     def connection_lost(self, exc: Exception | None) -> None:
         lost, self._lost = self._lost, _nothing

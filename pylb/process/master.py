@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from pylb.process.start import Options
 
 HUNG = 10.0
-"""Seconds without a sign of life after which a steward is killed and another generation started."""
+"""Seconds without a sign of life after which a steward is aborted, then killed, and another generation started."""
 
 LAST_WORDS = 3.0
 """Seconds that a generation has to end at once; then it is killed."""
@@ -77,6 +77,8 @@ class Master:
         self._jobs: asyncio.Queue[tuple[str, int]] = asyncio.Queue()
         """"start" a generation, "end" with a status: what is done outside of the loop."""
         self._stopping = False
+        self._looked = self.began
+        """When stewards were last looked after."""
         self._supervisor = Supervisor()
 
     def run(self) -> int:
@@ -231,6 +233,10 @@ class Master:
             self._failed(generation, status)
         elif generation is self._current:
             self._current = None
+            for other in self._generations:
+                if other.wants_state:  # it will not be told any more
+                    other.wants_state = False
+                    other.packets.send("state")
             if not self._stopping:
                 self._replace(generation, status)
         if self._stopping and not self._generations:
@@ -259,9 +265,12 @@ class Master:
         now = time.monotonic()
         if self._current is not None:
             self._supervisor.say("WATCHDOG=1")
+        stood_still = now - self._looked > HUNG / 2  # this process, and so perhaps the whole machine
         for generation in self._generations:
-            if generation.ready and now - generation.heartbeat.last > HUNG:
-                generation.signal(signal.SIGABRT)
+            silence = now - generation.heartbeat.last
+            if generation.ready and silence > HUNG and not stood_still:
+                generation.signal(signal.SIGABRT if silence < HUNG + LAST_WORDS else signal.SIGKILL)
+        self._looked = now
         loop.call_later(1.0, self._look_after_stewards, loop)
 
     # ------------------------------------------------------------------------------------------ for the master socket

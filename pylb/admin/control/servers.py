@@ -215,8 +215,7 @@ def set_maxconn_server(session: Session, world: Running, words: Sequence[str], p
         raise Refused("maxconn string empty or preceded by garbage")
     if number[0] != words[1]:
         raise Refused("Trailing garbage in maxconn string")
-    wanted = int(number[0])
-    operate.set_maxconn(server, wanted, world.now())
+    operate.set_maxconn(server, operate.whole(number[0]), world.now())
     return b""
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 
+import pytest
 import uvloop
 
 from pylb.process.channel import Channel, Kind
@@ -71,3 +73,28 @@ def test_who_is_not_read_ends_all_the_same() -> None:
     ours, theirs = socket.socketpair()
     speak(theirs, [b"x" * 3_000_000])  # returns
     ours.close()
+
+
+def test_a_message_that_fails_costs_no_other_one(caplog: pytest.LogCaptureFixture) -> None:
+    heard: list[bytes] = []
+
+    def receive(kind: Kind, payload: bytes) -> None:
+        if payload == b"bad":
+            raise KeyError("a mistake of ours")
+        heard.append(payload)
+
+    async def main() -> None:
+        ours, theirs = socket.socketpair()
+        speaker, hearer = await Channel.over(theirs, receive, nobody), await Channel.over(ours, receive, nobody)
+        for message in (b"1", b"bad", b"2"):
+            speaker.send(Kind.STATES, message)
+        await asyncio.sleep(0.05)
+        speaker.send(Kind.STATES, b"3")
+        async with asyncio.timeout(20):
+            while len(heard) < 3:  # noqa: ASYNC110 (there is no event)
+                await asyncio.sleep(0.005)
+        hearer.close()
+        speaker.close()
+
+    uvloop.run(main())
+    assert heard == [b"1", b"2", b"3"] and "STATES" in caplog.text and "a mistake of ours" in caplog.text

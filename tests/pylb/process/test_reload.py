@@ -9,12 +9,16 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 from live import ask, children, ports
 from load import Crowd, place
 from support import wait_for
+
+from pylb.process.master import HUNG
+from pylb.process.silence import state_of
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 
@@ -231,3 +235,51 @@ def test_a_thousand_frontends_and_ten_thousand_servers_are_checked_in_five_secon
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert done.returncode == 0
     assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 5.0
+
+
+def test_a_steward_that_dies_before_it_has_told_its_successor_what_it_knows(tmp_path: Path) -> None:
+    """The successor does without, in place of waiting for ever."""
+    with place(tmp_path) as it:
+        (steward,) = children(it.pylb.process.pid)
+        os.kill(steward, signal.SIGSTOP)
+        it.pylb.signal(signal.SIGUSR2)
+        wait_for(lambda: len(children(it.pylb.process.pid)) == 2, 10, "another steward")
+        (other,) = set(children(it.pylb.process.pid)) - {steward}
+        wait_for(lambda: has_nothing_to_do(other), 8, "it to wait for what is known")
+        os.kill(steward, signal.SIGKILL)
+        wait_for(lambda: it.info() and steward not in children(it.pylb.process.pid), 20, "another generation to serve")
+        assert ask(it.port)[0] == 200
+        assert "another generation is started" in it.pylb.stderr
+
+
+def has_nothing_to_do(pid: int) -> bool:
+    """It uses no processor for a second."""
+    before = state_of(pid)
+    time.sleep(1.0)
+    return before is not None and state_of(pid) == before
+
+
+@pytest.mark.soak
+def test_a_machine_that_has_stood_still_has_no_hung_steward(tmp_path: Path) -> None:
+    """All processes sleep for longer than a steward may be silent, as in a suspended container."""
+    with place(tmp_path) as it:
+        (steward,) = children(it.pylb.process.pid)
+        every = [steward, *it.pylb.workers(), it.pylb.process.pid]
+        for pid in every:
+            os.kill(pid, signal.SIGSTOP)
+        time.sleep(HUNG + 1.5)
+        for pid in reversed(every):  # the master first
+            os.kill(pid, signal.SIGCONT)
+        time.sleep(2.5)
+        assert ask(it.port)[0] == 200 and it.info()
+        assert children(it.pylb.process.pid) == [steward]
+
+
+@pytest.mark.soak
+def test_a_steward_that_is_stopped_is_killed_in_the_end(tmp_path: Path) -> None:
+    with place(tmp_path) as it:
+        (steward,) = children(it.pylb.process.pid)
+        os.kill(steward, signal.SIGSTOP)
+        wait_for(lambda: steward not in children(it.pylb.process.pid), 30, "the end of the steward")
+        wait_for(lambda: ask(it.port)[0] == 200 and it.info(), 20, "an answer")
+        assert "another generation is started" in it.pylb.stderr
