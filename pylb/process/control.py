@@ -4,7 +4,7 @@ The language is admin/control; here are its connections, in the steward. They ar
 backlog) and each is one task over a plain socket, because `expose-fd listeners` sends descriptors along, which
 transports do not.
 
-`relay` reaches the workers: what only they can do or know is sent on as text and carried out by each of them through
+`relay` reaches the workers: what only they can do or know is sent on and carried out by each of them through
 `perform`, in the order in which this process sends it.
 """
 
@@ -13,6 +13,7 @@ from __future__ import annotations
 import array
 import asyncio
 import fcntl
+import json
 import socket
 import struct
 import sys
@@ -23,7 +24,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 
 from pylb.admin.control import load
-from pylb.admin.control.registry import Answer, Kind, begin, execute, find, text_of
+from pylb.admin.control.registry import Answer, Kind, begin, execute, find
 from pylb.admin.control.session import Command, Level, Session
 from pylb.config.model import StatsSocket
 from pylb.process.piecemeal import PIECE
@@ -189,7 +190,7 @@ class AdminSockets:
                 await self._relay.settle()  # what rules have done to maps and ACLs before comes before
             # This process first: a worker that dies is forked from it, and has what was changed since.
             own = execute(session, self._world, command) if row.kind is Kind.CHANGE else b""
-            answers = await self._relay.ask_all(text_of(session, command))
+            answers = await self._relay.ask_all(_order(session, command))
             self._world.listeners.carried_out()
         if row.kind is Kind.CHANGE:
             return own
@@ -221,11 +222,12 @@ def _unread(sock: socket.socket) -> int:
     return int.from_bytes(fcntl.ioctl(sock, termios.TIOCOUTQ, bytes(4)), sys.byteorder)
 
 
-def perform(text: str, world: Running) -> bytes:
-    """Carry out in a worker what `text_of` has written; the answer. Rights have been looked at already."""
-    session = Session(Level.ADMIN, len(text) + 2)
-    session.receive(text.encode("utf-8", "surrogateescape"))
-    answer = b""
-    while (command := session.next()) is not None:
-        answer = execute(session, world, command)
-    return answer
+def _order(session: Session, command: Command) -> str:
+    """A command as a worker is to carry it out: exactly these words and this payload, whatever bytes are in them."""
+    return json.dumps((session.severity, command.words, command.payload))
+
+
+def perform(order: str, world: Running) -> bytes:
+    """Carry out in a worker what `_order` has written; the answer. Rights have been looked at already."""
+    severity, words, payload = json.loads(order)
+    return execute(Session(Level.ADMIN, severity=severity), world, Command(tuple(words), payload))

@@ -119,14 +119,14 @@ def in_lines(lines: Iterable[str]) -> Iterator[bytes]:
 
 
 def text_of(session: Session, given: Command) -> str:
-    """A command as text again, for a process that is to carry it out for this session."""
+    """A command as text again, for a connection to another process that is to carry it out for this session."""
     words = (_SPECIAL.sub(r"\\\g<0>", word) for word in given.words)
     before = "" if session.severity == "none" else f"set severity-output {session.severity};"
     payload = f" <<\n{given.payload}\n" if given.payload else ""
     return f"{before}{' '.join(words)}{payload}\n"
 
 
-_SPECIAL = re.compile(r"[\\; \t]")
+_SPECIAL = re.compile(r"[\\; \t<]")
 
 
 # -------------------------------------------------------------------------------------------------------------- help

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from admin_pair import Program, listening, pylb
+from admin_pair import Program, listening, pylb, read_all
 from cryptography import x509
 from support import free_port, wait_for
 
@@ -181,3 +181,21 @@ def test_hundreds_of_added_servers_are_counted_over_all_workers(balancer: Progra
         "s1": 0,
         f"s{last}": TURNS,
     }
+
+
+@pytest.mark.parametrize("value", ["<<", "v\r", "a;b", "back\\slash", "\udcff\udcfe"])
+def test_any_word_reaches_every_worker_as_it_came(balancer: Program, value: str):
+    said = "".join(f"\\{letter}" if letter in "\\;<" else letter for letter in value)
+    # A blank behind the last word keeps the line's end from being taken for it.
+    said = f"set map {balancer.directory}/words /map/a {said} "
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(5)
+        client.connect(str(balancer.socket))
+        client.sendall(said.encode("utf-8", "surrogateescape") + b"\n")
+        assert client.recv(1000) == b"\n"
+    heard = set()
+    for _ in range(TURNS):
+        with socket.create_connection(("127.0.0.1", balancer.port), timeout=5) as client:
+            client.sendall(b"GET /map/a HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+            heard.add(read_all(client).partition(b"\r\n\r\n")[2])
+    assert heard == {value.encode("utf-8", "surrogateescape").replace(b"\r", b"%0D")}  # as log formats write it
