@@ -145,8 +145,8 @@ def quiet_lines(program: Program) -> int:
 
 
 def settled_lines(program: Program, wanted: int) -> int:
-    """Lines logged so far, once `wanted` are there or a second has gone by."""
-    deadline = time.monotonic() + 1
+    """Lines logged so far, once `wanted` are there or it is clear that they do not come."""
+    deadline = time.monotonic() + TIMEOUT
     while (lines := program.log.lines()) < wanted and time.monotonic() < deadline:
         time.sleep(0.02)
     return lines

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import signal
 import subprocess
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,8 +15,8 @@ from bench.http.scenarios import Scenario
 
 SCRIPT = Path(__file__).with_name("requests.lua")
 MARK = "RESULT "
-STARTUP = 0.08
-"""Seconds that wrk needs to make its requests and to set its signal handler."""
+STARTUP = 0.005
+"""Seconds between two looks whether wrk has made its requests and takes signals."""
 PATIENCE = 20.0
 """Seconds that it may take to end."""
 
@@ -60,8 +62,11 @@ def run(words: list[str], seconds: float) -> Load:
     wrk ends in good order on SIGINT, within the 0.1 s of its own clock, and reports the time that it really took.
     """
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as wrk:
+        deadline = time.monotonic() + PATIENCE
+        while not _takes_signals(wrk.pid) and wrk.poll() is None and time.monotonic() < deadline:
+            time.sleep(STARTUP)
         with contextlib.suppress(subprocess.TimeoutExpired):
-            wrk.wait(STARTUP + seconds)
+            wrk.wait(seconds)
         wrk.send_signal(signal.SIGINT)
         try:
             output, errors = wrk.communicate(timeout=PATIENCE)
@@ -71,6 +76,15 @@ def run(words: list[str], seconds: float) -> Load:
     if wrk.returncode:
         raise LoadError(f"wrk ended with {wrk.returncode}: {errors.strip() or output.strip()}")
     return parse(output)
+
+
+def _takes_signals(pid: int) -> bool:
+    """Whether SIGINT would not just kill it."""
+    try:
+        caught = re.search(r"SigCgt:\s*(\w+)", Path(f"/proc/{pid}/status").read_text())
+    except OSError:
+        return False
+    return caught is not None and bool(int(caught[1], 16) >> (signal.SIGINT - 1) & 1)
 
 
 def write_requests(scenario: Scenario, port: int, core: int, file: Path) -> list[bytes]:

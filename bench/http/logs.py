@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from bench.http.process import PATIENCE, StartError, started
+from bench.http.process import PATIENCE, StartError, free_ports, started
 
 RECEIVER = """
 import socket, sys
@@ -76,9 +76,7 @@ class NoLog:
 @contextlib.contextmanager
 def syslog_receiver(core: int) -> Iterator[SyslogReceiver]:
     """A receiver on `core`."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        sock.bind(("127.0.0.1", 0))
-        port = int(sock.getsockname()[1])
+    (port,) = free_ports(1, socket.SOCK_DGRAM)
     command = ["taskset", "-c", str(core), sys.executable, "-S", "-c", RECEIVER, str(port)]
     with started(command, Path(os.devnull), dict(os.environ)) as process:
         deadline = time.monotonic() + PATIENCE

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import shutil
 import socket
 import subprocess
@@ -13,8 +14,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 """Where `python -m pylb` finds this checkout."""
-PATIENCE = 15.0
+PATIENCE = 30.0
 """Seconds that a program may take to start or to end."""
+PORTS = range(12_000, 32_000)
+"""To choose from: below those that Linux gives to connections unless it is told otherwise."""
 
 
 class StartError(Exception):
@@ -63,13 +66,18 @@ def wait_until_it_serves(process: subprocess.Popen[bytes], port: int, output: Pa
             return
 
 
-def free_ports(count: int) -> list[int]:
-    """Ports of 127.0.0.1 that were free a moment ago; all different, because all were held at once."""
+def free_ports(count: int, kind: socket.SocketKind = socket.SOCK_STREAM) -> list[int]:
+    """Ports of 127.0.0.1 that were free a moment ago; all different, because all were held at once, and none of those
+    that the kernel gives to connections, one of which could take it before the program binds it."""
+    ports: list[int] = []
     with contextlib.ExitStack() as stack:
-        socks = [stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_STREAM)) for _ in range(count)]
-        for sock in socks:
-            sock.bind(("127.0.0.1", 0))
-        return [int(sock.getsockname()[1]) for sock in socks]
+        while len(ports) < count:
+            sock = stack.enter_context(socket.socket(socket.AF_INET, kind))
+            port = secrets.choice(PORTS)
+            with contextlib.suppress(OSError):
+                sock.bind(("127.0.0.1", port))
+                ports.append(port)
+    return ports
 
 
 def first_line(command: list[str]) -> str:

@@ -28,8 +28,6 @@ from time import perf_counter
 from bench.http.load import read_requests
 
 SEED = 20
-DRAIN = 2.0
-"""Seconds that the last answers may take."""
 LENGTH = re.compile(rb"\r\nContent-Length: *(\d+)", re.IGNORECASE)
 LAST = re.compile(rb"\r\nConnection: *close", re.IGNORECASE)
 """The server wants no more requests on this connection."""
@@ -49,6 +47,8 @@ class Order:
     connections: int
     requests: str
     """The file that load.write_requests made."""
+    drain: float = 2.0
+    """Seconds that the last answers may take."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ class Client:
         moments = schedule(self.order.rate, self.order.warm_up + self.order.seconds)
         self.start = perf_counter()
         coming: float | None = self.start + next(moments)
-        last = self.start + self.order.warm_up + self.order.seconds + DRAIN
+        last = self.start + self.order.warm_up + self.order.seconds + self.order.drain
         while (now := perf_counter()) < last and (coming is not None or self.due or self.waiting):
             while coming is not None and coming <= now:
                 self.waiting.append(coming)

@@ -14,7 +14,7 @@ from bench.http import load
 from bench.http.measure import Round, turn
 from bench.http.scenarios import Scenario
 from bench.http.world import World
-from bench.listeners.subject import Subject
+from bench.listeners.subject import PATIENCE, Subject
 
 SCENARIOS = (
     Scenario("kept", "64 clients keep their connections", frontend="bare"),
@@ -67,10 +67,18 @@ def _one_by_one(subject: Subject) -> list[int]:
     for _ in range(CLIENTS):
         clients.append(socket.create_connection(("127.0.0.1", subject.port), timeout=5))
         time.sleep(PAUSE)
-    found = subject.connections()
+    found = _settled(subject, CLIENTS)
     for client in clients:
         client.close()
-    time.sleep(0.2)
+    _settled(subject, 0)
+    return found
+
+
+def _settled(subject: Subject, open_now: int) -> list[int]:
+    """The connections by worker, once so many are open in all or it is clear that they will not be."""
+    deadline = time.monotonic() + PATIENCE
+    while sum(found := subject.connections()) != open_now and time.monotonic() < deadline:
+        time.sleep(0.05)
     return found
 
 

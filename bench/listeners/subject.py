@@ -21,7 +21,7 @@ WAYS = {"shared": "pylb", "reuseport": "bench.listeners.reuseport"}
 """By what each is called, the module that is run."""
 WORKERS = 2
 CONFIG = Path(__file__).with_name("haproxy.cfg")
-PATIENCE = 10.0
+PATIENCE = 30.0
 
 
 @dataclass
@@ -66,10 +66,14 @@ class Subject:
         return next((int(line.split()[1]) for line in lines if line.startswith("Reloads:")), 0)
 
     def tell(self, command: str) -> str:
-        """The admin socket's answer."""
+        """The admin socket's answer. OSError when it is not there within the time that a start may take."""
+        deadline = time.monotonic() + PATIENCE
         with socket.socket(socket.AF_UNIX) as sock:
             sock.settimeout(PATIENCE)
-            sock.connect(self.admin)
+            while error := sock.connect_ex(self.admin):  # bound after the ports that clients come to
+                if time.monotonic() > deadline:
+                    raise OSError(error, os.strerror(error), self.admin)
+                time.sleep(0.05)
             sock.sendall(command.encode() + b"\n")
             answer = b""
             while piece := sock.recv(1 << 16):

@@ -213,7 +213,7 @@ def parse_columns(texts: Iterable[str]) -> tuple[Column, ...]:
     for text in texts:
         column = parse_column(text)
         columns.setdefault(column.name, column)
-    for array in columns.keys() & ARRAYS.keys():
+    for array in (name for name in columns if name in ARRAYS):
         for older in (ARRAYS[array].format(index) for index in (0, 1)):
             if older in columns:
                 raise ValueError(f"cannot store '{older}' beside '{array}', whose elements take its place")

@@ -76,11 +76,15 @@ def test_both_ways_listen_as_they_are_called(tmp_path: Path) -> None:
         for way, sockets in (("shared", 1), ("reuseport", 2)):
             with subject.running(way, world) as running:
                 assert len(listening(running.port)) == sockets
-                found = measure._one_by_one(running)
-                assert len(found) == 2 and sum(found) == measure.CLIENTS and min(found) > 0
+                for _attempt in range(5):  # a worker that was not given the processor had no chance to accept
+                    found = measure._one_by_one(running)
+                    assert len(found) == 2 and sum(found) == measure.CLIENTS
+                    if min(found) > 0:
+                        break
+                assert min(found) > 0
                 assert len(running.accepted()) == 2
                 running.reload()
-                wait_for(lambda it=running: len(it.accepted()) == 2, 5, "two workers")
+                wait_for(lambda it=running: len(it.accepted()) == 2, 30, "two workers")
     finally:
         server.terminate()
         server.wait(10)

@@ -32,7 +32,8 @@ def read(text: str, file: str = "", env: Mapping[str, str] | None = None, report
     root = parse(text, file, os.environ if env is None else env, findings)
     config = m.Config() if root is None else _config(judge(root, findings), findings)
     # An inherited value is decoded, and so reported, once for each heir.
-    findings.findings = sorted(set(findings.findings), key=lambda finding: (finding.at.line, finding.at.column))
+    once = dict.fromkeys(findings.findings)
+    findings.findings = sorted(once, key=lambda finding: (finding.at.line, finding.at.column))
     if report is None:
         findings.raise_errors()
     else:
