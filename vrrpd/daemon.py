@@ -77,6 +77,7 @@ class Daemon:
         self._deadlines = Deadlines()
         self._stopping = asyncio.Event()
         self._reloading: asyncio.Task[None] | None = None
+        self._chores: asyncio.TimerHandle | None = None
         self._supervisor = Supervisor()
         self.state, self.host = StateFile(options.directory), Host()
         self.notifier = Notifier(log.say, default_user(config.globals.script_user), config.globals.script_group)
@@ -223,7 +224,7 @@ class Daemon:
         """SIGHUP: read the file in a child process; if it is wrong, nothing changes."""
         if self.options.file is None:
             self.log.say(Level.WARNING, "Nothing to reload: started without a file")
-        elif self._reloading is None or self._reloading.done():
+        elif not self._stopping.is_set() and (self._reloading is None or self._reloading.done()):
             self._reloading = self.loop.create_task(self._reload(self.options.file))
 
     async def _reload(self, file: Path) -> None:
@@ -250,10 +251,14 @@ class Daemon:
     async def _farewell(self) -> None:
         self.log.say(Level.INFO, "Stopping")
         self._supervisor.say("STOPPING=1")
+        if self._reloading is not None:  # what it would start nobody would stop
+            self._reloading.cancel()
         self.tracking.stop()
         self._timer.close()
         self.roster.farewell()
         await self.notifier.finish(FAREWELL)
+        if self._chores is not None:
+            self._chores.cancel()
         self._watch.stop()
         self._status.close()
         self.stations.close()
@@ -269,9 +274,8 @@ class Daemon:
         self._look_at_punctuality()
         if self._supervisor.watchdog:
             self._supervisor.say("WATCHDOG=1")
-        if not self._stopping.is_set():
-            wait = min(HOUSEKEEPING, self._supervisor.watchdog or HOUSEKEEPING)
-            self.loop.call_later(wait, self._housekeeping)
+        wait = min(HOUSEKEEPING, self._supervisor.watchdog or HOUSEKEEPING)
+        self._chores = self.loop.call_later(wait, self._housekeeping)
 
     def _look_at_punctuality(self) -> None:
         counters = [instance.counters for instance in self.roster.instances.values()]

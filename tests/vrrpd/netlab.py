@@ -11,7 +11,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from support import require_program, wait_for
+from support import require_program
+from support import wait_for as wait_exactly
 
 from bench.lab.net import NEEDED, LabError, Namespace, Process, Switch, children_of, network_of
 from vrrpd.system.netlink import RouteSocket
@@ -26,6 +27,11 @@ LOOPBACK = 1
 """The interface index that lo has in every namespace."""
 PATIENCE = 4
 """Waits take so many times what they say before they fail: a loaded machine is no fault of a program's."""
+
+
+def wait_for(condition: Callable[[], object], timeout: float = 10.0, what: str = "the condition") -> None:
+    """support.wait_for with PATIENCE."""
+    wait_exactly(condition, PATIENCE * timeout, what)
 
 
 class Daemon(Process):
@@ -60,7 +66,7 @@ class Daemon(Process):
             return bool(found)
 
         try:
-            wait_for(look, PATIENCE * timeout, f"{pattern!r} in the log of {self.node.name}")
+            wait_for(look, timeout, f"{pattern!r} in the log of {self.node.name}")
         except AssertionError as error:
             raise AssertionError(f"{error}\n{self.text[-3000:]}") from None
         return found[0]
@@ -207,7 +213,7 @@ class Lab:
         """Wait until exactly that node has the address; how long it took in seconds."""
         start = time.monotonic()
         try:
-            wait_for(lambda: self.holders(address) == [name], PATIENCE * timeout, f"{address} on {name} alone")
+            wait_for(lambda: self.holders(address) == [name], timeout, f"{address} on {name} alone")
         except AssertionError as error:
             logs = "\n".join(f"--- {d.node.name} {d.kind}\n{d.text[-2500:]}" for d in self.daemons)
             raise AssertionError(f"{error}; it is on {self.holders(address)}\n{logs}") from None
@@ -251,7 +257,7 @@ class Client:
     def follows(self, node: Node, address: str = VIP, timeout: float = 5) -> None:
         """Wait until the cache points to that node, without asking anew."""
         mac = node.mac
-        wait_for(lambda: self.neighbour(address) == mac, PATIENCE * timeout, f"the client to send to {node.name}")
+        wait_for(lambda: self.neighbour(address) == mac, timeout, f"the client to send to {node.name}")
 
     def close(self) -> None:
         """Close the sockets."""

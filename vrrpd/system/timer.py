@@ -31,8 +31,9 @@ class Timer:
         loop.add_reader(self._fd, self._readable)
 
     def arm(self, deadline: float) -> None:
-        """Fire at this time of `loop.time()`; `inf` for never. A time that has passed fires at once."""
-        if deadline == self._armed:
+        """Fire at this time of `loop.time()`; `inf` for never. A time that has passed fires at once. Closed it stays
+        silent: its descriptor may be another's."""
+        if deadline == self._armed or self._fd < 0:
             return
         self._armed = deadline
         if deadline == float("inf"):
@@ -54,3 +55,4 @@ class Timer:
         """Never fire again."""
         self._loop.remove_reader(self._fd)
         os.close(self._fd)
+        self._fd = -1

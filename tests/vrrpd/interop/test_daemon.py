@@ -17,8 +17,7 @@ from typing import Any
 
 import pytest
 from clusters import PROTOCOLS, config
-from netlab import VIP, Client, Daemon, Lab, Node, network_of
-from support import wait_for
+from netlab import VIP, Client, Daemon, Lab, Node, network_of, wait_for
 
 pytestmark = pytest.mark.netns
 

@@ -16,8 +16,7 @@ from typing import Any
 
 import pytest
 from clusters import PROTOCOLS, config
-from netlab import Daemon, Lab, Node, children_of
-from support import wait_for
+from netlab import VIP, Daemon, Lab, Node, children_of, wait_for
 
 pytestmark = pytest.mark.netns
 
@@ -55,20 +54,20 @@ def signs_of_life(lab: Lab, _: str) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
         sock.bind(str(path))
         sock.settimeout(10)
-        daemon = started(lab, node, {"NOTIFY_SOCKET": str(path), "WATCHDOG_USEC": "600000"})
+        daemon = started(lab, node, {"NOTIFY_SOCKET": str(path), "WATCHDOG_USEC": "2000000"})
         heard: list[float] = []
-        while len(heard) < 6:
+        while len(heard) < 5:
             if sock.recv(200) == b"WATCHDOG=1":
                 heard.append(time.monotonic())
         gaps = [later - earlier for earlier, later in pairwise(heard[1:])]
-        assert max(gaps) < 0.6, gaps
+        assert max(gaps) < 2, gaps
         daemon.signal(signal.SIGSTOP)
         time.sleep(0.3)
         sock.setblocking(False)
         with pytest.raises(BlockingIOError):
             while True:
                 sock.recv(200)
-        time.sleep(0.7)
+        time.sleep(1.5)
         with pytest.raises(BlockingIOError):
             sock.recv(200)
         daemon.signal(signal.SIGCONT)
@@ -81,6 +80,25 @@ def signs_of_life(lab: Lab, _: str) -> None:
             while True:
                 found.append(sock.recv(200))
         assert b"READY=1" in b"".join(found) and b"WATCHDOG=1" not in found[-3:]
+
+
+def stopped_for_good(lab: Lab, _: str) -> None:
+    """What was begun before a stop (a reload, what is due now and then) does nothing after it."""
+    node = lab.node("m1", 100)
+    extra = '    notify_stop "/bin/sleep 0.9"'
+    before = 'global_defs {\n    script_user root\n    shutdown_script "/bin/sleep 1"\n}'
+    text = config(V3, node, lab, extra, before)
+    path = node.file("keepalived.conf", text)
+    environment = ("NOTIFY_SOCKET=/nowhere", "WATCHDOG_USEC=200000")  # with them something is due every 0.1 s
+    daemon = node.spawn("env", *environment, sys.executable, "-m", "vrrpd", "-D", "-c", str(path))
+    wait_for(node.holds, 10, "master")
+    node.file("keepalived.conf", text.replace(VIP, "172.16.10.98"))
+    daemon.signal(signal.SIGHUP)
+    daemon.wait_for_line("Reloading")
+    daemon.signal(signal.SIGTERM)
+    assert daemon.wait(40) == 0
+    assert not node.addresses() & {VIP, "172.16.10.98"}
+    assert not re.search("Traceback|Reload (finished|refused)", daemon.text), daemon.text
 
 
 def light(lab: Lab, _: str) -> None:
@@ -118,6 +136,7 @@ def traced(lab: Lab, _: str) -> None:
 SCENARIOS = {
     "test_systemd_is_told": told_to_systemd,
     "test_systemd_hears_signs_of_life": signs_of_life,
+    "test_nothing_is_done_after_a_stop": stopped_for_good,
     "test_the_daemon_is_light": light,
     "test_a_trace_is_told_while_it_happens": traced,
 }
@@ -136,13 +155,18 @@ def test_systemd_hears_signs_of_life(case: str, campaign: Campaign) -> None:
 
 
 @once
+def test_nothing_is_done_after_a_stop(case: str, campaign: Campaign) -> None:
+    campaign["test_nothing_is_done_after_a_stop", case].result()
+
+
+@once
 def test_the_daemon_is_light(case: str, campaign: Campaign) -> None:
     campaign["test_the_daemon_is_light", case].result()
 
 
 @pytest.mark.usefixtures("alone")
 def test_a_start_takes_less_than_half_a_second(tmp_path: Path) -> None:
-    """From exec to "Startup complete", at the best of some starts: others may have the machine."""
+    """From exec to "Startup complete", without the time in which others had the processor."""
     best = 60.0
     with Lab(tmp_path) as lab:
         node = lab.node("m1", 100)
@@ -150,9 +174,11 @@ def test_a_start_takes_less_than_half_a_second(tmp_path: Path) -> None:
             began = time.monotonic()
             daemon = node.start("vrrpd", config(V3, node, lab))
             while "Startup complete" not in daemon.text:
-                assert daemon.running and time.monotonic() - began < 20, daemon.text
+                assert daemon.running and time.monotonic() - began < 60, daemon.text
                 time.sleep(0.002)
-            best = min(best, time.monotonic() - began)
+            # schedstat (proc(5)): nanoseconds on a processor, nanoseconds of waiting for one, turns.
+            waited = int(Path(f"/proc/{daemon.pid}/schedstat").read_text().split()[1]) / 1e9
+            best = min(best, time.monotonic() - began - waited)
             daemon.stop()
             if best < 0.5:
                 break
