@@ -198,7 +198,9 @@ def serve(args: argparse.Namespace) -> int:
         if config is None:
             return INVALID
         from pylb.process import privileges, start
+        from pylb.process.wanted import import_wanted
 
+        import_wanted(config)
         gc.freeze()  # modules and configuration stay, here and in the processes that are forked
     if args.debug:
         os.environ["PYTHONASYNCIODEBUG"] = "1"

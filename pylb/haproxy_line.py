@@ -110,7 +110,9 @@ def _serve(line: Line) -> int:
         if config is None or (line.strict and findings):
             return 1
         from pylb.process import start
+        from pylb.process.wanted import import_wanted
 
+        import_wanted(config)
         gc.freeze()  # as in cli.serve
     if line.objects:
         _objects()

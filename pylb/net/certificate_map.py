@@ -9,15 +9,14 @@ from __future__ import annotations
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
-
-from pylb.net.certificates import Bundle
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
     from pylb.config.haproxy.crt_list import Listed
     from pylb.config.model import BindTls
+    from pylb.net.certificates import Bundle
 
-Make = Callable[[Bundle, str], ssl.SSLContext]
+Make: TypeAlias = "Callable[[Bundle, str], ssl.SSLContext]"
 """The context that shows a bundle, which has that file name. Raises ValueError naming the file."""
 
 

@@ -15,14 +15,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from cryptography.hazmat.primitives import serialization
-
-from pylb.net.certificates import Bundle, parse_bundle
 from pylb.net.crt_lists import CrtList, Use
 
 if TYPE_CHECKING:
     from pylb.config.model import Origin
     from pylb.net.certificate_map import CertificateMap
+    from pylb.net.certificates import Bundle
 
 MOST = 10_000
 """Places that `new` may make."""
@@ -63,6 +61,10 @@ class CertificateStore:
 
         Raises KeyError for a name that there is not, ValueError for text that is no certificate."""
         stored = self.files[path]
+        from cryptography.hazmat.primitives import serialization  # process/wanted.py
+
+        from pylb.net.certificates import parse_bundle
+
         data = text.encode("utf-8", "surrogateescape")
         bundle = parse_bundle(data, path)
         if bundle.key is None and stored.bundle is not None and stored.bundle.key is not None:

@@ -1,4 +1,4 @@
-"""One health check, carried out on a socket: the steps of backend/probe.py with connections, TLS, h11 and deadlines.
+"""One health check, carried out on a socket: the steps of backend/probe.py with connections, TLS and deadlines.
 
 Everything that can go wrong ends in a CheckResult under HAProxy's name for it:
 
@@ -18,15 +18,16 @@ import ssl
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
-
-import h11
+from typing import TYPE_CHECKING, Any
 
 from pylb.backend.expect import Answer
 from pylb.backend.health import CheckResult, Status
 from pylb.backend.probe import Connect, Expect, Plan, Send, Step
 from pylb.backend.server import Server, State
 from pylb.net.proxy_protocol import SIGNATURE, line
+
+if TYPE_CHECKING:
+    from pylb.net.http_answers import HttpAnswers
 
 _BLOCK = 16384
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
@@ -176,7 +177,7 @@ class Probe:
         self._loop = loop
         self._wire = Wire(loop)
         self._answer = Answer()
-        self._http: h11.Connection | None = None
+        self._http: HttpAnswers | None = None
         self._tls = False
         self._linger = False
         self._stage = Status.L4TOUT
@@ -242,11 +243,9 @@ class Probe:
         self._answer = Answer()
         self._http = None
         if step.http:
-            self._http = h11.Connection(h11.CLIENT, max_incomplete_event_size=self._target.bufsize)
-            # h11 only reads here: it refuses to speak HTTP/1.0. It must know the method to find the response's end.
-            request = h11.Request(method=step.method, target="/", headers=[("Host", "check"), ("Connection", "close")])
-            self._http.send(request)
-            self._http.send(h11.EndOfMessage())
+            from pylb.net.http_answers import HttpAnswers  # process/wanted.py
+
+            self._http = HttpAnswers(step.method, self._target.bufsize)
         await self._wire.send(step.payload(self._server))
 
     async def _expect(self, step: Expect) -> bool:
@@ -272,25 +271,7 @@ class Probe:
         return step.judge(self._answer)
 
     def _read_http(self, data: bytes) -> None:
-        """Feed h11; fills the answer. Raises Failed (L7RSP) for what is no response."""
-        http, answer = self._http, self._answer
-        assert http is not None
-        try:
-            http.receive_data(data)
-            while True:
-                event = http.next_event()
-                if event is h11.NEED_DATA or event is h11.PAUSED:
-                    return
-                if isinstance(event, h11.Response):
-                    answer.status = event.status_code
-                    answer.reason = event.reason.decode("latin-1")
-                    answer.headers = [(bytes(name), bytes(value)) for name, value in event.headers]
-                elif isinstance(event, h11.Data):
-                    answer.body += event.data
-                elif isinstance(event, (h11.EndOfMessage, h11.ConnectionClosed)):
-                    answer.complete = True
-                    return
-        except h11.RemoteProtocolError as error:
-            if answer.status is None:
-                raise Failed(Status.L7RSP) from error
-            answer.complete = True  # a body cut short: judge what there is
+        """Fill the answer. Raises Failed (L7RSP) for what is no response."""
+        assert self._http is not None
+        if not self._http.read(data, self._answer):
+            raise Failed(Status.L7RSP)

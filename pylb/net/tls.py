@@ -13,18 +13,20 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
-
-from cryptography import x509
+from typing import TYPE_CHECKING, Any
 
 from pylb.config import model
 from pylb.config.haproxy.crt_list import Listed, read_crt_list
 from pylb.config.model.origin import NOWHERE
 from pylb.config.words import Report
 from pylb.net.certificate_map import Appearance, CertificateMap, Place, Source
-from pylb.net.certificates import Bundle, load_bundle
 from pylb.net.tls_alerts import AlertingContext
 from pylb.net.tls_sessions import ResumingContext
+
+if TYPE_CHECKING:
+    from cryptography import x509
+
+    from pylb.net.certificates import Bundle
 
 VERSIONS = {
     "SSLv3": ssl.TLSVersion.SSLv3,
@@ -63,6 +65,8 @@ class TlsDetails:
     @property
     def client_cert(self) -> x509.Certificate | None:
         """What the client presented; only asked for with `verify`."""
+        from cryptography import x509  # there since the bind's own certificate was read
+
         der = self._object.getpeercert(True)
         return x509.load_der_x509_certificate(der) if der else None
 
@@ -116,6 +120,8 @@ def server_side(
 
     Raises OSError or ValueError, naming the file, for certificates that cannot be used.
     """
+    from pylb.net.certificates import load_bundle  # process/wanted.py
+
     settings = with_defaults(settings, general.ssl_default_bind)
     certificates = CertificateMap(settings.strict_sni)
 
@@ -192,6 +198,8 @@ def client_side(settings: model.ServerTls, general: model.Global, mode: str = "h
         context.load_verify_locations(str(Path(general.ca_base or "") / settings.crl_file))
         context.verify_flags |= ssl.VerifyFlags.VERIFY_CRL_CHECK_LEAF
     if settings.certificate is not None:
+        from pylb.net.certificates import load_bundle  # process/wanted.py
+
         path = str(Path(general.crt_base or "") / settings.certificate)
         _load(context, load_bundle(path), path)
     _limit_versions(context, settings.min_version, settings.max_version)

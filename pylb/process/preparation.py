@@ -28,6 +28,7 @@ from pylb.process.counters import SharedCounters
 from pylb.process.examine import examine, worst
 from pylb.process.forking import open_descriptors
 from pylb.process.order import Order
+from pylb.process.wanted import import_wanted
 
 if TYPE_CHECKING:
     from pylb.trace.tracer import Tracer
@@ -68,6 +69,7 @@ def prepare(order: Order, master: packets.Packets) -> Prepared:
 def _made(order: Order, master: packets.Packets) -> Prepared:
     """Everything but the rights, which a process has and not a thread."""
     config = _config(order)
+    import_wanted(config)
     report = Report()
     balancer = Balancer(config, report, _tracer() if order.trace else None)
     balancer.reload = Reload(**order.last_reload)

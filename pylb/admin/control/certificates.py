@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from datetime import datetime
-
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import dsa, ec, rsa
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from pylb.admin.control.registry import Kind, command
 from pylb.admin.control.session import Level, Session, Severity
 from pylb.admin.world import Running
 from pylb.backend.operate import Refused
 from pylb.net.certificate_store import MOST, Stored
-from pylb.net.certificates import Bundle
+
+if TYPE_CHECKING:
+    from pylb.net.certificates import Bundle
+
+NO_RESPONSE = "OCSP Response Key: "
 
 # ---------------------------------------------------------------------------------------------------------------- show
 
@@ -27,62 +27,26 @@ def show_ssl_cert(session: Session, world: Running, words: Sequence[str], payloa
         pending = ["# transaction", f"*{store.pending[0]}"] if store.pending is not None else []
         lines = [*pending, "# filename", *store.names()]
     elif words[0].startswith("*") and store.pending is not None and store.pending[0] == words[0][1:]:
-        lines = [f"Filename: {words[0]}", "Status: Unused", *_details(store.pending[1])]
+        lines = [f"Filename: {words[0]}", "Status: Unused", *_say(store.pending[1])]
     elif (stored := store.files.get(words[0])) is not None:
-        lines = [f"Filename: {words[0]}", f"Status: {_status(stored)}", *_details(stored.bundle)]
+        lines = [f"Filename: {words[0]}", f"Status: {_status(stored)}", *_say(stored.bundle)]
     else:
         raise Refused("Can't display the certificate: Not found or the certificate is a bundle!")
     return "".join(f"{line}\n" for line in lines).encode("utf-8", "surrogateescape")
+
+
+def _say(bundle: Bundle | None) -> Iterable[str]:
+    if bundle is None:
+        return (NO_RESPONSE,)
+    from pylb.admin.control.certificate_details import details  # process/wanted.py
+
+    return (*details(bundle), NO_RESPONSE)
 
 
 def _status(stored: Stored) -> str:
     if stored.bundle is None:
         return "Empty"
     return "Used" if stored.maps else "Unused"
-
-
-def _details(bundle: Bundle | None) -> Iterator[str]:
-    if bundle is not None:
-        leaf = bundle.certificate
-        yield f"Serial: {leaf.serial_number:X}".replace(": ", ": 0" if len(f"{leaf.serial_number:X}") % 2 else ": ")
-        yield f"notBefore: {_date(leaf.not_valid_before_utc)}"
-        yield f"notAfter: {_date(leaf.not_valid_after_utc)}"
-        yield f"Subject Alternative Name: {', '.join(_other_names(leaf))}"
-        yield f"Algorithm: {_algorithm(leaf)}"
-        yield f"SHA1 FingerPrint: {leaf.fingerprint(hashes.SHA1()).hex().upper()}"
-        yield f"Subject: {_name(leaf.subject)}"
-        yield f"Issuer: {_name(leaf.issuer)}"
-        for issuer in bundle.chain:
-            yield f"Chain Subject: {_name(issuer.subject)}"
-            yield f"Chain Issuer: {_name(issuer.issuer)}"
-    yield "OCSP Response Key: "
-
-
-def _date(moment: datetime) -> str:
-    return f"{moment:%b} {moment.day:2} {moment:%H:%M:%S %Y} GMT"
-
-
-def _other_names(certificate: x509.Certificate) -> Iterator[str]:
-    try:
-        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except x509.ExtensionNotFound:
-        return
-    for name in names:  # HAProxy leaves a gap for addresses
-        yield f"DNS:{name.value}" if isinstance(name, x509.DNSName) else ""
-
-
-def _algorithm(certificate: x509.Certificate) -> str:
-    key = certificate.public_key()
-    if isinstance(key, rsa.RSAPublicKey):
-        return f"RSA{key.key_size}"
-    if isinstance(key, ec.EllipticCurvePublicKey):
-        return f"EC{key.key_size}"
-    return f"DSA{key.key_size}" if isinstance(key, dsa.DSAPublicKey) else type(key).__name__
-
-
-def _name(name: x509.Name) -> str:
-    """One line, in OpenSSL's old form."""
-    return "".join(f"/{each.rfc4514_attribute_name}={each.value!s}" for each in name)
 
 
 # ------------------------------------------------------------------------------------------------------------- changes

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-import uuid
 from typing import Any
 
 from pylb.rules.kinds import Kind, Value, address, clamp
@@ -118,4 +117,6 @@ def _rand(args: tuple[Any, ...], _scope: Scope) -> Getter:
 def _uuid(args: tuple[Any, ...], _scope: Scope) -> Getter:
     if args[0] not in (None, 4):
         raise BadArgument('"uuid" makes version 4 only')
-    return lambda _x: str(uuid.uuid4()).encode()
+    from uuid import uuid4  # and with it `platform`, for who asks
+
+    return lambda _x: str(uuid4()).encode()
