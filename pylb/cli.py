@@ -229,7 +229,8 @@ def reload(args: argparse.Namespace) -> int:
         return fail(str(error))
     if failed is not None:
         return fail(f"nothing has changed: {failed}")
-    print("reloaded")
+    gone = "" if Path(args.socket).exists() else f'; "{args.socket}" is no admin socket any more'
+    print(f"reloaded{gone}")
     return OK
 
 

@@ -6,7 +6,6 @@ import os
 import signal
 import socket
 import time
-from contextlib import suppress
 
 PATIENCE = 60.0
 """Seconds that reading a configuration may take."""
@@ -17,16 +16,24 @@ def reload(path: str) -> str | None:
     before = _info(path)
     if "Reloads" not in before:
         raise ValueError(f'"{path}" is no admin socket of pylb')
-    os.kill(int(before["Pid"]), signal.SIGUSR2)
+    pid = int(before["Pid"])
+    os.kill(pid, signal.SIGUSR2)
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         time.sleep(0.1)
-        with suppress(OSError):  # between two generations
+        try:
+            os.kill(pid, 0)
             now = _info(path)
-            if now.get("Reloads", before["Reloads"]) != before["Reloads"]:
-                return None
-            if now.get("Last_reload_time_sec") != before["Last_reload_time_sec"] and now.get("Last_reload_ok") == "0":
-                return now.get("Last_reload_error", "for an unknown reason")
+        except ProcessLookupError:
+            raise ConnectionError(f"the process (pid {pid}) has ended") from None
+        except (FileNotFoundError, ConnectionRefusedError):
+            return None  # the master closes no socket that the serving generation has: another one serves, without it
+        except OSError:  # between two generations
+            continue
+        if now.get("Reloads", before["Reloads"]) != before["Reloads"]:
+            return None
+        if now.get("Last_reload_time_sec") != before["Last_reload_time_sec"] and now.get("Last_reload_ok") == "0":
+            return now.get("Last_reload_error", "for an unknown reason")
     raise TimeoutError(f"no news after {PATIENCE:.0f} s")
 
 

@@ -117,3 +117,10 @@ def test_pylb_reload_says_how_it_went(tmp_path: Path) -> None:
         it.configure(it.text().replace("default_backend b", "default_backend nowhere"))
         done = run(*words)
         assert done.returncode == 1 and "nowhere" in done.stderr and "nothing has changed" in done.stderr
+        it.configure(it.text().replace("admin.sock", "other.sock"))
+        began = time.monotonic()
+        done = run(*words)
+        assert done.returncode == 0 and "is no admin socket any more" in done.stdout, done.stderr
+        assert time.monotonic() - began < 20
+        words[-1] = tmp_path / "other.sock"
+        assert run(*words).stdout == "reloaded\n"
