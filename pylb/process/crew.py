@@ -123,8 +123,13 @@ class Crew:
             gc.freeze()  # what is the steward's must not be freed: its descriptors are other ones here
             return Worker(self._balancer, self._shared, slot, theirs, self._order.master, self._silence, pace).main()
 
-        pid = fork(main, self._descriptors | {theirs.fileno()})
-        theirs.close()
+        try:
+            pid = fork(main, self._descriptors | {theirs.fileno()})
+        except OSError:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
         channel = Channel(lambda kind, payload: self._heard(worker, kind, payload), lambda: None)
         worker = self._workers[slot] = Employed(
             slot, pid, os.pidfd_open(pid), ours, time.monotonic(), channel, Silence(pid)

@@ -63,8 +63,13 @@ class Generation:
     def start(cls, number: int, order: Order, heartbeat: Heartbeat, keep: set[int]) -> Generation:
         """Fork its steward, in which the descriptors `keep` stay open. The loop must not run. Raises OSError."""
         ours, theirs = Packets.pair()
-        pid = fork(lambda: serve(order, theirs), keep | {theirs.sock.fileno()})
-        theirs.close()
+        try:
+            pid = fork(lambda: serve(order, theirs), keep | {theirs.sock.fileno()})
+        except OSError:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
         ours.sock.setblocking(False)
         return cls(number, pid, os.pidfd_open(pid), ours, heartbeat)
 

@@ -19,17 +19,19 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from pylb.admin.control.master import Member
 from pylb.config.model import Config
-from pylb.process import orphans, privileges
+from pylb.process import privileges
 from pylb.process.attempts import Attempts
 from pylb.process.generation import Generation, Heartbeat
 from pylb.process.kept_sockets import KeptSockets
 from pylb.process.kernel import become_subreaper
 from pylb.process.order import Order
+from pylb.process.orphans import Orphans
 from pylb.process.packets import Message
 from pylb.process.supervisor import Supervisor
 
@@ -73,10 +75,12 @@ class Master:
         self._generations: list[Generation] = []
         self._current: Generation | None = None
         self._numbers = 0
-        self._orphans = orphans.Orphans()
+        self._orphans = Orphans()
         self._jobs: asyncio.Queue[tuple[str, int]] = asyncio.Queue()
         """"start" a generation, "end" with a status: what is done outside of the loop."""
-        self._stopping = False
+        self._served = False
+        self._stopping = 0
+        """SIGUSR1: softly; SIGTERM: at once; as workers are told that have no steward any more."""
         self._looked = self.began
         """When stewards were last looked after."""
         self._supervisor = Supervisor()
@@ -111,7 +115,7 @@ class Master:
         for number in (signal.SIGUSR2, signal.SIGHUP):
             loop.add_signal_handler(number, self.reload)
         loop.add_signal_handler(signal.SIGUSR1, self._soft_stop)
-        loop.add_signal_handler(signal.SIGCHLD, lambda: orphans.reap({each.pid for each in self._generations}))
+        loop.add_signal_handler(signal.SIGCHLD, self._reap)
 
     # ---------------------------------------------------------------------------------------------------- generations
 
@@ -137,7 +141,13 @@ class Master:
         keep = {*self._given, *self._sockets.descriptors(), *(sock.fileno() for sock in self._adopted)}
         if self._daemon is not None:
             keep.add(self._daemon.null)
-        generation = Generation.start(self._numbers, order, heartbeat, keep)
+        try:
+            generation = Generation.start(self._numbers, order, heartbeat, keep)
+        except OSError as error:  # no room for another process
+            if not self._served:
+                raise
+            self._failed(f"cannot start another process: {error.strerror}", loop)
+            return
         self._config = None  # read once: a reload reads the files again, and does so in a process of its own
         self._generations.append(generation)
         loop.add_reader(generation.packets.sock.fileno(), self._heard, generation)
@@ -196,7 +206,7 @@ class Master:
 
     def _take_over(self, generation: Generation) -> None:
         """It serves: the one before retires."""
-        generation.ready, generation.reason = True, ""
+        generation.ready, generation.reason, self._served = True, "", True
         before, self._current = self._current, generation
         self._sockets.follow(generation.opened, generation.uses)
         if before is not None:
@@ -228,38 +238,52 @@ class Master:
         loop.remove_reader(generation.packets.sock.fileno())
         status = generation.bury()
         self._generations.remove(generation)
+        left = self._orphans.new(self._stewards(), generation.workers)
+        self._orphans.adopt(left)
         if not generation.ready:
-            self._orphans.stop_strays({each.pid for each in self._generations})
-            self._failed(generation, status)
-        elif generation is self._current:
-            self._current = None
-            for other in self._generations:
-                if other.wants_state:  # it will not be told any more
-                    other.wants_state = False
-                    other.packets.send("state")
-            if not self._stopping:
+            _tell(left, signal.SIGKILL)
+            reason = generation.reason or f"the process that read the configuration ended with status {status}"
+            self._failed(reason, loop)
+        else:
+            if generation is not self._current or self._stopping:
+                _tell(left, self._stopping or signal.SIGUSR1)
+            if generation is self._current:
+                self._current = None
                 self._replace(generation, status)
-        if self._stopping and not self._generations:
+        self._reap()
+
+    def _stewards(self) -> set[int]:
+        return {generation.pid for generation in self._generations}
+
+    def _reap(self) -> None:
+        """Children have ended. When none is left of one that stops, so does this process."""
+        self._orphans.reap(self._stewards())
+        if self._stopping and not self._generations and not self._orphans:
             self._jobs.put_nowait(("end", 0))
 
-    def _failed(self, generation: Generation, status: int) -> None:
+    def _failed(self, reason: str, loop: asyncio.AbstractEventLoop) -> None:
         """A generation could not start."""
-        reason = generation.reason or f"the process that read the configuration ended with status {status}"
-        if self._current is None and not self._orphans:
-            self._jobs.put_nowait(("end", 0 if self._stopping else 1))
+        if self._stopping:
+            return
+        if not self._served:
+            self._jobs.put_nowait(("end", 1))
             return
         sys.stderr.write(f"pylb: the reload failed, nothing has changed: {reason}\n")
         self._supervisor.say("READY=1", "STATUS=serving; the last reload failed")
         self._conclude(False, reason)
-        if self._current is None and not self._stopping:
-            asyncio.get_running_loop().call_later(RETRY, self.reload)
+        if self._current is None:
+            loop.call_later(RETRY, self.reload)
 
     def _replace(self, generation: Generation, status: int) -> None:
         """The steward of the current generation has died; its workers go on until another one serves."""
-        how = f"was ended by signal {-status}" if status < 0 else f"ended with status {status}"
-        sys.stderr.write(f"pylb: the steward (pid {generation.pid}) {how}; another generation is started\n")
-        self._orphans.adopt(generation.workers)
-        self.reload()
+        for other in self._generations:
+            if other.wants_state:  # nobody knows it any more
+                other.wants_state = False
+                other.packets.send("state")
+        if not self._stopping:
+            how = f"was ended by signal {-status}" if status < 0 else f"ended with status {status}"
+            sys.stderr.write(f"pylb: the steward (pid {generation.pid}) {how}; another generation is started\n")
+            self.reload()
 
     def _look_after_stewards(self, loop: asyncio.AbstractEventLoop) -> None:
         now = time.monotonic()
@@ -326,7 +350,7 @@ class Master:
         """Finish what runs; nothing new."""
         if self._stopping:
             return
-        self._stopping = True
+        self._stopping = signal.SIGUSR1
         self._supervisor.say("STOPPING=1", "STATUS=finishing what runs")
         if self._master_socket is not None:
             self._master_socket.part()
@@ -335,20 +359,25 @@ class Master:
             if generation.ready:
                 generation.packets.send("retire")
         self._orphans.dismiss()
-        if not self._generations:
-            self._jobs.put_nowait(("end", 0))
+        self._reap()
 
     def _stop(self) -> None:
         """At once."""
-        self._stopping = True
+        self._stopping = signal.SIGTERM
         self._supervisor.say("STOPPING=1")
         for generation in self._generations:
             generation.stop()
-        self._orphans.stop()
-        if not self._generations:
-            self._jobs.put_nowait(("end", 0))
+        self._orphans.signal(signal.SIGTERM)
+        self._reap()
         asyncio.get_running_loop().call_later(LAST_WORDS, self._kill)
 
     def _kill(self) -> None:
         for generation in self._generations:
             generation.signal(signal.SIGKILL, workers=True)
+        self._orphans.signal(signal.SIGKILL)
+
+
+def _tell(pids: Iterable[int], number: int) -> None:
+    for pid in pids:
+        with suppress(OSError):
+            os.kill(pid, number)

@@ -1,5 +1,7 @@
-"""Workers whose steward has died. They serve on, as the master's children, until another generation does. Those of a
-steward that died before it served are nobody's: they end at once."""
+"""Workers whose steward has died. They are the master's children then (it is a subreaper) and known to nobody else:
+those of the generation that serves serve on until another one does, those of a generation that retires finish what they
+have, and those of one that never served are ended.
+"""
 
 from __future__ import annotations
 
@@ -11,57 +13,43 @@ from pathlib import Path
 
 
 class Orphans:
-    """Their pids; the master must be a subreaper."""
+    """Their pids."""
 
     def __init__(self) -> None:
-        self._pids: list[int] = []
-        self._known: set[int] = set()
-        """All that were ever adopted: they may be finishing what runs."""
+        self._pids: set[int] = set()
 
     def __bool__(self) -> bool:
         return bool(self._pids)
 
+    def new(self, stewards: Collection[int], told: Iterable[int]) -> set[int]:
+        """Those that a steward has left at its death a moment ago: children that are no stewards and not known yet.
+        Without /proc, those that it had `told` of."""
+        try:
+            text = Path(f"/proc/self/task/{os.getpid()}/children").read_text()
+        except OSError:
+            return set(told) - self._pids
+        return set(map(int, text.split())) - set(stewards) - self._pids
+
     def adopt(self, workers: Iterable[int]) -> None:
-        """Their steward has died."""
-        self._pids.extend(workers)
-        self._known.update(self._pids)
+        """These serve on."""
+        self._pids.update(workers)
 
     def dismiss(self) -> None:
         """They may finish what runs and end: another generation serves, or nobody is to."""
-        self._signal(signal.SIGUSR1)
-        self._pids = []
+        self.signal(signal.SIGUSR1)
 
-    def stop(self) -> None:
-        """End at once."""
-        self._signal(signal.SIGTERM)
-
-    def stop_strays(self, stewards: Collection[int]) -> None:
-        """A steward has died without having served: its workers, of which it may not have told, have become children
-        of this process."""
-        for pid in _children() - {*stewards, *self._known}:
-            with suppress(OSError):
-                os.kill(pid, signal.SIGTERM)
-
-    def _signal(self, number: int) -> None:
+    def signal(self, number: int) -> None:
+        """To all of them."""
         for pid in self._pids:
             with suppress(OSError):
                 os.kill(pid, number)
 
-
-def _children() -> set[int]:
-    """Pids, where the kernel tells them (CONFIG_PROC_CHILDREN)."""
-    found: set[int] = set()
-    for file in Path("/proc/self/task").glob("*/children"):
-        with suppress(OSError):
-            found.update(map(int, file.read_text().split()))
-    return found
-
-
-def reap(stewards: Collection[int]) -> None:
-    """Wait for children that have ended and are no stewards: workers whose steward died before them."""
-    with suppress(ChildProcessError):
-        while True:
-            found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-            if found is None or found.si_pid in stewards:
-                return
-            os.waitpid(found.si_pid, 0)
+    def reap(self, stewards: Collection[int]) -> None:
+        """Wait for children that have ended and are no stewards."""
+        with suppress(ChildProcessError):
+            while True:
+                found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+                if found is None or found.si_pid in stewards:
+                    return
+                os.waitpid(found.si_pid, 0)
+                self._pids.discard(found.si_pid)

@@ -32,7 +32,7 @@ from pylb.process.books import TICK
 from pylb.process.carry import add_counted
 from pylb.process.channel import Kind
 from pylb.process.courtesy import without_collections
-from pylb.process.crew import LAST_WORDS, Crew
+from pylb.process.crew import LAST_WORDS, PAUSE, Crew
 from pylb.process.order import Order
 from pylb.process.piecemeal import Hurry, Leisure, Pace
 from pylb.process.preparation import Prepared, prepare
@@ -109,7 +109,11 @@ class Steward:
                 break
             if self._retiring:  # since the one that it should replace has died: there is nothing left to accept from
                 continue
-            loop.create_task(self._crew.attend(self._crew.employ(number)))
+            try:
+                loop.create_task(self._crew.attend(self._crew.employ(number)))
+            except OSError as error:  # no room for another process
+                self._say(ALERT, f"Worker {number} cannot be started: {error.strerror}.")
+                loop.call_later(PAUSE, self._jobs.put_nowait, ("employ", number))
         loop.run_until_complete(self._end(begun))
         loop.close()
         return number

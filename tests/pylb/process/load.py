@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from live import Pylb, ports, serving
 from support import require_program, wait_for, wait_for_port
@@ -99,6 +100,14 @@ class Place:
             dir=self.directory, workers=self.workers, port=self.port, origin=self.origin, extra=extra
         )  # fmt: skip
 
+    @contextmanager
+    def half_a_request(self) -> Iterator[socket.socket]:
+        """A client that is inside, and has two bytes of its body left to send."""
+        with socket.create_connection(("127.0.0.1", self.port), 10) as slow:
+            slow.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nab")
+            wait_for(lambda: self.stat("f", "FRONTEND")["scur"] == "1", 5, "the client")
+            yield slow
+
     def reload(self, number: int = signal.SIGUSR2) -> dict[str, str]:
         """Reload and wait until it is over, one way or the other; `show info` afterwards."""
         before = self.info()
@@ -135,12 +144,12 @@ def tell(path: str, command: str) -> str:
 
 
 @contextmanager
-def place(directory: Path, workers: int = 2, extra: str = "", config: str = CONFIG) -> Iterator[Place]:
-    """Everything, until the end of the block."""
+def place(directory: Path, workers: int = 2, extra: str = "", config: str = CONFIG, **more: Any) -> Iterator[Place]:
+    """Everything, until the end of the block; `more` is how pylb is started."""
     with nginx(directory) as origin:
         (port,) = ports(1)
         text = config.format(dir=directory, workers=workers, port=port, origin=origin, extra=extra)
-        with serving(directory, text, ready=port) as pylb:
+        with serving(directory, text, ready=port, **more) as pylb:
             made = Place(pylb, directory, port, origin, workers)
             made.info()  # answered once all workers serve
             yield made

@@ -1,0 +1,159 @@
+"""Processes that die or hang at bad moments, and machines without room for another one: who serves goes on, and nobody is
+left behind."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from live import Pylb, ask, children, descendants
+from load import Place, place
+from support import wait_for
+
+from pylb.config.model import Config
+from pylb.process.generation import Generation, Heartbeat
+from pylb.process.master import HUNG, LAST_WORDS, Master
+from pylb.process.start import Options
+
+
+def new_steward(pylb: Pylb, before: list[int]) -> int:
+    """The steward of the reload that has been asked for."""
+    wait_for(lambda: set(children(pylb.process.pid)) - set(before), 10, "another steward")
+    (steward,) = set(children(pylb.process.pid)) - set(before)
+    return steward
+
+
+def stopped_with_a_worker_that_listens(it: Place) -> tuple[int, int]:
+    """A steward of a reload that cannot say that its worker serves: it stands still; and that worker."""
+    before = children(it.pylb.process.pid)
+    it.pylb.signal(signal.SIGUSR2)
+    steward = new_steward(it.pylb, before)
+    wait_for(lambda: children(steward), 20, "its first worker")
+    os.kill(steward, signal.SIGSTOP)
+    (worker,) = children(steward)[:1]
+    wait_for(lambda: os.sched_getscheduler(worker) == os.SCHED_OTHER, 10, "a worker that has opened its listeners")
+    return steward, worker
+
+
+def gone(pid: int) -> bool:
+    return not Path(f"/proc/{pid}").exists()
+
+
+def test_workers_of_a_generation_that_dies_before_it_serves_do_not_outlive_it(tmp_path: Path) -> None:
+    with place(tmp_path) as it:
+        serving = set(descendants(it.pylb.process.pid))
+        for _ in range(2):
+            steward, worker = stopped_with_a_worker_that_listens(it)
+            os.kill(steward, signal.SIGKILL)
+            wait_for(lambda pid=worker: gone(pid), 5, "the worker's end")  # type: ignore[misc]
+            wait_for(lambda: set(descendants(it.pylb.process.pid)) == serving, 5, "nobody but those that serve")
+            assert "status -9" in it.info()["Last_reload_error"]
+        assert ask(it.port)[0] == 200
+        assert it.reload()["Last_reload_ok"] == "1"
+
+
+def test_a_stop_reaches_a_generation_that_does_not_serve_yet(tmp_path: Path) -> None:
+    with place(tmp_path) as it:
+        steward, worker = stopped_with_a_worker_that_listens(it)
+        os.kill(steward, signal.SIGCONT)
+        below = descendants(it.pylb.process.pid)
+        it.pylb.signal(signal.SIGTERM)
+        assert it.pylb.wait() == 0
+        assert gone(worker) and all(map(gone, below))
+
+
+def test_a_reload_does_not_wait_for_a_steward_that_has_died(tmp_path: Path) -> None:
+    """The new generation asks the old one what it knows, and that one dies in place of an answer."""
+    with place(tmp_path) as it:
+        old = children(it.pylb.process.pid)
+        os.kill(old[0], signal.SIGSTOP)
+        it.pylb.signal(signal.SIGUSR2)
+        steward = new_steward(it.pylb, old)
+        wait_for(lambda: "unix_" in Path(f"/proc/{steward}/wchan").read_text() or _waits(steward), 20, "the question")
+        os.kill(old[0], signal.SIGKILL)
+        wait_for(lambda: old[0] not in children(it.pylb.process.pid) and it.info(), 20, "another generation")
+        assert ask(it.port)[0] == 200
+
+
+def _waits(pid: int) -> bool:
+    """It sleeps, and has no more to compute: the first half second of that."""
+    used = Path(f"/proc/{pid}/stat").read_text().split()[13:15]
+    time.sleep(0.5)
+    return Path(f"/proc/{pid}/stat").read_text().split()[13:15] == used
+
+
+def test_orphans_that_finish_what_they_have_are_waited_for(tmp_path: Path) -> None:
+    """After its steward's death, and a soft stop right behind it."""
+    with place(tmp_path, workers=1) as it:
+        (steward,) = children(it.pylb.process.pid)
+        worker = it.pylb.worker()
+        with it.half_a_request() as slow:
+            os.kill(steward, signal.SIGKILL)
+            it.pylb.signal(signal.SIGUSR1)
+            wait_for(lambda: children(it.pylb.process.pid) == [worker], 10, "the orphan alone")
+            slow.sendall(b"cd")
+            assert slow.recv(4096).startswith(b"HTTP/1.1 2")
+        assert it.pylb.wait() == 0
+        assert gone(worker)
+
+
+def test_a_steward_that_stands_still_is_killed_after_its_last_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    """SIGABRT alone waits for a stopped process to go on."""
+    sent: list[int] = []
+    monkeypatch.setattr(Generation, "signal", lambda _self, number: sent.append(number))
+    master = Master(Config(), Options(), set(), None, [])
+    heartbeat = Heartbeat()
+    generation = Generation(1, 1, 1, None, heartbeat, ready=True)  # type: ignore[arg-type]
+    master._generations.append(generation)
+
+    class Loop:
+        def call_later(self, *_: object) -> None:
+            """Later is another test's."""
+
+    for silence in (1.0, HUNG + 1.0, HUNG + LAST_WORDS + 1.0):
+        heartbeat.beat(time.monotonic() - silence)
+        master._look_after_stewards(Loop())  # type: ignore[arg-type]
+    assert sent == [signal.SIGABRT, signal.SIGKILL]
+
+
+def test_a_reload_for_which_there_is_no_room_changes_nothing(tmp_path: Path) -> None:
+    with place(tmp_path) as it:
+        master = it.pylb.process.pid
+        before = resource.prlimit(master, resource.RLIMIT_NOFILE)
+        resource.prlimit(master, resource.RLIMIT_NOFILE, (4, before[1]))
+        found = it.reload()
+        assert found["Last_reload_ok"] == "0" and "cannot start another process" in found["Last_reload_error"]
+        assert ask(it.port)[0] == 200
+        resource.prlimit(master, resource.RLIMIT_NOFILE, before)
+        assert it.reload()["Last_reload_ok"] == "1"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_a_worker_for_which_there_is_no_room_comes_later(tmp_path: Path) -> None:
+    """Its user may have as many processes as there are: others take the place of one that dies."""
+    user, most = 54_321, 4
+    others = []
+    tmp_path.chmod(0o755)
+    with place(tmp_path, extra=f"uid {user}", preexec_fn=lambda: _limit_processes(most)) as it:
+        (steward,) = children(it.pylb.process.pid)
+        try:
+            others = [subprocess.Popen(["sleep", "60"], user=user) for _ in range(2)]
+            lost = it.pylb.workers()[0]
+            os.kill(lost, signal.SIGKILL)
+            wait_for(lambda: "cannot be started" in it.pylb.stderr, 10, "a complaint")
+            assert ask(it.port)[0] == 200
+        finally:
+            for other in others:
+                other.kill()
+                other.wait()
+        wait_for(lambda: len(it.pylb.workers()) == 2 and lost not in it.pylb.workers(), 10, "another worker")
+        assert children(it.pylb.process.pid) == [steward]
+
+
+def _limit_processes(most: int) -> None:
+    resource.setrlimit(resource.RLIMIT_NPROC, (most, most))
