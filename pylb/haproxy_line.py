@@ -13,6 +13,7 @@ import re
 import resource
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from pylb import __version__
@@ -24,6 +25,8 @@ from pylb.haproxy_words import USAGE, Line, parse
 from pylb.process.courtesy import without_collections
 from pylb.process.examine import examine, worst
 from pylb.process.privileges import StartError
+
+NO_LISTENER = "Configuration file has no error but will not start (no listener) => exit(2)."
 
 LEAST_ROOM = 16
 """Megabytes beyond what the program itself takes that -m must leave."""
@@ -89,14 +92,16 @@ def _limit_memory(megabytes: int) -> None:
 def _check(line: Line) -> int:
     from pylb.cli import show
 
-    config, findings = examine(line.files, presets=line.presets)
+    config, findings = examine(line.files, presets=replace(line.presets, need_listener=False))
+    idle = config is not None and not line.master and not any(frontend.binds for frontend in config.frontends)
     valid = config is not None and not (line.strict and findings)
     show(worst(findings) if line.silent and not line.strict else findings)
     if valid and not line.silent:
-        print("Warnings were found.\nConfiguration file is valid" if findings else "Configuration file is valid")
+        print("Warnings were found." if findings else "", end="\n" if findings else "")
+        print(NO_LISTENER if idle else "Configuration file is valid")
     if config is not None and line.objects:
         _objects()
-    return 0 if valid else 1
+    return (2 if idle else 0) if valid else 1
 
 
 def _serve(line: Line) -> int:
@@ -125,6 +130,6 @@ def _serve(line: Line) -> int:
         start.Options(
             files=files, foreground=line.foreground, quiet=line.silent, daemon=line.daemon, pidfile=line.pidfile,
             show=show, presets=line.presets, old=tuple(line.old), old_signal=line.old_signal,
-            sockets_from=line.sockets_from, master_socket=line.master_socket,
+            sockets_from=line.sockets_from, sockets_needed=not line.master, master_socket=line.master_socket,
         ),
     )  # fmt: skip

@@ -23,8 +23,9 @@ Usage: haproxy [-f FILE|DIR]* [-c] [-vdVDWq] [-n MAXCONN] [-N MAXPCONN] [-p PIDF
         -c         check the configuration and exit
         -cc COND   exit with 0 if the condition (as of .if) holds, 1 if not, 2 if it is none
         -v, -vv    the version
-        -D, -W     in the background; -W is what pylb always does: a master and workers
-        -Ws        in the foreground under systemd
+        -D         in the background
+        -W         a master and workers, as always; serves with nothing to listen on, too, until a reload
+        -Ws        the same, in the foreground under systemd
         -d, -db    stay in the foreground; -d with asyncio's debug mode
         -q, -V     quiet; not quiet after all
         -n N       maxconn of the process
@@ -44,7 +45,6 @@ Usage: haproxy [-f FILE|DIR]* [-c] [-vdVDWq] [-n MAXCONN] [-N MAXPCONN] [-p PIDF
 """
 
 NOTHING_TO_CHOOSE = {
-    "-W": "there always is a master process",
     "-de": "there is one event loop, chosen by the platform",
     "-dp": "there is one event loop, chosen by the platform",
     "-dS": "data is not spliced",
@@ -66,6 +66,7 @@ class Line:
     version: bool = False
     daemon: bool = False
     foreground: bool = False
+    master: bool = False
     debug: bool = False
     quiet: bool = False
     verbose: bool = False
@@ -97,6 +98,7 @@ class Line:
             proxy_maxconn=self.proxy_maxconn or None,
             local_peer=self.local_peer,
             verify_servers=not self.unverified,
+            need_listener=not self.master,
             need_addresses=not self.unresolved,
         )
 
@@ -115,7 +117,7 @@ def parse(words: Sequence[str]) -> Line:
         elif word in ("-sf", "-st"):
             line.old_signal = signal.SIGUSR1 if word == "-sf" else signal.SIGTERM
             while rest and not rest[0].startswith("-"):
-                line.old.append(_number(word, rest.pop(0)))
+                line.old.append(_pid(word, rest.pop(0)))
         elif word == "-f":
             line.files.append(_value(word, rest))
         elif word in _VALUES:
@@ -134,8 +136,8 @@ def parse(words: Sequence[str]) -> Line:
 
 _SWITCHES = {
     "-c": ("check",), "-v": ("version",), "-vv": ("version", "verbose"), "-D": ("daemon",), "-db": ("foreground",),
-    "-d": ("foreground", "debug"), "-Ws": ("foreground",), "-q": ("quiet",), "-V": ("verbose",), "-dW": ("strict",),
-    "-dr": ("unresolved",), "-dV": ("unverified",), "-dL": ("objects",),
+    "-d": ("foreground", "debug"), "-W": ("master",), "-Ws": ("master", "foreground"), "-q": ("quiet",),
+    "-V": ("verbose",), "-dW": ("strict",), "-dr": ("unresolved",), "-dV": ("unverified",), "-dL": ("objects",),
 }  # fmt: skip
 _VALUES = {"-p": "pidfile", "-C": "directory", "-x": "sockets_from", "-cc": "condition", "-L": "local_peer"}
 _NUMBERS = {"-n": "maxconn", "-N": "proxy_maxconn", "-m": "megabytes"}
@@ -151,6 +153,13 @@ def _number(word: str, text: str) -> int:
     if not (text.isascii() and text.isdigit()):
         raise ValueError(f'{word} takes a number, not "{text}"')
     return int(text)
+
+
+def _pid(word: str, text: str) -> int:
+    """Of a process; 0 would be all of a group."""
+    if not 0 < (number := _number(word, text)) < 2**31:
+        raise ValueError(f'{word} takes process ids, not "{text}"')
+    return number
 
 
 def _master_socket(text: str) -> StatsSocket:

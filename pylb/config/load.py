@@ -65,16 +65,20 @@ def _load_toml(file: Path, environment: Mapping[str, str], report: Report) -> tu
 def _files(paths: Sequence[str], report: Report) -> list[Path]:
     """The files that these paths stand for."""
     files: list[Path] = []
+    empty: list[Path] = []
     for path in map(Path, paths):
         if path.is_dir():
-            found = sorted(p for p in path.iterdir() if p.suffix == ".cfg" and not p.name.startswith("."))
-            if not found:
-                report(Origin(str(path)), "the directory holds no *.cfg file")
+            inside = (p for p in path.iterdir() if p.suffix == ".cfg" and not p.name.startswith("."))
+            found = sorted(p for p in inside if p.is_file())
             files += found
+            empty += [] if found else [path]
         elif path.exists():
             files.append(path)
         else:
             report(Origin(str(path)), "no such file")
+    if not files:
+        for path in empty:
+            report(Origin(str(path)), "the directory holds no *.cfg file")
     return files
 
 

@@ -1,4 +1,4 @@
-"""What a command line decides before and beside the files (management manual, 3): -n, -N, -L, -dV, -dr.
+"""What a command line decides before and beside the files (management manual, 3): -n, -N, -L, -W, -dV, -dr.
 
 A reload reads the files again under the same presets.
 """
@@ -27,6 +27,8 @@ class Presets:
     """-L: in the place of the host's name and of `localpeer`."""
     verify_servers: bool = True
     """False (-dV): what `ssl-server-verify none` says, as long as the file says nothing else."""
+    need_listener: bool = True
+    """False (-W): a configuration in which nothing is listened on is served, until a reload brings something."""
     need_addresses: bool = True
     """False (-dr): a server whose name does not resolve starts without an address."""
 

@@ -38,7 +38,7 @@ def examine(
 def _examine(
     files: Sequence[str], compiled: bool, certificates: Certificates, presets: Presets
 ) -> tuple[Config | None, list[Finding]]:
-    from pylb.config.check import check, in_order
+    from pylb.config.check import NOTHING_TO_DO, check, in_order
     from pylb.config.load import load
 
     try:
@@ -46,6 +46,8 @@ def _examine(
     except ConfigError as error:
         return None, in_order([*error.findings, *_aftermath(error)])
     findings = [*findings, *check(config, _look(certificates))]
+    if not presets.need_listener:
+        findings = [finding for finding in findings if finding.message != NOTHING_TO_DO]
     if compiled or worst(findings):
         findings += new(_compile(config), findings)
     findings = in_order(findings)

@@ -49,7 +49,9 @@ class Options:
     """-sf, -st: processes that get `old_signal` once this one serves"""
     old_signal: int = signal.SIGUSR1
     sockets_from: str | None = None
-    """-x: an admin socket that hands over listening sockets"""
+    """-x: an admin socket that hands over listening sockets; /dev/null is none, as for HAProxy"""
+    sockets_needed: bool = True
+    """False (-W): without that socket it starts all the same"""
     master_socket: StatsSocket | None = None
     """-S: in the place of the file's master-socket"""
 
@@ -61,12 +63,8 @@ def run(config: Config, options: Options | None = None) -> int:
     SIGINT stop at once.
     """
     options = options or Options()
-    adopted: list[socket.socket] = []
     given = open_descriptors()  # of whoever started this: sockets for `fd@`, standard streams
-    if options.sockets_from is not None:
-        adopted = adopt.from_socket(options.sockets_from)
-    elif options.old:
-        adopted = adopt.from_processes(options.old, paths=options.old_signal == signal.SIGUSR1)
+    adopted = _adopted(options)
     master_socket = _master_socket(options.master_socket or config.globals.master_socket, adopted)
     daemon = None
     if (config.globals.daemon or options.daemon) and not options.foreground:
@@ -82,6 +80,20 @@ def run(config: Config, options: Options | None = None) -> int:
                 if int(Path(pidfile).read_text()) == os.getpid():  # else another one has taken our place
                     Path(pidfile).unlink()
         sys.stderr.flush()
+
+
+def _adopted(options: Options) -> list[socket.socket]:
+    """Listening sockets of the process before this one. Raises privileges.StartError."""
+    path = options.sockets_from
+    if path is not None and path != os.devnull:
+        try:
+            return adopt.from_socket(path)
+        except OSError as error:
+            text = f'no listening sockets from "{path}" (-x): {error.strerror or error}'
+        if options.sockets_needed:
+            raise privileges.StartError(text)
+        sys.stderr.write(f"pylb: warning: {text}\n")
+    return adopt.from_processes(options.old, paths=options.old_signal == signal.SIGUSR1)
 
 
 def _master_socket(declared: StatsSocket | None, adopted: list[socket.socket]) -> MasterSocket | None:

@@ -12,11 +12,12 @@ from collections.abc import Iterable
 
 from pylb.config.check import encryption, health, lists, security, stickiness, traffic
 from pylb.config.check.files import CertificateProblem, Look, check_files
-from pylb.config.check.references import CHECKS
+from pylb.config.check.references import CHECKS, NOTHING_TO_DO
 from pylb.config.check.registry import RULES
 from pylb.config.model import Config, Finding
 
 __all__ = [
+    "NOTHING_TO_DO",
     "RULES",
     "CertificateProblem",
     "Look",

@@ -226,11 +226,14 @@ def _twice(items: Iterable[tuple[object, str, Origin]]) -> Iterator[Finding]:
 # ----------------------------------------------------------------------------------------------- something to do
 
 
+NOTHING_TO_DO = "nothing is listened on"
+
+
 def something_to_do(config: Config) -> Iterator[Finding]:
     """At least one address is listened on."""
     if not any(frontend.binds for frontend in config.frontends):
         at = next((proxy.at for proxy in proxies(config)), config.globals.at)
-        yield error(Origin(at.file), "nothing is listened on", "add a frontend with a bind")
+        yield error(Origin(at.file), NOTHING_TO_DO, "add a frontend with a bind")
 
 
 CHECKS: tuple[Check, ...] = (

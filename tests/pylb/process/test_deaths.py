@@ -1,5 +1,5 @@
-"""Processes that die or hang at bad moments, and machines without room for another one: who serves goes on, and nobody is
-left behind."""
+"""Processes that die or hang at bad moments, and machines without room for another one: who serves goes on, and nobody
+is left behind."""
 
 from __future__ import annotations
 
