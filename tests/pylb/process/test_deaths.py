@@ -67,26 +67,6 @@ def test_a_stop_reaches_a_generation_that_does_not_serve_yet(tmp_path: Path) -> 
         assert gone(worker) and all(map(gone, below))
 
 
-def test_a_reload_does_not_wait_for_a_steward_that_has_died(tmp_path: Path) -> None:
-    """The new generation asks the old one what it knows, and that one dies in place of an answer."""
-    with place(tmp_path) as it:
-        old = children(it.pylb.process.pid)
-        os.kill(old[0], signal.SIGSTOP)
-        it.pylb.signal(signal.SIGUSR2)
-        steward = new_steward(it.pylb, old)
-        wait_for(lambda: "unix_" in Path(f"/proc/{steward}/wchan").read_text() or _waits(steward), 20, "the question")
-        os.kill(old[0], signal.SIGKILL)
-        wait_for(lambda: old[0] not in children(it.pylb.process.pid) and it.info(), 20, "another generation")
-        assert ask(it.port)[0] == 200
-
-
-def _waits(pid: int) -> bool:
-    """It sleeps, and has no more to compute: the first half second of that."""
-    used = Path(f"/proc/{pid}/stat").read_text().split()[13:15]
-    time.sleep(0.5)
-    return Path(f"/proc/{pid}/stat").read_text().split()[13:15] == used
-
-
 def test_orphans_that_finish_what_they_have_are_waited_for(tmp_path: Path) -> None:
     """After its steward's death, and a soft stop right behind it."""
     with place(tmp_path, workers=1) as it:
