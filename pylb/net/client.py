@@ -463,6 +463,7 @@ class HttpSession(Session):
 
     def _tarpit_over(self, exchange: Exchange) -> None:
         reply, self._held_reply = self._held_reply, None
+        exchange.dequeued = self.loop.time()  # the log tells the delay as Tw
         cast(HttpExchange, exchange).answer(cast("Reply", reply).now())
 
     # -------------------------------------------------------------------------------------------------- statistics

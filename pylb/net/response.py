@@ -224,6 +224,7 @@ class HttpExchange(RequestSide):
         upstream, self.upstream = self.upstream, None
         if upstream is None:
             return
+        self.worn = upstream
         now = self.session.loop.time()
         if phase == upstreams.HEAD and self.response is None:
             if upstream.uses > 1 and not upstream.has_input and self._replay_on_fresh():
@@ -282,15 +283,23 @@ class HttpExchange(RequestSide):
         if head.status == 101 and not (self._upgrade and switches(self.request, head)):
             self.bad_response(ProtocolError(502, "101 without an upgrade"))
             return
-        self.responded = self.session.loop.time()
+        now = self.responded = self.session.loop.time()
+        if upstream.server.observes is not None:
+            observe(upstream.server, response_event(head.status), now)
         self.response = head
         self.stage = "D"
-        self.status = head.status
         head.remove_hop_by_hop()
+        if self.frontend.captures is not None:
+            self.frontend.captures.response(self)
         if self.plan.response_rules and not self._run_response_rules():
             return
+        if self.plan.persist is not None:
+            self.plan.persist.response(self)
+        self.status = head.status
         self._count_status(head.status)
         upstream.server.counters.status(head.status)
+        for step in self.plan.after_response_rules:
+            step(self)
         data = head.serialise()
         if self.plan.logs_early:
             log_early(self, len(data))

@@ -204,10 +204,11 @@ def header_list(captured: list[bytes | None] | None, number: int, x: Context, qu
     """CLF style: one word each."""
     if captured is None and x.head_received is None:
         return b""
-    values = [visible_header(value) if value else b"" for value in captured or [None] * number]
+    absent = b'""' if quoted else b"-"
+    values = [None if value is None else visible_header(value) for value in captured or [None] * number]
     if escape:
-        values = [escaped(value) for value in values]
-    return b" ".join([b'"%b"' % value if quoted else value or b"-" for value in values])
+        values = [value and escaped(value) for value in values]
+    return b" ".join([absent if value is None else b'"%b"' % value if quoted else value for value in values])
 
 
 def spaced(text: bytes) -> bytes:
@@ -319,7 +320,8 @@ class Field:
             return code
         if self.kind == "port":
             digits = "%04X" if "X" in flags else "%d"
-            return f"(b'{digits}' % {code} if {code} else b'-')" if dash else f"b'{digits}' % {code}"
+            absent = b'""' if "Q" in flags else b"-"
+            return f"(b'{digits}' % {code} if {code} else {absent!r})" if dash else f"b'{digits}' % {code}"
         if self.kind == "ip":
             text = f"hex_address({code})" if "X" in flags else f"{code}.encode()"
             return dressed(text, flags - {"E"}, dash)
@@ -415,7 +417,7 @@ FIELDS: dict[str, Field] = {
     "trg": Field("raw", "gmt_date(int(x.started_wall))", http=True),
     "trl": Field("raw", "zoned_date(int(x.started_wall))", http=True),
     "ts": Field("raw", "x.termination"),
-    "tsc": Field("raw", "x.termination + x.cookie_state", http=True),
+    "tsc": Field("raw", "x.termination + x.cookie_state"),
 }  # fmt: skip
 
 
