@@ -192,6 +192,8 @@ class AdminSockets:
             own = execute(session, self._world, command) if row.kind is Kind.CHANGE else b""
             answers = await self._relay.ask_all(_order(session, command))
             self._world.listeners.carried_out()
+            for table in self._world.tables.values():
+                table.cleared.clear()  # what is counted in those entries from now on is counted in new ones
         if row.kind is Kind.CHANGE:
             return own
         return row.join(answers) if row.join is not None else b"".join(answers)

@@ -45,8 +45,6 @@ class StewardsTally:
         """By table the keys that others have to hear of: the slot that has told, 0 for several or an operator."""
         self._held: dict[int, dict[tuple[str, Any], dict[str, int]]] = defaultdict(dict)
         """By worker what it has of OWN."""
-        self._cleared: dict[str, set[Any]] = {}
-        """By table the keys that operators have removed a moment ago."""
         self._gathering: set[float] = set()
         """The intervals that are running."""
         self._carried_on: dict[tuple[str, Any], list[Any]] | None = None
@@ -65,7 +63,7 @@ class StewardsTally:
     def _add(
         self, slot: int, table: StickTable, key: Any, made: bool, expires: float | None, news: News, now: float
     ) -> None:
-        if not made and (key in table.cleared or key in self._cleared.get(table.name, ())):
+        if not made and key in table.cleared:
             return
         entry = prolonged(table, key, expires, now)
         if entry is None:
@@ -149,8 +147,6 @@ class StewardsTally:
 
     def look(self) -> None:
         """Now and then: what operators have set here, and in every worker, holds everywhere."""
-        for name, table in self._tables.items():
-            self._cleared[name], table.cleared = table.cleared, set()
         if any(table.counted for table in self._tables.values()):
             self.tell()
 
