@@ -65,7 +65,7 @@ class StickTable:
         self.hurry: Callable[[Entry], None] | None = None
         """Called for an entry of which they ought to hear before long."""
         self.cleared: set[Any] = set()
-        """Keys that an operator has removed: in a worker since then, in the steward until all workers have done so, too."""
+        """Keys that an operator has removed: in a worker since then, in the steward until all workers have done so."""
         self.arrays = frozenset(column.name for column in self.columns if column.name in ARRAYS)
         self.cells = {
             "use": 0.0,

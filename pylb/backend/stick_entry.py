@@ -175,14 +175,13 @@ class Entry:
         return news
 
     def set(self, column: Column, value: int, now: float) -> None:
-        """What an operator stores, in all processes: a number (in every element of an array); a rate becomes that many
-        per period."""
-        for cell in column.cells:
-            fresh = column.fresh()
-            if isinstance(fresh, SlidingRate):
-                fresh.add(now, value)
-            self.data[cell] = value if isinstance(fresh, int) else fresh
-            self.news.pop(cell, None)
+        """What an operator stores, in all processes: a number (of an array the first); a rate becomes that many per
+        period."""
+        cell, fresh = column.cells[0], column.fresh()
+        if isinstance(fresh, SlidingRate):
+            fresh.add(now, value)
+        self.data[cell] = value if isinstance(fresh, int) else fresh
+        self.news.pop(cell, None)
         self.table.counted[self] = None
 
     def take(self, news: News, now: float) -> None:

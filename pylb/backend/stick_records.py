@@ -90,11 +90,18 @@ def written_key(key: Any) -> Any:
     return key if isinstance(key, int) else str(key)
 
 
-def key_text(key: Any) -> str:
-    """A key as people read it."""
+def key_text(key: Any, kind: str = "string") -> str:
+    """A key as people read it: of a binary table in hexadecimal, of a string table without blanks and controls."""
     if isinstance(key, bytes):
-        return key.decode("latin-1") if key.isascii() and b" " not in key else key.hex().upper()
+        return key.hex().upper() if kind == "binary" else "".join(map(_letter, key))
     return inet_ntop(AF_INET6, key.packed) if isinstance(key, IPv6Address) else str(key)
+
+
+def _letter(byte: int) -> str:
+    return _ESCAPES.get(byte) or (chr(byte) if 32 < byte < 127 else f"\\x{byte:02X}")
+
+
+_ESCAPES = {9: "\\t", 10: "\\n", 13: "\\r", 27: "\\e", 32: "\\ ", 61: "\\=", 92: "\\\\"}
 
 
 def written_time(expires: float) -> float | None:

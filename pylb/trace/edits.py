@@ -38,7 +38,7 @@ class Snapshot:
 
     def _add_tracked(self, number: int, entry: Entry) -> None:
         """What is tracked, and what rules count and note there."""
-        name = f"{entry.table.name}[{key_text(entry.key)}]"
+        name = f"{entry.table.name}[{key_text(entry.key, entry.table.model.type)}]"
         self.lines[f"sc{number}"] = name
         for cell, value in entry.data.items():
             if cell.startswith(("gpc", "gpt")) and isinstance(value, int) and value:

@@ -7,6 +7,7 @@ key     = "key" <key>, as text of the table's type
 from __future__ import annotations
 
 import operator
+import re
 from collections.abc import Callable, Iterator, Sequence
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from itertools import chain
@@ -61,7 +62,7 @@ def line(table: StickTable, entry: Entry, now: float) -> str:
     """One entry: its key, the milliseconds it has left, its data in HAProxy's order."""
     left = 0 if entry.expires == float("inf") else max(0, int((entry.expires - now) * 1000))
     data = "".join(f" {name}={value}" for name, value in _data(table, entry, now))
-    return f"{id(entry):#x}: key={key_text(entry.key)} use={entry.data['use']} exp={left}{data}\n"
+    return f"{id(entry):#x}: key={key_text(entry.key, table.model.type)} use={entry.data['use']} exp={left}{data}\n"
 
 
 ORDER = (
@@ -89,7 +90,10 @@ def _choice(table: StickTable, words: Sequence[str], now: float) -> tuple[Any, K
         return _key(table, words[1:]), lambda entry: True
     if not words[0].startswith("data."):
         raise Refused('Optional argument only supports "data.<store_data_type>" <operator> <value> and key <key>')
-    filters = [_filter(table, words[at : at + 3], at // 3 + 1) for at in range(0, len(words), 3)][:MAX_FILTERS]
+    filters = [_filter(table, words[at : at + 3], at // 3 + 1) for at in range(0, 3 * MAX_FILTERS, 3) if words[at:]]
+    if len(words) > 3 * MAX_FILTERS:
+        place, last = 3 * MAX_FILTERS + 4, words[3 * MAX_FILTERS - 1]
+        raise Refused(f"Detected extra data in filter, {place}th word of input, after '{last}'")
     return None, lambda entry: all(compare(entry.value(cell, now) or 0, wanted) for cell, compare, wanted in filters)
 
 
@@ -106,10 +110,18 @@ def _filter(table: StickTable, words: Sequence[str], number: int) -> tuple[str, 
     compare = OPERATORS.get(words[1]) if len(words) > 1 else None
     if compare is None:
         raise Refused(f'Filter entry #{number}: Require and operator among "eq", "ne", "le", "ge", "lt", "gt"')
-    try:
-        return column.cells[0], compare, int(words[2])
-    except (ValueError, IndexError):
-        raise Refused(f"Filter entry #{number}: Require a valid integer value to compare against") from None
+    value = _number(words[2:])
+    if value is None:
+        raise Refused(f"Filter entry #{number}: Require a valid integer value to compare against")
+    return column.cells[0], compare, value
+
+
+def _number(words: Sequence[str]) -> int | None:
+    """The first word, if it is a number of 64 bits; None: it is none."""
+    if not words or re.fullmatch("-?[0-9]{1,19}", words[0]) is None:
+        return None
+    value = int(words[0])
+    return value if -(1 << 63) <= value < 1 << 63 else None
 
 
 def _key(table: StickTable, words: Sequence[str]) -> Any:
@@ -124,9 +136,11 @@ def _key(table: StickTable, words: Sequence[str]) -> Any:
             if isinstance(address, wanted):
                 return address
         elif kind == "integer":
-            return int(text)
+            value = _number(words)
+            if value is not None and 0 <= value < 1 << 32:
+                return value
         elif kind == "string":
-            return text.encode()
+            return text.encode("utf-8", "surrogateescape")
         elif kind == "binary":
             return bytes.fromhex(text)
     except ValueError:
@@ -141,8 +155,10 @@ def set_table(session: Session, world: Running, words: Sequence[str], payload: s
     if not words:
         raise Refused("Required arguments: <table> key <key> [data.<store_data_type> <value>]*")
     table, now = _table(world, words[0]), world.now()
+    if words[1:] and words[1].startswith("data."):
+        raise Refused('content-based lookup is only supported with the "show" and "clear" actions')
     if list(words[1:2]) != ["key"]:
-        raise Refused("Only a key can be set: <table> key <key> [data.<store_data_type> <value>]*")
+        raise Refused("Required arguments: <table> key <key> [data.<store_data_type> <value>]*")
     key = _key(table, words[2:3])
     values = dict(_setting(table, words[at : at + 2]) for at in range(3, len(words), 2))
     entry = table.track(key, now)
@@ -162,19 +178,26 @@ def _setting(table: StickTable, words: Sequence[str]) -> tuple[Column, int]:
     column = next((column for column in table.columns if column.name == name), None)
     if column is None:
         raise Refused("Data type not stored in this table")
-    try:
-        return column, int(words[1])
-    except (ValueError, IndexError):
-        raise Refused("Require a valid integer value to store") from None
+    value = _number(words[1:])
+    if value is None:
+        raise Refused("Require a valid integer value to store")
+    return column, value % (1 << 64 if name in WIDE else 1 << 32)  # the rest is cut off, as in HAProxy
+
+
+WIDE = ("bytes_in_cnt", "bytes_out_cnt")
+"""Columns of 64 bits."""
 
 
 @command("clear table", "<table> [<filter>]*", help="remove an entry from a table (filter: data/key)", kind=Kind.CHANGE,
          level=Level.OPERATOR)  # fmt: skip
 def clear_table(session: Session, world: Running, words: Sequence[str], payload: str) -> bytes:
     """Forget all entries, or those that a filter or key chooses."""
+    usage = 'Required arguments: <table> "data.<store_data_type>" <operator> <value> or <table> key <key>'
     if not words:
-        raise Refused('Required arguments: <table> "data.<store_data_type>" <operator> <value> or <table> key <key>')
+        raise Refused(usage)
     table, now = _table(world, words[0]), world.now()
+    if words[1:] and words[1] != "key" and not words[1].startswith("data."):
+        raise Refused(usage)
     key, keep = _choice(table, words[1:], now)
     if key is not None:
         entry = table.lookup(key, now)

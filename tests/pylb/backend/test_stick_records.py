@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from pylb.admin.control.tables import line
 from pylb.backend.stick import StickTable
-from pylb.backend.stick_records import records_of, restore
+from pylb.backend.stick_records import key_text, records_of, restore
 from pylb.config import model
 
 STORE = ("gpc0", "bytes_in_cnt", "server_id", "http_req_rate(10s)", "gpt(3)", "gpc_rate(2,1m)")
@@ -113,3 +113,19 @@ def test_a_table_that_is_new_or_gone_is_no_matter() -> None:
     restore([], records_of([filled()], 110.0), 110.0)
     assert len(new) == 0
     assert list(records_of([], 1.0)) == []
+
+
+@pytest.mark.parametrize(
+    ("key", "kind", "text"),
+    [
+        (b"abc def", "string", "abc\\ def"),
+        (b"a=b\\c", "string", "a\\=b\\\\c"),
+        (b"tab\tx\n\x1b\0", "string", "tab\\tx\\n\\e\\x00"),
+        (b"caf\xc3\xa9", "string", "caf\\xC3\\xA9"),
+        (b"abcd", "binary", "61626364"),
+        (IPv6Address("2001:db8::1"), "ipv6", "2001:db8::1"),
+        (5, "integer", "5"),
+    ],
+)
+def test_a_key_is_one_word_that_can_be_printed(key: Any, kind: str, text: str) -> None:
+    assert key_text(key, kind) == text

@@ -50,6 +50,10 @@ backend names
 backend static
     balance static-rr
     server a 127.0.0.1:{live} weight 3
+backend numbers
+    stick-table type integer size 100 expire 1h store gpc(3),gpt(2),server_id
+backend six
+    stick-table type ipv6 size 100 expire 1h store gpc0
 """
 
 
@@ -116,6 +120,28 @@ show table seen data.nothing gt 0
 show table seen data.gpc0 xx 1
 show table seen foo
 show table static
+set table seen data.gpc0 gt 1
+set table seen foo 1
+set table seen key 1.2.3.4 data.gpc0 x
+set table seen key 1.2.3.4 data.gpc0
+show table seen data.gpc0 gt 0 data.gpc0 gt 0 data.gpc0 gt 0 data.gpc0 gt 0 data.gpc0 gt 0
+show table seen data.gpc0 gt 1x
+set table numbers key 5 data.gpc 3
+set table numbers key 5 data.gpt 4
+set table numbers key 5 data.gpc0 4
+set table numbers key -1 data.gpc 3
+set table numbers key 4294967296 data.gpc 3
+show table numbers key 5
+show table numbers data.gpc gt 0
+set table six key 2001:DB8::1 data.gpc0 4294967295
+set table six key 2001:db8::2 data.gpc0 4294967298
+set table six key 2001:db8::3 data.gpc0 -1
+show table six
+set table names key a\\ b=c data.gpt0 5
+show table names key a\\ b=c
+set table names key caf\u00e9 data.gpt0 6
+show table names key caf\u00e9
+clear table seen foo
 clear table
 clear table nope
 clear table seen data.gpc0 eq 8
