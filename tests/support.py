@@ -6,11 +6,13 @@ because nothing ran.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import secrets
 import shutil
 import socket
+import ssl
 import time
 from collections.abc import Callable
 
@@ -79,3 +81,30 @@ def wait_for_port(port: int, host: str = "127.0.0.1", timeout: float = 10.0) -> 
         return True
 
     wait_for(accepts, timeout, f"a listener on {host}:{port}")
+
+
+class TlsSocket(ssl.SSLSocket):
+    """What `wrap_socket` makes of contexts whose `sslsocket_class` this is: closed when that fails, also where the peer
+    has reset the connection before. There ssl reads once, lets the error through and forgets the socket."""
+
+    def recv(self, buflen: int = 1024, flags: int = 0) -> bytes:
+        try:
+            return super().recv(buflen, flags)
+        except ConnectionError:
+            if self._sslobj is None:  # type: ignore[attr-defined]
+                self.close()
+            raise
+
+
+async def end_servers(*servers: asyncio.Server) -> None:
+    """Close servers of this loop and end what they have accepted: of a connection whose task has not begun when the
+    loop ends nobody would close the socket."""
+    for server in servers:
+        server.close()
+    await asyncio.sleep(0)  # in which the last accepted ones' tasks begin
+    mine = asyncio.current_task()
+    while others := [task for task in asyncio.all_tasks() if task is not mine]:
+        for task in others:
+            task.cancel()
+        await asyncio.wait(others)
+    await asyncio.sleep(0.01)  # in which transports close

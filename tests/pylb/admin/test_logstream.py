@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from live import serving
 from real_haproxy import haproxy
-from support import free_port
+from support import end_servers, free_port
 
 from pylb.admin import logstream
 from pylb.admin.logsinks import open_sink
@@ -41,10 +41,9 @@ class Collector:
             self.data += block
 
     async def stop(self) -> None:
-        self.server.close()
         for writer in self._writers:
             writer.transport.abort()
-        await asyncio.sleep(0.01)
+        await end_servers(self.server)
 
 
 async def until(condition: Callable[[], bool], seconds: float = 5.0) -> None:

@@ -89,6 +89,8 @@ class Origin:
         self._open.discard(sock)
 
     def close(self) -> None:
+        with suppress(OSError):  # ends the accept that is under way, which would keep the port open
+            self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         for sock in list(self._open):
             with suppress(OSError):

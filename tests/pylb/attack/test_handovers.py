@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 from hostile import RESET, Origin, Victim, read_head
-from support import require_program, wait_for
+from support import TlsSocket, require_program, wait_for
 
 CONFIG = """
 defaults
@@ -79,6 +79,7 @@ def echo(sock: socket.socket, origin: Origin) -> None:
 def client(victim: Victim, number: int, until: float, wrong: list[bytes]) -> None:
     chance = random.Random(number)
     context = ssl._create_unverified_context()
+    context.sslsocket_class = TlsSocket
     count = 0
     while time.monotonic() < until:
         count += 1
@@ -110,6 +111,7 @@ def ask(sock: socket.socket, path: bytes, chance: random.Random, wrong: list[byt
 @pytest.mark.parametrize("seconds", [1.5, pytest.param(60, marks=pytest.mark.soak)])
 def test_no_descriptor_is_closed_twice_and_no_answer_goes_astray(seconds: float, tmp_path: Path, pem: Path) -> None:
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.sslsocket_class = TlsSocket
     server.load_cert_chain(pem)
 
     def secret(sock: socket.socket, origin: Origin) -> None:

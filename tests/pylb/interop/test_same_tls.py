@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from haproxy_pair import Cut, Reader, Talk, connected, running_pair
 from same_cases import get, judge
-from support import wait_for
+from support import TlsSocket, wait_for
 
 from pylb.backend.persist import dynamic_value
 from pylb.config.model import Address
@@ -73,6 +73,7 @@ class Resuming:
 
     def __init__(self, bundle: Path, version: ssl.TLSVersion) -> None:
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.context.sslsocket_class = TlsSocket
         self.context.load_cert_chain(bundle)
         self.context.minimum_version = self.context.maximum_version = version
         self.resumed: dict[str, list[bool]] = {}

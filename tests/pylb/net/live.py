@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from support import free_port, wait_for
+from support import TlsSocket, free_port, wait_for
 
 TIMEOUT = 10.0
 COMPLAINTS = re.compile(r"Traceback|Exception|Task was destroyed|never retrieved|socket\.send\(\) raised")
@@ -61,6 +61,8 @@ class Server:
         )
         self._handle = handle
         self._tls: ssl.SSLContext | None = tls
+        if tls is not None:
+            tls.sslsocket_class = TlsSocket
         self._listening = socket.socket(family, socket.SOCK_STREAM)
         self._listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self._listening.bind(address)

@@ -21,7 +21,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from support import free_port, require_program
+from support import end_servers, free_port, require_program
 
 from pylb.backend.backend import Backend
 from pylb.backend.health import Event
@@ -204,14 +204,9 @@ async def farm(tmp_path: Path) -> AsyncIterator[Farm]:
         client.setblocking(False)
         client.connect_ex(full.getsockname())
     yield made
-    for thing in (*listening, *clients, full):
-        thing.close()
-    mine = asyncio.current_task()
-    for task in asyncio.all_tasks():
-        if task is not mine:
-            task.cancel()
-            with suppress(asyncio.CancelledError, OSError):
-                await task
+    for sock in (*clients, full):
+        sock.close()
+    await end_servers(*listening)
 
 
 def closing(handler: Handler) -> Handler:
@@ -347,11 +342,12 @@ async def test_a_server_goes_down_and_comes_back_with_its_listener() -> None:
         await until(lambda: len(lines) == 2)
         assert lines[0].startswith('Server b/s is DOWN, reason: Layer4 connection problem, info: "Connection refused"')
         assert lines[1] == "backend b has no server available!" and not backend.servers[0].usable
-        async with await asyncio.start_server(closing(says(b"")), "127.0.0.1", port):
-            await until(lambda: backend.servers[0].usable)
+        server = await asyncio.start_server(closing(says(b"")), "127.0.0.1", port)
+        await until(lambda: backend.servers[0].usable)
         assert lines[2].startswith("Server b/s is UP, reason: Layer4 check passed, check duration: ")
     finally:
         await checker.stop()
+    await end_servers(server)
 
 
 async def test_the_proxy_protocol_and_unix_sockets_are_spoken(tmp_path: Path) -> None:
@@ -372,8 +368,7 @@ async def test_the_proxy_protocol_and_unix_sockets_are_spoken(tmp_path: Path) ->
         backend = (await checked(model.Config(backends=(declared,)), lines, lambda: len(received) > len(seen)))[0]
         seen[declared.name] = received[-1]
         assert backend.servers[0].usable
-    for listening in (server, local):
-        listening.close()
+    await end_servers(server, local)
     request = b"OPTIONS / HTTP/1.0\r\n\r\n"
     assert re.fullmatch(rb"PROXY TCP4 127\.0\.0\.1 127\.0\.0\.1 \d+ %d\r\n" % port + re.escape(request), seen["v1"])
     assert seen["v2"] == b"\r\n\r\n\x00\r\nQUIT\n\x20\x00\x00\x00" + request
@@ -396,7 +391,7 @@ async def test_observed_errors_bring_the_next_check_forward() -> None:
         await until(lambda: len(received) == 2 and backend.servers[0].status == "UP")
     finally:
         await checker.stop()
-        server.close()
+        await end_servers(server)
 
 
 async def test_first_checks_are_spread_over_the_interval() -> None:
@@ -416,7 +411,7 @@ async def test_first_checks_are_spread_over_the_interval() -> None:
         await until(lambda: len(received) >= 4)
     finally:
         await checker.stop()
-        server.close()
+        await end_servers(server)
     assert 0.6 < received[3] - received[0] < 2.0
 
 
@@ -441,7 +436,7 @@ async def test_checks_that_have_not_begun_never_do_after_the_end() -> None:
     assert list(steps) == []
     await asyncio.sleep(0.2)  # in which the first one's last check may still be heard of
     assert set(checked) == {"127.0.0.1"}
-    server.close()
+    await end_servers(server)
 
 
 async def test_a_server_that_is_deleted_before_its_check_begins_is_not_checked() -> None:
@@ -459,4 +454,4 @@ async def test_a_server_that_is_deleted_before_its_check_begins_is_not_checked()
     await asyncio.sleep(0.3)
     assert received == []
     await checker.stop()
-    server.close()
+    await end_servers(server)
