@@ -76,7 +76,7 @@ class _Background:
     def starves(self) -> bool:
         """Since the last look others have left it too little."""
         try:
-            ran, waited, _ = map(int, Path(f"/proc/self/task/{self._native}/schedstat").read_text().split())
+            ran, waited = _times(self._native)
         except (OSError, ValueError):  # it has just ended, or nobody knows
             return True
         more, lost = ran - self._ran, waited - self._waited
@@ -96,6 +96,12 @@ def _may_return() -> bool:
     do not count here."""
     with ThreadPoolExecutor(1) as threads:
         return threads.submit(_there_and_back).result()
+
+
+def _times(thread: int) -> tuple[int, int]:
+    """Nanoseconds that a thread has run, and that it has waited for a core (proc_pid_schedstat(5))."""
+    ran, waited, _ = map(int, Path(f"/proc/self/task/{thread}/schedstat").read_text().split())
+    return ran, waited
 
 
 def _there_and_back() -> bool:

@@ -33,6 +33,12 @@ def own_policy() -> Iterator[None]:
         os.sched_setaffinity(0, cores)
 
 
+@pytest.fixture
+def idle_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No thread ever waits for a core, however busy this one is."""
+    monkeypatch.setattr(courtesy, "_times", lambda thread: (1_000_000, 0))
+
+
 @contextmanager
 def a_core_that_is_all_taken() -> Iterator[None]:
     """This process and a busy one on the same core."""
@@ -56,7 +62,7 @@ def until_it_insists() -> tuple[int, int]:
     return policy_and_nice()
 
 
-@pytest.mark.usefixtures("own_policy")
+@pytest.mark.usefixtures("own_policy", "idle_machine")
 def test_it_is_idle_where_it_can_come_back_and_lighter_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
     nice = os.getpriority(os.PRIO_PROCESS, 0)
     monkeypatch.setattr(courtesy, "_may_return", lambda: True)
@@ -75,7 +81,7 @@ def test_a_thread_that_starves_takes_its_share() -> None:
         assert courtesy.behind(until_it_insists) == (os.SCHED_BATCH, min(19, nice + courtesy.LESS))
 
 
-@pytest.mark.usefixtures("own_policy")
+@pytest.mark.usefixtures("own_policy", "idle_machine")
 def test_waiting_is_not_starving() -> None:
     def waits() -> int:
         time.sleep(5 * courtesy.LOOK_AFTER)
