@@ -15,6 +15,8 @@ import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from pylb.config.model.binds import abstract
+
 REOPEN_EVERY = 1.0
 """Seconds between attempts while a socket cannot be opened."""
 
@@ -187,7 +189,7 @@ def open_sink(address: str) -> Sink:
     if kind == "fd" and rest.isdecimal():
         return StreamSink(int(rest))
     if kind == "abns" and at:
-        return DatagramSink(socket.AF_UNIX, "\0" + rest)
+        return DatagramSink(socket.AF_UNIX, abstract(rest))
     if kind == "unix" and at:
         return DatagramSink(socket.AF_UNIX, rest)
     if address.startswith("/"):

@@ -202,10 +202,8 @@ def _address_of(server: Server, check: model.ServerCheck) -> Callable[[Connect],
         reached = server.address
         where = server.check or check
         host = step.address or where.address
-        if reached.kind == "unix" and host is None:
-            return socket.AF_UNIX, reached.path
-        if reached.kind == "abns" and host is None:
-            return socket.AF_UNIX, "\0" + reached.path
+        if reached.kind in ("unix", "abns") and host is None:
+            return socket.AF_UNIX, reached.socket_path
         host = (host or reached.host).removeprefix("ipv4@").removeprefix("ipv6@")
         port = step.port or where.port or reached.port or 0
         family = socket.AF_INET6 if ipaddress.ip_address(host).version == 6 else socket.AF_INET

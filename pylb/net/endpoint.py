@@ -70,10 +70,8 @@ class Endpoint:
         self._host = address.host
         self._port = address.port
         self._offset = address.port_offset
-        if address.kind == "unix":
-            self._family, self._path = socket.AF_UNIX, address.path
-        elif address.kind == "abns":
-            self._family, self._path = socket.AF_UNIX, "\0" + address.path
+        if address.kind in ("unix", "abns"):
+            self._family, self._path = socket.AF_UNIX, address.socket_path
         elif address.kind == "fd":
             raise ValueError("a server cannot be a file descriptor")
         else:

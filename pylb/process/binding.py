@@ -101,13 +101,13 @@ class Sockets:
         if address.kind == "inet":
             wanted = (address.host or ("::" if _family(address) == socket.AF_INET6 else "0.0.0.0"), port)
         elif address.kind in ("unix", "abns"):
-            wanted = address.path
+            wanted = address.socket_path
         else:
             return None
         for sock in self._adopted:
             name = sock.getsockname()
             at = tuple(name[:2]) if isinstance(name, tuple) else name
-            if at in (wanted, b"\0" + str(wanted).encode()):
+            if at == wanted or (isinstance(at, bytes) and at == str(wanted).encode()):
                 self._adopted.remove(sock)
                 return sock
         return None
@@ -213,7 +213,7 @@ def _open_unix(bind: Bind, address: Address, backlog: int) -> socket.socket:
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
     try:
         if address.kind == "abns":
-            sock.bind("\0" + address.path)
+            sock.bind(address.socket_path)
         else:
             _bind_path(sock, bind, Path(address.path), backlog)
             return sock

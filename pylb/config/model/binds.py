@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from typing import Literal
 
 from pylb.config.model.origin import NOWHERE, Origin
+
+
+def abstract(name: str) -> str:
+    """An abstract socket as HAProxy calls it for the kernel: all 108 bytes of sun_path (unix(7)), NUL at both ends. The
+    tools that call it by its letters alone are others (socat: ABSTRACT-CONNECT:name,unix-tightsocklen=0)."""
+    return "\0" + name + "\0" * (107 - len(os.fsencode(name)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +38,11 @@ class Address:
     """Forced by `ipv4@` and `ipv6@`."""
     port_offset: bool = False
     """A server's `+N` or `-N`: `port` is added to the port the client connected to."""
+
+    @property
+    def socket_path(self) -> str:
+        """What a unix or abstract socket is called for the kernel."""
+        return abstract(self.path) if self.kind == "abns" else self.path
 
 
 @dataclass(frozen=True, slots=True)

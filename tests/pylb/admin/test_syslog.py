@@ -325,7 +325,7 @@ def test_addresses_as_haproxy_writes_them():
 
 def test_an_abstract_socket_takes_lines():
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
-        sock.bind(f"\0pylb-test-{os.getpid()}")
+        sock.bind(f"\0pylb-test-{os.getpid()}".ljust(108, "\0"))  # as HAProxy calls it
         sink = open_sink(f"abns@pylb-test-{os.getpid()}")
         sink.send(b"x\n")
         assert sock.recv(9) == b"x\n"

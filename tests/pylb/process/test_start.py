@@ -132,6 +132,40 @@ def test_an_address_within_another_has_its_own_frontend_as_with_haproxy(tmp_path
     assert seen["ours"] == seen["theirs"] == [202, 201]
 
 
+@pytest.mark.interop
+@pytest.mark.parametrize("outer", ["theirs", "ours"])
+def test_abstract_sockets_are_called_as_haproxy_calls_them(tmp_path: Path, outer: str) -> None:
+    """One program is a server of the other's, and checked by it; then ours takes the place of theirs."""
+    (port,) = ports(1)
+    name = f"pylb-{os.getpid()}-{port}"
+    defaults = DEFAULTS.replace("{log}", "9")
+    texts = {
+        "inner": f"{defaults}frontend f\n bind abns@{name}\n http-request return status 200\n",
+        "outer": f"{defaults}listen l\n bind 127.0.0.1:{port}\n server s abns@{name} check inter 100ms\n",
+    }
+    programs = {"theirs": [require_program("haproxy")], "ours": [sys.executable, "-m", "pylb", "haproxy"]}
+    running = []
+
+    def start(program: str, role: str, *words: str) -> None:
+        file = tmp_path / f"{role}.cfg"
+        file.write_text(texts[role])
+        running.append(subprocess.Popen([*programs[program], "-q", "-db", "-f", str(file), *words]))
+
+    try:
+        start("ours" if outer == "theirs" else "theirs", "inner")
+        start(outer, "outer")
+        wait_for_port(port)
+        wait_for(lambda: ask(port)[0] == 200, 10, "the inner program behind the outer one")
+        if outer == "ours":
+            start("ours", "inner", "-sf", str(running[0].pid))
+            assert running[0].wait(10) == 0
+            assert ask(port)[0] == 200
+    finally:
+        for process in running:
+            process.terminate()
+            process.wait(10)
+
+
 def test_a_port_can_be_taken_again_at_once(tmp_path: Path) -> None:
     port = ports(1)[0]
     server = Server(echo)
