@@ -12,8 +12,9 @@ from operator import sub
 
 from pylb.latency import Latencies
 
-Moments = tuple[float, float, float, float, float, float]
-"""Of one request, seconds of the loop's clock: head received, dequeued, connected, responded, started, ended."""
+Moments = tuple[float, float, float, float, float, float, "ProxyCounters"]
+"""Of one request, seconds of the loop's clock: head received, dequeued, connected, responded, started, ended; and the
+counters of the frontend that it came to."""
 
 FOLD_AT = 256
 """Requests whose times are looked at together."""
@@ -191,15 +192,22 @@ class ProxyCounters:
             self.fold()
 
     def fold(self) -> None:
-        """Bring averages and maxima up to date, here and for the `parent`.
+        """Bring averages and maxima up to date, here and for the `parent`; percentiles for the frontends, too.
 
         Done for a batch by functions that run in C: a quarter of what the same arithmetic costs request by request.
         """
         if not self._times:
             return
-        heads, dequeued, connected, responded, started, ended = zip(*self._times, strict=True)
+        heads, dequeued, connected, responded, started, ended, fronts = zip(*self._times, strict=True)
         self._times.clear()
-        together = () if self.parent is None else (self.parent.responses,)
+        together = [] if self.parent is None else [self.parent.responses]
+        asked = set(fronts)
+        if len(asked) == 1:
+            together.append(fronts[0].responses)
+        else:
+            for front in asked:
+                pairs = zip(responded, connected, fronts, strict=True)
+                front.responses.add([end - start for end, start, of in pairs if of is front])
         self.responses.add(map(sub, responded, connected), *together)
         for name, before, after in (
             ("qtime", heads, dequeued),

@@ -83,16 +83,23 @@ function spark(values, name, unit) {
   const known = values.filter((value) => value !== null);
   if (known.length < 2) return "";
   const top = Math.max(...known, 1e-9);
-  const points = values
-    .map((value, index) => [KEEP - values.length + index, value])
-    .filter(([, value]) => value !== null)
-    .map(([x, value]) => `${x},${(19 - (value / top) * 18).toFixed(1)}`);
-  const now = known[known.length - 1];
-  const area = `${points[0].split(",")[0]},20 ${points.join(" ")} ${KEEP - 1},20`;
-  const says = `${name}: now ${now}${unit}, at most ${Math.max(...known)}${unit} in the last ${values.length} looks`;
+  const runs = [[]]; // a look without a value breaks the line
+  values.forEach((value, index) => {
+    if (value === null) return runs.push([]);
+    runs.at(-1).push([KEEP - values.length + index, (19 - (value / top) * 18).toFixed(1)]);
+  });
+  const drawn = runs
+    .filter((run) => run.length)
+    .map((run) => {
+      if (run.length === 1) run.push([run[0][0] + 0.8, run[0][1]]); // a point has no length to be seen
+      const line = run.map((point) => point.join()).join(" ");
+      return `<polygon points="${run[0][0]},20 ${line} ${run.at(-1)[0]},20"/><polyline points="${line}"/>`;
+    });
+  const now = values.at(-1) === null ? "none" : values.at(-1) + unit;
+  const says = `${name}: now ${now}, at most ${Math.max(...known)}${unit} in the last ${values.length} looks`;
   return (
     `<svg class="spark ${name.split(" ")[0]}" viewBox="0 0 ${KEEP - 1} 20" preserveAspectRatio="none" role="img" ` +
-    `aria-label="${says}"><title>${says}</title><polygon points="${area}"/><polyline points="${points.join(" ")}"/></svg>`
+    `aria-label="${says}"><title>${says}</title>${drawn.join("")}</svg>`
   );
 }
 

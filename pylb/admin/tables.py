@@ -136,7 +136,7 @@ def _row(row: Row, view: View, acts: bool) -> str:
 def _plotted(row: Row) -> str:
     """What the plots are made of: requests (TCP: sessions) a second, and the response time of 95 in 100, in ms."""
     rate = _int(row, "req_rate") if row.kind == "F" and row.http else _int(row, "rate")
-    found = row.counters.responses.percentiles(95) if row.kind != "F" else None
+    found = row.counters.responses.percentiles(95)
     p95 = f' data-p95="{_milliseconds(found[0])}"' if found is not None else ""
     return f' data-row="{esc(f"{row.section.iid}/{row.kind}/{row.name}")}" data-rate="{rate or 0}"{p95}'
 
@@ -280,7 +280,7 @@ def details(row: Row, view: View) -> Iterator[tuple[str, str]]:
         average, highest = _int(row, name), _int(row, f"{name}_max")
         if average is not None and highest is not None:
             yield f"{heading} time", f"{exact(average)}\u202fms <small>max {exact(highest)}\u202fms</small>"
-    if row.kind != "F" and (found := row.counters.responses.percentiles(50, 95, 99)) is not None:
+    if (found := row.counters.responses.percentiles(50, 95, 99)) is not None:
         yield "Response p50 / p95 / p99", f"{' / '.join(_milliseconds(time) for time in found)}\u202fms"
 
 

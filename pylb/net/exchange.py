@@ -387,4 +387,4 @@ class Exchange:
         own.bout += self.bytes_read
         responded, connected, dequeued = self.responded, self.connected, self.dequeued
         if responded is not None and connected is not None and dequeued is not None:
-            own.timed((self.head_received or dequeued, dequeued, connected, responded, self.started, now))
+            own.timed((self.head_received or dequeued, dequeued, connected, responded, self.started, now, front))

@@ -63,11 +63,21 @@ def test_after_a_long_silence_nothing_old_is_told():
     assert latencies.percentiles(50) is None
 
 
-def test_a_server_and_its_backend_count_the_same_responses():
+def test_a_server_its_backend_and_the_frontend_count_the_same_responses():
     backend, server = ProxyCounters(), ProxyCounters()
     server.parent = backend
-    server.timed((10.0, 10.0, 11.0, 11.25, 9.0, 12.0))
+    frontend = ProxyCounters()
+    server.timed((10.0, 10.0, 11.0, 11.25, 9.0, 12.0, frontend))
     server.sample(12.0)
-    assert server.responses.counts == backend.responses.counts
+    assert server.responses.counts == backend.responses.counts == frontend.responses.counts
     (found,) = server.responses.percentiles(50)
     assert 0.25 <= found <= 0.25 * GROWTH
+
+
+def test_each_frontend_counts_the_responses_to_its_own_requests():
+    one, other, server = ProxyCounters(), ProxyCounters(), ProxyCounters()
+    for front, took in ((one, 0.25), (other, 0.5), (one, 0.25)):
+        server.timed((10.0, 10.0, 11.0, 11.0 + took, 9.0, 12.0, front))
+    server.fold()
+    assert (sum(server.responses.counts), sum(one.responses.counts), sum(other.responses.counts)) == (3, 2, 1)
+    assert other.responses.percentiles(50)[0] > one.responses.percentiles(99)[0]

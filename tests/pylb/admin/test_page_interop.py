@@ -279,6 +279,19 @@ def test_plots_grow_with_the_looks_and_survive_a_reload(chromium, quick, world):
     assert "at most" in chromium.run("document.querySelector('#p2 tbody tr .spark title').textContent")
 
 
+def test_frontends_have_latencies_and_a_time_without_any_breaks_the_line(chromium, quick, world):
+    world.frontends[0].counters.responses.add([0.012] * 100)
+    latencies = "document.querySelector('tr.frontend .spark.p95')"
+    wait_for(lambda: chromium.run(f"{latencies} !== null"))
+    assert "Response p50" in chromium.run("document.querySelector('tr.frontend dl').textContent")
+    row = chromium.run("document.querySelector('tr.frontend').dataset.row")
+    chromium.run(f"history['{row}'].p95 = [3, 3, 4, null, null, 5, 6, null]")
+    chromium.run(f"draw(document.querySelector('tr.frontend'), history['{row}'])")
+    assert chromium.run(f"{latencies}.querySelectorAll('polyline').length") == 2
+    assert chromium.run(f"{latencies}.querySelectorAll('polygon')[1].getAttribute('points')").endswith(",1.0 58,20")
+    assert "now none, at most 6 ms" in chromium.run(f"{latencies}.querySelector('title').textContent")
+
+
 def test_the_filter_hides_what_does_not_match_and_is_reached_by_a_key(chromium, quick):
     chromium.call("Input.dispatchKeyEvent", type="keyDown", key="/", text="/")
     assert chromium.run("document.activeElement.id") == "filter"

@@ -273,7 +273,7 @@ def test_times_go_into_averages_and_maxima():
     for number in range(1, 3001):
         counters.lbtot = number
         connected = 0.001 if number > 2000 else 0.003
-        counters.timed((0, 0, connected, connected + 0.010, 0, 0.020))
+        counters.timed((0, 0, connected, connected + 0.010, 0, 0.020, ProxyCounters()))
     counters.fold()
     assert counters.ttime == pytest.approx(20)
     assert counters.ctime == pytest.approx(1 + 2 * (1 - 1 / 1024) ** 1000, rel=0.01)
