@@ -89,9 +89,16 @@ class Clock:
                 timed.bucket = inf
                 if timed.deadline <= now:
                     timed.deadline = inf
-                    timed.expired(now)
+                    self._expire(timed, now)
                 elif timed.deadline != inf:
                     self.watch(timed)
+
+    def _expire(self, timed: Timed, now: float) -> None:
+        """A mistake of ours with one must not leave others of its bucket without a deadline."""
+        try:
+            timed.expired(now)
+        except Exception as error:
+            self._loop.call_exception_handler({"message": f"a deadline of {timed} failed", "exception": error})
 
     def close(self) -> None:
         """Stop: nothing fires any more."""

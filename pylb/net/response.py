@@ -99,7 +99,7 @@ class HttpExchange(RequestSide):
             upstream.server.counters.status(head.status)
             if head.status in (401, 407) and logs_connections_in(head):
                 upstream.owner, session.owns = session, True
-        if kind == framing.UNTIL_CLOSE or (kind == framing.CHUNKED and self.request.version == 0):
+        if kind == framing.UNTIL_CLOSE or (self.request.version == 0 and head.coding_field is not None):
             body = self._reframe(head, kind, body, complete)
         for step in plan.after_response_rules:
             step(self)
@@ -149,10 +149,13 @@ class HttpExchange(RequestSide):
             head.set_chunked()
             self._chunk_out = True
             return b""
-        self.close_client = self._unframed = True
-        if kind == framing.CHUNKED:
+        if head.coding_field is not None:  # it knows none (RFC 9112 6.1)
             head.drop_framing()
             head.remove(b"trailer")
+        if kind == framing.NONE:  # HEAD, 304
+            return body
+        self.close_client = self._unframed = True
+        if kind == framing.CHUNKED:
             self._decoder = ChunkedReader(502)
             return self._decoder.decode(body, 0)[0] if body else b""
         return body

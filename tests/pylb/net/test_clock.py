@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from math import inf
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -122,3 +123,29 @@ def test_whatever_the_order_of_moves_nothing_fires_early_or_more_than_a_grain_la
                 due = inf
             else:
                 assert loop.now < due + GRAIN + 1e-6
+
+
+async def test_a_deadline_that_fails_costs_no_other_one(caplog: pytest.LogCaptureFixture) -> None:
+    loop = asyncio.get_running_loop()
+    clock = Clock(loop)
+    fired = asyncio.Event()
+
+    class Bad(Timed):
+        def __init__(self) -> None:
+            self.clock, self.deadline, self.bucket = clock, inf, inf
+
+        def expired(self, now: float) -> None:
+            raise KeyError("a mistake of ours")
+
+    class Good(Bad):
+        def expired(self, now: float) -> None:
+            fired.set()
+
+    when = loop.time() + 0.02
+    timed = [Bad(), Good()]
+    for each in timed:
+        each.arm(when)
+    async with asyncio.timeout(20):
+        await fired.wait()
+    clock.close()
+    assert "a mistake of ours" in caplog.text

@@ -611,3 +611,17 @@ def test_no_socket_for_a_server_and_a_client_that_goes_before_it_is_told(begin, 
     monkeypatch.undo()
     world.passes(0.1)
     assert world.termination[:2] == "CC" and client.closed
+
+
+@pytest.mark.parametrize(
+    ("request_", "status"), [(b"HEAD / HTTP/1.0\r\n", b"200 OK"), (b"GET / HTTP/1.0\r\n", b"304 Not Modified")]
+)
+def test_no_old_client_is_told_of_chunks_that_do_not_come(begin, request_: bytes, status: bytes) -> None:
+    world = begin()
+    client = world.client()
+    for _ in range(2):
+        client.sends(request_ + b"Connection: keep-alive\r\n\r\n")
+        server = world.server()
+        server.sends(b"HTTP/1.1 %b\r\nTransfer-Encoding: chunked\r\nTrailer: x\r\nETag: 1\r\n\r\n" % status)
+        assert client.gets() == b"HTTP/1.1 %b\r\nETag: 1\r\nConnection: keep-alive\r\n\r\n" % status
+        server.resets()
