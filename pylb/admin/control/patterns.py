@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
@@ -36,7 +37,7 @@ def _version(words: Sequence[str]) -> tuple[int | None, Sequence[str]]:
     """ "@3" before the list's name."""
     if not words or not words[0].startswith("@"):
         return None, words
-    if not words[0][1:].isdecimal():
+    if re.fullmatch("[0-9]{1,10}", words[0][1:]) is None:
         raise Refused("Version number out of range.")
     return int(words[0][1:]), words[1:]
 

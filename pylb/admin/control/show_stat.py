@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import chain
@@ -12,7 +13,7 @@ from pylb.admin.control.registry import Answer, Kind, command
 from pylb.admin.control.session import Level, Session
 from pylb.admin.rows import sections
 from pylb.admin.world import Running, World
-from pylb.backend.operate import Refused
+from pylb.backend.operate import Refused, whole
 
 OPTIONS = ("desc", "json", "no-maint", "typed", "up")
 KINDS = {1: "F", 2: "B", 4: "S"}
@@ -35,10 +36,8 @@ def show_stat(session: Session, world: World, words: Sequence[str], payload: str
 
 
 def _proxy(world: World, word: str) -> int:
-    try:
-        return int(word)
-    except ValueError:
-        pass
+    if re.fullmatch("-?[0-9]+", word):
+        return whole(word)
     for section in sections(world):
         if is_called(section, word):
             return section.iid
@@ -47,10 +46,9 @@ def _proxy(world: World, word: str) -> int:
 
 def _part(kinds: str, sid: str) -> tuple[str, int]:
     """Letters of the kinds of rows, and the server's number."""
-    try:
-        bits, number = int(kinds), int(sid)
-    except ValueError:
+    if not re.fullmatch("-?[0-9]+ -?[0-9]+", f"{kinds} {sid}"):
         return "FSB", -1
+    bits, number = whole(kinds), whole(sid)
     return "".join(letter for bit, letter in KINDS.items() if bits < 0 or bits & bit), number
 
 

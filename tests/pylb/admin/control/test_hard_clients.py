@@ -162,3 +162,26 @@ def test_a_user_is_refused_in_haproxy_s_words(balancer: Program):
     assert balancer.ask("set server app/one state maint", "user.sock") == "Permission denied\n\n"
     assert balancer.ask("show stat", "user.sock").startswith("# pxname")
     assert "set server" not in balancer.ask("help", "user.sock")
+
+
+NUMBERS = """\
+get weight #{n}/#{n}
+set weight app/one {n}
+set weight app/one -{n}%
+set maxconn server app/one {n}
+set maxconn frontend web {n}
+set rate-limit sessions global -{n}
+set server app/one addr 127.0.0.1 port {n}
+set timeout cli {n}
+show stat {n} {n} {n}
+show errors {n}
+show acl @{n} x
+show map #{n}
+add server app/three 127.0.0.1:{n}
+add server app/three 127.0.0.1:80 id {n}
+"""
+
+
+@pytest.mark.parametrize("order", NUMBERS.splitlines())
+def test_a_number_of_any_length_has_an_answer(balancer: Program, order: str):
+    assert balancer.ask(order.format(n="9" * 5000)).endswith("\n")
