@@ -36,11 +36,18 @@ examples:
 
 Each command has its own --help."""
 
-OK, INVALID = 0, 1
+OK, INVALID, INTERRUPTED = 0, 1, 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; the exit status: 0 for done or valid, 1 for invalid, 2 for a wrong command line."""
+    try:
+        return _main(arguments)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+def _main(arguments: Sequence[str] | None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     if words[:1] == ["haproxy"] or (arguments is None and Path(sys.argv[0]).name == "haproxy"):
         from pylb import haproxy_line

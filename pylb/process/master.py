@@ -116,6 +116,7 @@ class Master:
             loop.add_signal_handler(number, self.reload)
         loop.add_signal_handler(signal.SIGUSR1, self._soft_stop)
         loop.add_signal_handler(signal.SIGCHLD, self._reap)
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())  # some have been waiting
 
     # ---------------------------------------------------------------------------------------------------- generations
 

@@ -11,7 +11,9 @@ import grp
 import os
 import pwd
 import resource
+import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,14 +69,32 @@ def silence(null: int) -> None:
 
 
 def write_pidfile(path: str) -> None:
-    """Write our pid, replacing an old file at once."""
+    """Write our pid, replacing an old file at once; a device such as /dev/null is written to.
+
+    A full disk is told of and keeps nobody from serving, as with HAProxy.
+    """
+    target = Path(path)
+    written = target if target.exists() and not target.is_file() else target.with_name(target.name + ".tmp")
     try:
-        target = Path(path)
-        temporary = target.with_name(target.name + ".tmp")
-        temporary.write_text(f"{os.getpid()}\n")
-        temporary.rename(target)
+        written.write_text(f"{os.getpid()}\n")
+        if written is not target:
+            written.rename(target)
     except OSError as error:
-        raise StartError(f'cannot write the pid file "{path}": {error.strerror}') from error
+        text = f'cannot write the pid file "{path}": {error.strerror}'
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise StartError(text) from error
+        sys.stderr.write(f"pylb: warning: {text}\n")
+        if written is not target:
+            for stale in (written, target):
+                stale.unlink(missing_ok=True)
+
+
+def remove_pidfile(path: str) -> None:
+    """Unless another process has taken our place."""
+    target = Path(path)
+    with suppress(OSError, ValueError):
+        if target.is_file() and int(target.read_text()) == os.getpid():
+            target.unlink()
 
 
 def raise_file_limit(wanted: int) -> int:

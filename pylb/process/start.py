@@ -7,9 +7,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pylb.config.model import Config, Finding, StatsSocket
@@ -20,6 +18,10 @@ from pylb.process.master import Master
 
 if TYPE_CHECKING:
     from pylb.process.master_socket import MasterSocket
+
+
+HEEDED_LATER = {signal.SIGUSR1, signal.SIGUSR2, signal.SIGHUP}
+"""Signals that wait until the master heeds them: who finds the pid file may ask for a reload before anything serves."""
 
 
 def _silent(findings: Sequence[Finding]) -> None:
@@ -70,15 +72,15 @@ def run(config: Config, options: Options | None = None) -> int:
     if (config.globals.daemon or options.daemon) and not options.foreground:
         daemon = privileges.daemonize()
     pidfile = options.pidfile or config.globals.pidfile
-    if pidfile is not None:
-        privileges.write_pidfile(pidfile)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, HEEDED_LATER)
     try:
+        if pidfile is not None:
+            privileges.write_pidfile(pidfile)
         return Master(config, options, given, daemon, adopted, master_socket).run()
     finally:
         if pidfile is not None:
-            with suppress(OSError, ValueError):
-                if int(Path(pidfile).read_text()) == os.getpid():  # else another one has taken our place
-                    Path(pidfile).unlink()
+            privileges.remove_pidfile(pidfile)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
         sys.stderr.flush()
 
 

@@ -16,7 +16,10 @@ import pytest
 from live import COMPLAINTS, DEFAULTS, Collector, Server, ask, connect, descendants, echo, ports, serving
 from support import require_program, wait_for, wait_for_port
 
+from pylb import cli
+from pylb.config.model import Config
 from pylb.net.certificates import self_signed
+from pylb.process import privileges, start
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
@@ -277,6 +280,64 @@ def _accepts(port: int) -> bool:
     except OSError:
         return False
     return True
+
+
+def test_a_reload_may_be_asked_for_as_soon_as_there_is_a_pid_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It waits until the master heeds signals, which it does not from its first moment on."""
+    pidfile = tmp_path / "pid"
+
+    class BeforeItHeedsSignals:
+        def __init__(self, *_: object) -> None:
+            os.kill(int(pidfile.read_text()), signal.SIGUSR2)
+
+        def run(self) -> int:
+            return signal.sigwait({signal.SIGUSR2})
+
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    monkeypatch.setattr(start, "Master", BeforeItHeedsSignals)
+    assert start.run(Config(), start.Options(pidfile=str(pidfile))) == signal.SIGUSR2
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == before and not pidfile.exists()
+
+
+@pytest.mark.parametrize("words", [["-f"], ["haproxy", "-f"]])
+def test_an_interrupted_start_ends_without_a_trace(
+    tmp_path: Path, words: list[str], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*_: object) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr("pylb.config.load.read_haproxy", interrupted)
+    file = tmp_path / "haproxy.cfg"
+    file.write_text("")
+    assert cli.main([*words, str(file)]) == 130
+    assert not capfd.readouterr().err
+
+
+@pytest.mark.parametrize(("path", "remark"), [("/dev/full", "No space left on device"), ("/dev/null", "")])
+def test_a_pid_file_without_room_keeps_nobody_from_serving(tmp_path: Path, path: str, remark: str) -> None:
+    (port,) = ports(1)
+    text = f"{DEFAULTS}listen l\n bind 127.0.0.1:{port}\n http-request deny\n"
+    with serving(tmp_path, text, "-p", path, ready=port) as pylb:
+        assert ask(port)[0] == 403
+        assert (remark in pylb.stderr) if remark else not pylb.stderr
+    assert Path(path).is_char_device()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_a_full_disk_leaves_no_pid_file_of_another_process(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4k,nr_inodes=9", "none", tmp_path], check=False)
+    if mounted.returncode:
+        pytest.skip("nothing can be mounted")
+    try:
+        pidfile = tmp_path / "pid"
+        pidfile.write_text("1\n")
+        privileges.write_pidfile(str(pidfile))
+        assert "No space left" in capfd.readouterr().err
+        assert not list(tmp_path.iterdir())
+    finally:
+        subprocess.run(["umount", tmp_path], check=True)
 
 
 def test_foreground_wins_over_daemon(tmp_path: Path) -> None:
