@@ -225,6 +225,11 @@ class Door:
             return True
         return self.shared is not None and maxconn < self.house.maxconn and inside >= self.shared.room(maxconn, inside)
 
+    @property
+    def open(self) -> bool:
+        """Its listeners may accept: no operator has said otherwise, and the waiting room is not full."""
+        return not (self._paused or self.state)
+
     def _admit(self, session: Session) -> None:
         house = self.house
         self.inside += 1

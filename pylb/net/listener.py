@@ -224,6 +224,11 @@ class Listener:
         if not self._accepting and not self._closed:
             self._spawn(self.open())
 
+    def _try_again(self) -> None:
+        """There may be descriptors again."""
+        if self.door.open:
+            self.resume()
+
     def close(self) -> None:
         """Stop for good; running sessions go on, each until it has been idle for a moment."""
         self._closed = True
@@ -298,7 +303,7 @@ class Listener:
             except OSError as error:  # no descriptors left; or the client has gone already
                 if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM) and self._accepting:
                     self.pause()
-                    self.loop.call_later(1.0, self.resume)
+                    self.loop.call_later(1.0, self._try_again)
                 return
             sock.setblocking(False)
             session = self.make(self)

@@ -164,11 +164,12 @@ class Plan:
         self.forward_for = ForwardFor.compile(back.forwardfor or front.forwardfor)
         # `http-reuse never` still keeps a server's connection, for the client that it was opened for.
         self.reuse = "none" if self.close_server else back.http_reuse
-        special = any(server.tls or server.send_proxy or server.redirect_prefix is not None for server in back.servers)
+        servers = [server.model for server in backend.servers]  # some may have been added since the start
+        special = any(server.tls or server.send_proxy or server.redirect_prefix is not None for server in servers)
         self.sharing_from: float = inf if special else {"always": 1, "safe": 2}.get(self.reuse, inf)
         """From this request of a client's connection on, any idle connection to the chosen server will do."""
         self.retries = back.retries
-        self.redirects = any(server.redirect_prefix is not None for server in back.servers)
+        self.redirects = any(server.redirect_prefix is not None for server in servers)
         """Some server only says where to go (manual: server `redir`)."""
         retry_on = set(back.retry_on)
         if "all-retryable-errors" in retry_on:

@@ -25,6 +25,7 @@ from pylb.backend.server import Server
 from pylb.config import model
 from pylb.config.words import Report
 from pylb.counters import ProxyCounters
+from pylb.net.plan import Plan
 from pylb.process import sharing
 from pylb.process.assembly import Assembly, unlogged
 from pylb.process.books import SPARE
@@ -210,6 +211,9 @@ class Balancer:
         report.raise_errors()
         added = additions.add(backend, server, self.now())
         added.net = endpoint
+        for frontend in self.frontends:
+            if backend in frontend.plans:  # made without knowing that there is a server with TLS or `send-proxy`
+                frontend.plans[backend] = Plan(frontend, backend)
         if self.book is not None:
             self.book.add(added)
         for hear in self.server_added:

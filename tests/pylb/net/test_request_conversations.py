@@ -5,12 +5,16 @@ from __future__ import annotations
 import errno
 import itertools
 import socket
+from typing import Any
 
 import pytest
 from conversation import GET, OK, World, config, status_of
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support import examples
+
+from pylb.backend.operate import set_state
+from pylb.config import model
 
 POST = b"POST /p HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n"
 CHUNKED_POST = b"POST /p HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -625,3 +629,23 @@ def test_no_old_client_is_told_of_chunks_that_do_not_come(begin, request_: bytes
         server.sends(b"HTTP/1.1 %b\r\nTransfer-Encoding: chunked\r\nTrailer: x\r\nETag: 1\r\n\r\n" % status)
         assert client.gets() == b"HTTP/1.1 %b\r\nETag: 1\r\nConnection: keep-alive\r\n\r\n" % status
         server.resets()
+
+
+@pytest.mark.parametrize("options", [{"send_proxy": "v1"}, {"tls": model.ServerTls(sni="req.hdr(host)")}])
+def test_a_server_that_is_added_shares_its_connections_by_its_own_rules(begin, options: dict[str, Any]) -> None:
+    """One that was introduced as another client's, or leads to another name, does not serve who comes by chance."""
+    world = begin()
+    client = world.client()
+    client.sends(GET)
+    world.server().sends(OK)
+    backend = world.backend()
+    added = world.balancer.add_server(backend, model.Server("new", model.Address(host="127.0.0.1", port=3), **options))
+    set_state(added, "ready", world.loop.now)
+    set_state(backend.servers[0], "maint", world.loop.now)
+    client.sends(GET)
+    world.server().sends(OK)
+    assert len(added.idle) == 1
+    added.idle[0].preface, added.idle[0].sni = b"PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n", "other.example"
+    client.sends(GET)
+    world.server().sends(OK)
+    assert client.gets().count(b"200 OK") == 3 and len(added.idle) == 2

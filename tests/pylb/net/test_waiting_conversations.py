@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+
 import pytest
 from conversation import GET, OK, config, status_of
 
@@ -291,3 +293,23 @@ def test_a_server_that_answers_without_having_read_all_leaves_the_next_request_r
     client.sends(GET)
     world.server().sends(OK)
     assert status_of(client.gets()) == 200
+
+
+@pytest.mark.parametrize("disabled", [True, False])
+def test_a_frontend_that_is_disabled_stays_so_when_there_are_descriptors_again(begin, disabled: bool) -> None:
+    world = begin(config().replace("bind 127.0.0.1:1", "bind 127.0.0.1:1 accept-proxy"))
+
+    class Full:
+        def accept(self) -> None:
+            raise OSError(errno.EMFILE, "Too many open files")
+
+    listener = world.listeners["f"]
+    opened: list[bool] = []
+    listener.resume = lambda: opened.append(True)
+    listener._accepting = True
+    listener._accept(Full())
+    assert not listener._accepting
+    if disabled:
+        listener.door.disable()
+    world.passes(1.1)
+    assert bool(opened) is not disabled
