@@ -41,6 +41,10 @@ OK, INVALID, INTERRUPTED = 0, 1, 130
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; the exit status: 0 for done or valid, 1 for invalid, 2 for a wrong command line."""
+    if "JOURNAL_STREAM" in os.environ:
+        from pylb.process.journal import tell_severities
+
+        tell_severities()
     try:
         return _main(arguments)
     except KeyboardInterrupt:

@@ -14,5 +14,5 @@ What the processes of a generation share: replicate (servers' states, from the s
 memory, one writer each), usage and sharing (limits, queues and loads, in the same memory), spread (connections, from a
 worker with many to one with few), sticks (stick tables), pattern_news (maps and ACLs), relay and channel (questions and
 orders). packets and carry lead from one generation to the next, server_states from a file; binding, privileges and
-forking are what a start is made of.
+forking are what a start is made of, journal is what stderr becomes under systemd.
 """
