@@ -233,11 +233,12 @@ class Crew:
         self._relay.detach(worker.slot)
         self.tally.gone(worker.slot)
         del self._workers[worker.slot]
+        if status or not self._dismissed:  # else it has given back what it held
+            self._shared.leave(worker.slot, len(self._balancer.entries))
         if self._dismissed:
             if not self._workers:
                 self._employer.all_gone()
             return
-        self._shared.leave(worker.slot, len(self._balancer.entries))
         how = f"was ended by signal {-status}" if status < 0 else f"ended with status {status}"
         if self._serving:
             text = f"Worker {worker.slot} (pid {worker.pid}) {how}; it is replaced."

@@ -232,8 +232,9 @@ def test_leastconn_knows_what_other_workers_have_in_service(tmp_path: Path) -> N
                 assert occupied([one for pair in zip(some, others, strict=True) for one in pair], servers) == [1] * 6
 
 
-def test_what_a_dead_worker_held_is_free_again(tmp_path: Path) -> None:
-    with farm(1.5) as servers, pylb(tmp_path, servers.lines("maxconn 4")) as (it, port):
+@pytest.mark.parametrize("retiring", [False, True])
+def test_what_a_dead_worker_held_is_free_again(tmp_path: Path, retiring: bool) -> None:
+    with farm(2.5 if retiring else 1.5) as servers, pylb(tmp_path, servers.lines("maxconn 4")) as (it, port):
         first, second = it.workers()
         with clients_of(first, port, 4) as lost, clients_of(second, port, 4) as waiting, ThreadPoolExecutor(8) as pool:
             held = [pool.submit(ask, client) for client in lost]
@@ -241,7 +242,15 @@ def test_what_a_dead_worker_held_is_free_again(tmp_path: Path) -> None:
             answers = [pool.submit(ask, client) for client in waiting]
             time.sleep(0.1)
             assert servers.total[0] == 4
+            if retiring:
+                it.signal(signal.SIGUSR1)
+                wait_for(lambda: not _accepts(port), 5, "no new clients")
             os.kill(first, signal.SIGKILL)
             wait_for(lambda: servers.total[0] == 8, 1.1, "those who wait elsewhere")
             assert [answer.result()[0] for answer in answers] == [200] * 4
             assert all(isinstance(each.exception(), OSError) for each in held)
+
+
+def _accepts(port: int) -> bool:
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
