@@ -10,62 +10,34 @@ import time
 from collections.abc import Callable
 from typing import ClassVar
 
-from rich.text import Text
 from textual import work
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, Vertical
-from textual.screen import ModalScreen
-from textual.widgets import Button, DataTable, Footer, Input, Label, Sparkline, Static
+from textual.widgets import DataTable, Footer, Input, Sparkline, Static
 
 from pylb.console import table
+from pylb.console.dialogs import Confirm, Help
+from pylb.console.grid import Grid
 from pylb.console.socket import AdminSocket, Unreachable
 from pylb.console.table import COLUMNS, Line, Snapshot
 
 KEEP = 120
 """Looks in the plot of requests per second."""
 
-COLOURS = {"UP": "green", "OPEN": "green", "DOWN": "bold red", "MAINT": "yellow", "DRAIN": "blue", "NOLB": "blue"}
 FACTS = (
     ("Name", "Name"), ("Version", "Version"), ("pid", "Pid"), ("up", "Uptime"), ("connections", "CurrConns"),
     ("most", "Maxconn"), ("conn/s", "ConnRate"), ("TLS", "CurrSslConns"), ("idle %", "Idle_pct"),
 )  # fmt: skip
 """What the first line shows of `show info`; what the proxy does not tell is left out."""
 
-
-class Confirm(ModalScreen[bool]):
-    """A command, as it will be sent: yes or no."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,n", "answer(False)", "No"),
-        Binding("y", "answer(True)", "Yes"),
-    ]
-    CSS = """
-    Confirm { align: center middle; }
-    Confirm > Vertical { width: auto; max-width: 80; height: auto; padding: 1 2; }
-    Confirm > Vertical { border: round $accent; background: $surface; }
-    Confirm Horizontal { height: auto; width: auto; }
-    """
-
-    def __init__(self, command: str) -> None:
-        super().__init__()
-        self._command = command
-
-    def compose(self) -> ComposeResult:
-        """The command and two buttons."""
-        with Vertical():
-            yield Label(f"Send: [b]{self._command}[/b] ?")
-            with Horizontal():
-                yield Button("Yes (y)", variant="warning", id="yes")
-                yield Button("No (n)", id="no")
-
-    def action_answer(self, answer: bool) -> None:
-        """By key."""
-        self.dismiss(answer)
-
-    def on_button_pressed(self, event: Button.Pressed) -> None:
-        """By button."""
-        self.dismiss(event.button.id == "yes")
+KEYS = [
+    ("/", "filter: rows whose proxy, name or state has all the words; Enter keeps it, Escape clears it"),
+    ("s  r", "sort by the next column, reverse; or click a heading"),
+    ("p", "pause, go on"),
+    ("d  e  g", "disable, enable, drain the server at the cursor, after a question"),
+    ("←  →", "more columns"),
+    ("q", "quit"),
+]
 
 
 class Console(App[None]):
@@ -76,12 +48,13 @@ class Console(App[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("q", "quit", "Quit"),
         Binding("slash", "filter", "Filter", key_display="/"),
-        Binding("s", "sort", "Sort by column"),
-        Binding("r", "reverse", "Reverse"),
+        Binding("s", "sort", "Sort"),
+        Binding("r", "reverse", "Reverse", show=False),
         Binding("p", "pause", "Pause"),
         Binding("d", "server('disable server {}')", "Disable"),
         Binding("e", "server('enable server {}')", "Enable"),
         Binding("g", "server('set server {} state drain')", "Drain"),
+        Binding("question_mark", "help", "Help", key_display="?"),
         Binding("escape", "leave_filter", show=False),
     ]
     CSS = """
@@ -89,7 +62,7 @@ class Console(App[None]):
     #trouble { height: auto; padding: 0 1; background: $error; color: $text; display: none; }
     #rate { height: 3; padding: 0 1; }
     #filter { display: none; }
-    DataTable { height: 1fr; }
+    Grid { height: 1fr; }
     """
 
     def __init__(self, socket: AdminSocket, interval: float = 1.0, clock: Callable[[], float] = time.monotonic) -> None:
@@ -107,7 +80,7 @@ class Console(App[None]):
         yield Static(f"asking {self._socket} …", id="facts")
         yield Static(id="trouble")
         yield Sparkline([], id="rate")
-        yield DataTable(cursor_type="row", zebra_stripes=True)
+        yield Grid()
         yield Input(
             placeholder="part of a proxy's or server's name or state; Enter keeps it, Escape clears it", id="filter"
         )
@@ -115,12 +88,13 @@ class Console(App[None]):
 
     def on_mount(self) -> None:
         """The first look, and the rhythm of the others."""
-        grid = self._grid
-        for column in COLUMNS:
-            grid.add_column(column.title, key=column.title)
-        grid.focus()
+        self._grid.focus()
         self.look()
         self.set_interval(self._interval, self._tick)
+
+    def on_resize(self) -> None:
+        """Names get as much room as there is."""
+        self.call_after_refresh(self.show)
 
     # ---------------------------------------------------------------------------------------------------------- looking
 
@@ -160,7 +134,7 @@ class Console(App[None]):
         plot = self.query_one("#rate", Sparkline)
         plot.data = self._rates
         plot.tooltip = f"{self._rates[-1]:.0f} requests a second now, at most {max(self._rates):.0f} seen"
-        self._fill(self._chosen(table.lines(now, before)))
+        self._grid.fill(self._chosen(table.lines(now, before)), self.size.width)
 
     def _chosen(self, found: list[Line]) -> list[Line]:
         words = self.query_one("#filter", Input).value.lower().split()
@@ -172,30 +146,9 @@ class Console(App[None]):
             found, key=lambda line: (isinstance(line.keys[column], str), line.keys[column]), reverse=self._reverse
         )
 
-    def _fill(self, found: list[Line]) -> None:
-        """Write the rows, keeping the cursor on its row and the place in the table."""
-        grid = self._grid
-        at, place = self._at_cursor(), grid.scroll_offset
-        keys = [f"{line.proxy}/{line.name}" for line in found]
-        if [key.value for key in grid.rows] != keys:
-            grid.clear()
-            for key, line in zip(keys, found, strict=True):
-                grid.add_row(*_drawn(line), key=key)
-            if at in keys:
-                grid.move_cursor(row=keys.index(at), animate=False)
-            grid.scroll_to(place.x, place.y, animate=False)
-            return
-        for key, line in zip(keys, found, strict=True):
-            for column, cell in zip(COLUMNS, _drawn(line), strict=True):
-                grid.update_cell(key, column.title, cell, update_width=True)
-
     @property
-    def _grid(self) -> DataTable[Text]:
-        return self.query_one(DataTable)
-
-    def _at_cursor(self) -> str:
-        grid = self._grid
-        return str(grid.ordered_rows[grid.cursor_row].key.value) if grid.is_valid_row_index(grid.cursor_row) else ""
+    def _grid(self) -> Grid:
+        return self.query_one(Grid)
 
     # ------------------------------------------------------------------------------------------------------------- keys
 
@@ -238,6 +191,10 @@ class Console(App[None]):
         self._reverse = not self._reverse
         self.show()
 
+    def action_help(self) -> None:
+        """What the keys and columns mean."""
+        self.push_screen(Help([*KEYS, ("", ""), *((column.title, column.about) for column in COLUMNS)]))
+
     def action_pause(self) -> None:
         """Hold the picture, or go on."""
         self._paused = not self._paused
@@ -246,7 +203,7 @@ class Console(App[None]):
     def action_server(self, form: str) -> None:
         """A command on the server at the cursor, after a question."""
         now = self._snapshots[1]
-        proxy, _, name = self._at_cursor().rpartition("/")
+        proxy, _, name = self._grid.at_cursor.rpartition("/")
         row = now.rows.get((proxy, name)) if now is not None else None
         if row is None or table.KINDS.get(row.get("type", "")) != "server":
             self.notify("choose a server's row first", severity="warning")
@@ -275,17 +232,3 @@ def _requests(now: Snapshot) -> float:
     """Requests a second of all frontends (of TCP ones: sessions)."""
     fronts = [row for row in now.rows.values() if row.get("type") == "0"]
     return sum(table.number(row, "req_rate") or table.number(row, "rate") or 0.0 for row in fronts)
-
-
-def _drawn(line: Line) -> list[Text]:
-    """The cells, the state in its colour, figures to the right, a proxy's own rows in bold."""
-    colour = COLOURS.get(line.status.split(" ")[0], "")
-    moving = line.status.split(" ")[-1][:1].isdigit()  # "UP 1/3"
-    weight = "" if line.kind in ("server", "listener") else "bold"
-    cells = []
-    for column, text in zip(COLUMNS, line.cells, strict=True):
-        style = ("yellow" if moving else colour) if column.title == "Status" else weight
-        figure = column.show is table.count
-        alarm = column.title in ("5xx/s", "Err/s", "Queue") and text not in ("", "0")
-        cells.append(Text(text[:60], style="bold red" if alarm else style, justify="right" if figure else "left"))
-    return cells

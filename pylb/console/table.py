@@ -58,6 +58,7 @@ class Column:
     """`value`: from the row, the row before, and the seconds in between; None: nothing to say."""
 
     title: str
+    about: str
     value: Callable[[Mapping[str, str], Mapping[str, str], float], float | str | None]
     show: Callable[[float | str], str] = str
 
@@ -141,20 +142,22 @@ def age(value: float | str) -> str:
 
 
 COLUMNS: tuple[Column, ...] = (
-    Column("Proxy", _text("pxname")),
-    Column("Name", _text("svname")),
-    Column("Status", _text("status")),
-    Column("Rate/s", _rate, count),
-    Column("Sess", _of("scur"), count),
-    Column("Max", _of("smax"), count),
-    Column("Queue", _of("qcur"), count),
-    Column("In B/s", _per_second("bin"), count),
-    Column("Out B/s", _per_second("bout"), count),
-    Column("5xx/s", _per_second("hrsp_5xx"), count),
-    Column("Err/s", _per_second("ereq", "econ", "eresp"), count),
-    Column("Resp ms", _of("rtime"), count),
-    Column("Weight", _of("weight"), count),
-    Column("Since", _of("lastchg"), age),
-    Column("Check", _text("check_status")),
-    Column("Last check said", _text("last_chk")),
+    Column("Proxy", "frontend, backend or listen section", _text("pxname")),
+    Column("Name", "server, or the proxy's own row", _text("svname")),
+    Column("Status", "state; 1/3: checks that are still missing", _text("status")),
+    Column("Rate/s", "requests a second (TCP and servers: sessions)", _rate, count),
+    Column("Sess", "sessions now", _of("scur"), count),
+    Column("Max", "most sessions there have been at once", _of("smax"), count),
+    Column("Queue", "requests that wait", _of("qcur"), count),
+    Column("In B/s", "bytes a second from clients", _per_second("bin"), count),
+    Column("Out B/s", "bytes a second to clients", _per_second("bout"), count),
+    Column("5xx/s", "responses with 5xx a second", _per_second("hrsp_5xx"), count),
+    Column(
+        "Err/s", "errors of requests, connections and responses a second", _per_second("ereq", "econ", "eresp"), count
+    ),
+    Column("Resp ms", "average time to the head of a response", _of("rtime"), count),
+    Column("Weight", "weight in force", _of("weight"), count),
+    Column("Since", "time since the state last changed", _of("lastchg"), age),
+    Column("Check", "result of the last check", _text("check_status")),
+    Column("Last check said", "what it found", _text("last_chk")),
 )

@@ -12,7 +12,9 @@ import pytest
 from support import free_port, require_program, wait_for
 from textual.widgets import DataTable, Input, Label, Static
 
-from pylb.console.app import Confirm, Console
+from pylb.console.app import Console
+from pylb.console.dialogs import Confirm, Help
+from pylb.console.grid import short
 from pylb.console.socket import AdminSocket, Unreachable
 
 HEADER = "Name: HAProxy\nVersion: 2.6.12\n\n# pxname,svname,scur,rate,req_rate,status,type,\n"
@@ -96,6 +98,46 @@ async def test_the_cursor_stays_on_its_server_when_rows_come_and_go():
         await settled(pilot)
         grid = app.query_one(DataTable)
         assert names(app)[grid.cursor_row] == "app/s2"
+
+
+async def test_names_fit_the_screen_and_grow_with_it():
+    long = "app,server-0123456789.internal.example-17,1,4,,UP,2,\n"
+    app = Console(Scripted(HEADER + long + ROWS), interval=60)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        key = "app/server-0123456789.internal.example-17"
+        assert str(app.query_one(DataTable).get_cell(key, "Name")) == "server…ple-17"
+        await pilot.press("down")
+        await pilot.resize_terminal(300, 50)
+        await settled(pilot)
+        assert str(app.query_one(DataTable).get_cell(key, "Name")) == key.removeprefix("app/")
+        assert app.query_one(DataTable).cursor_row == 1
+
+
+def test_short_names_keep_both_ends():
+    assert [short("abcdefghij", width) for width in (10, 9, 8, 3)] == ["abcdefghij", "abcd…ghij", "abcd…hij", "a…j"]
+
+
+async def test_only_what_has_changed_is_written(monkeypatch):
+    app = Console(Scripted(HEADER + ROWS, HEADER + ROWS.replace("app,s1,1,4", "app,s1,7,4")), interval=60)
+    async with app.run_test(size=(160, 30)) as pilot:
+        await settled(pilot)
+        grid, written = app.query_one(DataTable), []
+        update = grid.update_cell
+        monkeypatch.setattr(grid, "update_cell", lambda *a, **k: (written.append(a[:2]), update(*a, **k)))
+        app.look()
+        await settled(pilot)
+        assert written == [("app/s1", "Sess")] and str(grid.get_cell("app/s1", "Sess")) == "7"
+
+
+async def test_help_tells_of_keys_and_columns():
+    app = Console(Scripted(HEADER + ROWS), interval=60)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        await pilot.press("question_mark")
+        assert isinstance(app.screen, Help)
+        await pilot.press("escape")
+        assert not isinstance(app.screen, Help)
 
 
 async def test_trouble_is_told_and_what_was_known_stays():
