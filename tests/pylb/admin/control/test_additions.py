@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import http.client
+import socket
 from collections.abc import Iterator
 
 import pytest
-from admin_pair import Program, both, listening
+from admin_pair import Program, both, listening, pylb
 from support import free_port, wait_for
+
+from pylb.process.books import SPARE
 
 pytestmark = pytest.mark.interop
 
@@ -130,3 +133,33 @@ def test_a_server_in_use_is_not_deleted(pair):
     assert ours.ask("set server app/off state maint").strip() == ""
     assert "other configuration elements" in ours.ask("del server app/off")
     assert "no IP address" in ours.ask("add server app/named localhost:80")
+
+
+MANY = """
+global
+    stats socket {dir}/admin.sock mode 600 level admin
+{defaults}frontend web
+    bind 127.0.0.1:{port}
+    default_backend b0
+""" + "".join(f"backend b{number}\n" for number in range(16))  # fmt: skip
+
+
+def test_one_server_more_than_there_are_rows_is_refused_until_one_goes(tmp_path):
+    """Over one connection; of several backends, because adding to a large one takes longer."""
+    with pylb(tmp_path, MANY) as program, socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(60)
+        client.connect(str(program.socket))
+        client.sendall(b"prompt\n")
+        heard = client.recv(100)
+        for number in range(16):
+            orders = [f"add server b{number}/s{each} 127.0.0.1:80" for each in range(SPARE // 16)]
+            client.sendall(";".join(orders).encode() + b"\n")
+            while heard.count(b"\n> ") <= SPARE // 16 * (number + 1):
+                heard += client.recv(65536)
+        assert heard.count(b"New server registered.") == SPARE
+        refusal = f"No room for another server until a reload: {SPARE} have been added."
+        assert program.ask("add server b3/more 127.0.0.1:80").strip() == refusal
+        assert program.ask("del server b5/s7").strip() == "Server deleted."
+        assert program.ask("add server b3/more 127.0.0.1:80").strip() == "New server registered."
+        assert program.ask("add server b3/most 127.0.0.1:80").strip() == refusal
+        assert program.ask("show servers state").count(" 127.0.0.1 ") == SPARE
