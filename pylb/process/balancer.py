@@ -206,10 +206,11 @@ class Balancer:
         additions.check_addable(backend)
         if self.book is not None and self.book.full:
             raise Refused(f"No room for another server until a reload: {SPARE} have been added.")
+        tracked = additions.leader(self.backends, backend, server)
         report = Report()
         endpoint = endpoint_of(server, backend.model, self.world, report)
         report.raise_errors()
-        added = additions.add(backend, server, self.now())
+        added = additions.add(backend, server, self.now(), tracked)
         added.net = endpoint
         for frontend in self.frontends:
             if backend in frontend.plans:  # made without knowing that there is a server with TLS or `send-proxy`

@@ -24,10 +24,10 @@ downinter enabled error-limit fall fastinter force-sslv3 force-tlsv10 force-tlsv
 inter maxconn maxqueue minconn no-ssl-reuse no-sslv3 no-tlsv10 no-tlsv11 no-tlsv12 no-tlsv13 no-tls-tickets npn
 observe on-error on-marked-down on-marked-up pool-low-conn pool-max-conn pool-purge-delay port proto
 proxy-v2-options rise send-proxy send-proxy-v2 send-proxy-v2-ssl send-proxy-v2-ssl-cn slowstart sni source ssl
-ssl-max-ver ssl-min-ver tfo tls-tickets usesrc verify verifyhost weight ws
+ssl-max-ver ssl-min-ver tfo tls-tickets track usesrc verify verifyhost weight ws
 """
 ALLOWED = frozenset(_ALLOWED.split())
-"""Options of an added server (management manual, `add server`), but for `track`."""
+"""Options of an added server (management manual, `add server`)."""
 
 
 @command("add server", "<bk>/<srv>", help="create a new server", kind=Kind.CHANGE, level=Level.ADMIN)

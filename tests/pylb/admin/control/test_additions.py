@@ -80,6 +80,12 @@ add server app/new 127.0.0.1:80
 add server app/second 127.0.0.1:81 backup
 add server app/third 127.0.0.1:82 slowstart 3s
 add server app/fourth 127.0.0.1:83 ssl verify none
+add server app/x 127.0.0.1:80 track app/nope
+add server app/x 127.0.0.1:80 track nope/up
+add server app/x 127.0.0.1:80 track app/up
+add server app/x 127.0.0.1:80 track app/new
+add server app/x 127.0.0.1:80 track app/x
+add server app/x 127.0.0.1:80 track app/off check
 enable health app/new
 del server
 del server app
@@ -125,6 +131,28 @@ def test_an_added_server_is_checked_once_that_is_enabled(pair):
     said(pair, "disable server app/new")
     said(pair, "disable health app/new")
     said(pair, "del server app/new")
+
+
+def test_an_added_server_follows_the_one_that_it_tracks(pair):
+    for order in (
+        "set server app/off state ready",
+        "enable health app/off",
+        "add server app/new 127.0.0.1:LIVE track app/off weight 5",
+        "enable health app/new",
+        "enable server app/new",
+        "set server app/off state maint",
+        "set server app/new state ready",
+        "set server app/off state drain",
+        "set server app/off state ready",
+        "del server app/off",
+        "set server app/new state maint",
+        "del server app/new",
+    ):
+        said(pair, order)
+        for each in pair:
+            wait_for(lambda each=each: ",INI," not in each.ask("show stat app 4 -1"), 10, "no first check")
+        ours, real = ([row[:7] for row in states(each)] for each in pair)
+        assert ours == real, order
 
 
 def test_a_server_in_use_is_not_deleted(pair):
