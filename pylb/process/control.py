@@ -180,7 +180,7 @@ class AdminSockets:
         if row.kind is Kind.ORDER:
             own = execute(session, self._world, command)
             await asyncio.sleep(0)  # the change is on its way to the workers
-            await self._relay.settle()  # and has arrived: it holds for the operator's next request
+            await self._relay.arrived()  # it holds for the operator's next request
             return own
         if row.kind is Kind.READ:
             await self._relay.settle()

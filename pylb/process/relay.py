@@ -3,6 +3,7 @@
     ask_all("show sess")     every worker's answer, to be joined
     ask_all("set map …")     carried out by every worker, in the same order as all other commands
     settle()                 afterwards the shared counters are exact
+    arrived()                and what the steward has told the workers holds in all of them
 
 Server states, weights, addresses and limits need none of this: the steward changes its own servers, and replicate.py
 takes the change to the workers.
@@ -18,7 +19,7 @@ from pylb.process.channel import Channel, Kind, number_of, numbered
 PATIENCE = 5.0
 """Seconds that a worker has to answer; after that it is busy or hung, and the others' answers have to do."""
 
-SETTLE_PATIENCE = 0.25
+SETTLE_PATIENCE = 1.0
 """The same for counters, which are right to within a second anyway."""
 
 
@@ -74,6 +75,10 @@ class Relay:
     async def settle(self) -> None:
         """Have every worker write its counters now."""
         await self._ask(Kind.SETTLE, b"", SETTLE_PATIENCE)
+
+    async def arrived(self) -> None:
+        """Until every worker has heard all that it was told before, if it takes no longer than an answer may."""
+        await self._ask(Kind.SETTLE, b"", PATIENCE)
 
     async def _ask(self, kind: Kind, data: bytes, patience: float) -> list[bytes]:
         loop = asyncio.get_running_loop()

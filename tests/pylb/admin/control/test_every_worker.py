@@ -7,7 +7,6 @@ import os
 import signal
 import socket
 import ssl
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -118,15 +117,14 @@ def test_changes_hold_in_every_worker_and_in_its_successor(balancer: Program):
     all_is_changed(balancer)
 
 
-def test_what_a_rule_changes_holds_in_every_worker_within_a_second(balancer: Program):
+def test_what_a_rule_changes_holds_in_every_worker_soon(balancer: Program):
     def answers(path: str) -> set[tuple[int, str]]:
         return {get(balancer, path) for _ in range(TURNS)}
 
     get(balancer, "/add?k=/shut")
     get(balancer, "/set?k=/map/r&v=ruled")
-    time.sleep(1.0)
-    assert {status for status, _ in answers("/shut")} == {403}
-    assert answers("/map/r") == {(200, "ruled")}
+    wait_for(lambda: {status for status, _ in answers("/shut")} == {403}, 5, "all to have heard of the ACL")
+    wait_for(lambda: answers("/map/r") == {(200, "ruled")}, 5, "all to have heard of the map")
     assert "/map/r ruled" in balancer.ask(f"show map {balancer.directory}/words")
     for number in range(TURNS):  # each in another worker, one after another
         get(balancer, f"/set?k=/map/r&v=v{number}")
@@ -138,8 +136,7 @@ def test_what_a_rule_changes_holds_in_every_worker_within_a_second(balancer: Pro
         and value.startswith("v")
         and "/shut" not in balancer.ask(f"show acl {balancer.directory}/paths")
     )
-    time.sleep(0.2)
-    assert answers("/map/r") == {(200, value)}
+    wait_for(lambda: answers("/map/r") == {(200, value)}, 5, "all to agree")
     assert {status for status, _ in answers("/shut")} == {503}
     get(balancer, "/set?k=/map/s&v=mine")
     balancer.ask(f"set map {balancer.directory}/words #{reference} operator's")
