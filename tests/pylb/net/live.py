@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from support import TlsSocket, free_port, wait_for
+from support import PATIENCE, TlsSocket, free_port, wait_for
 
 TIMEOUT = 10.0
 COMPLAINTS = re.compile(r"Traceback|Exception|Task was destroyed|never retrieved|socket\.send\(\) raised")
@@ -149,10 +149,22 @@ class Pylb:
                 **popen,
             )
         if ready is not None:
-            wait_for(lambda: self.process.poll() is not None or _answers(ready), TIMEOUT, f"pylb at {ready}")
-            assert self.process.poll() is None, self.stderr
-            wait_for(self._heeds_signals, TIMEOUT, "signal handlers")
-            wait_for(self.workers, TIMEOUT, "workers")
+            try:
+                self._wait_until_it_serves(ready)
+            except BaseException:
+                self._kill()
+                raise
+
+    def _wait_until_it_serves(self, where: int | str) -> None:
+        wait_for(lambda: self.process.poll() is not None or _answers(where), TIMEOUT, f"pylb at {where}")
+        assert self.process.poll() is None, self.stderr
+        wait_for(self._heeds_signals, TIMEOUT, "signal handlers")
+        wait_for(self.workers, TIMEOUT, "workers")
+
+    def _kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        self.collector.close()
 
     @property
     def stderr(self) -> str:
@@ -182,7 +194,8 @@ class Pylb:
         self.process.send_signal(number)
 
     def wait(self, timeout: float = TIMEOUT) -> int:
-        return self.process.wait(timeout)
+        """The exit status; PATIENCE times as long as it may take."""
+        return self.process.wait(PATIENCE * timeout)
 
     def stop(self) -> int:
         """SIGTERM, the exit status; asserts that nothing unseemly was written."""
@@ -190,7 +203,7 @@ class Pylb:
             if self.process.poll() is None:
                 self.process.send_signal(signal.SIGTERM)
             try:
-                status = self.process.wait(TIMEOUT)
+                status = self.process.wait(PATIENCE * TIMEOUT)
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()

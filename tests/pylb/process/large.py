@@ -22,11 +22,14 @@ from pathlib import Path
 
 from live import serving
 from load import Crowd, Place, nginx
+from support import wait_for
 
 CONNECTIONS = 32
 REQUEST = b"GET / HTTP/1.1\r\nHost: x\r\nUser-Agent: steady\r\nAccept: */*\r\n\r\n"
 PATIENCE = 120.0
 """Seconds that a start of this size may take on a busy machine."""
+WARM_UP = 0.5
+"""Seconds at the beginning whose requests do not count."""
 TAIL = 1.0
 """Seconds after the reload's end that count as part of it: caches and memory pages of the new workers are cold."""
 
@@ -113,7 +116,8 @@ class LargePlace:
 
         The clients stay for `longest` seconds after its beginning."""
         clients = Clients(self.place.directory, self.place.port, rate, quiet + longest)
-        time.sleep(quiet)
+        clients.wait_until_connected()
+        time.sleep(WARM_UP + quiet)
         begun = time.perf_counter()
         self.place.pylb.signal(signal.SIGUSR2)
         self.wait_until_it_serves()
@@ -131,9 +135,10 @@ class Clients:
         requests = directory / "requests"
         requests.write_bytes(b"%d\n" % len(REQUEST) + REQUEST)
         order = {
-            "port": port, "rate": rate, "seconds": seconds, "warm_up": 0.5, "connections": CONNECTIONS,
+            "port": port, "rate": rate, "seconds": seconds, "warm_up": WARM_UP, "connections": CONNECTIONS,
             "requests": str(requests),
         }  # fmt: skip
+        self._port = port
         self._process = subprocess.Popen(
             [*on_core(0), sys.executable, "-m", "bench.http.rate"],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[3],
@@ -142,6 +147,16 @@ class Clients:
         self._process.stdin.write(json.dumps(order))
         self._process.stdin.close()
         self._process.stdin = None
+
+    def wait_until_connected(self) -> None:
+        """Until all of their connections are there."""
+        peer, established = f"0100007F:{self._port:04X}", "01"
+
+        def connected() -> bool:
+            rows = (row.split() for row in Path("/proc/net/tcp").read_text().splitlines())
+            return sum(row[2:4] == [peer, established] for row in rows) >= CONNECTIONS
+
+        wait_for(connected, 20, "the clients")
 
     def result(self) -> tuple[list[tuple[float, float]], int]:
         """(When it was due, latency) of each request, and how many were not answered."""

@@ -169,7 +169,18 @@ class Crowd:
 
     def __init__(self, port: int, seconds: float, connections: int = 16, keep_alive: bool = True) -> None:
         header = [] if keep_alive else ["-H", "Connection: close"]
-        words = ["-t", "1", "-c", str(connections), "-d", f"{seconds:.0f}s", *header, f"http://127.0.0.1:{port}/"]
+        words = [
+            "-t",
+            "1",
+            "-c",
+            str(connections),
+            "-d",
+            f"{seconds:.0f}s",
+            "--timeout",
+            "30s",
+            *header,
+            f"http://127.0.0.1:{port}/",
+        ]
         self._process = subprocess.Popen([require_program("wrk"), *words], stdout=subprocess.PIPE, text=True)
 
     def stop(self) -> Ran:

@@ -221,7 +221,7 @@ def test_same_reloads(tmp_path: Path) -> None:
             port = int(good.split("127.0.0.1:")[1].split()[0])
             with socket.create_connection(("127.0.0.1", port)) as client:
                 client.sendall(b"GET / HTTP/1.1\r\n")
-                time.sleep(0.2)
+                wait_for(lambda each=each: "CurrConns: 1\n" in each.ask("@1 show info"), 5, "the client")  # type: ignore[misc]
                 each.reload("1 [failed: 0")
                 wait_for(lambda each=each: "# old workers" in each.processes(), 5, "an old worker")  # type: ignore[misc]
                 old_one = each.ask(f"show proc; @!{old} show version; @1 show version")

@@ -55,11 +55,13 @@ async def test_who_is_told_to_hurry_does() -> None:
 
 
 async def test_leisure_takes_longer() -> None:
-    began = perf_counter()
-    await turns_during(Pace())
-    middle = perf_counter()
-    await turns_during(Leisure())
-    assert perf_counter() - middle > 1.5 * (middle - began)
+    async def seconds(pace: Pace) -> float:
+        began = perf_counter()
+        await turns_during(pace)
+        return perf_counter() - began
+
+    quickest = min([await seconds(Pace()) for _ in range(5)])  # on a busy machine some are held up
+    assert await seconds(Leisure()) > 1.5 * quickest
 
 
 async def test_what_is_little_is_done_when_the_call_returns() -> None:

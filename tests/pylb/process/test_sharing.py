@@ -35,6 +35,8 @@ frontend f
 backend b
 {backend}
 """
+MOMENT = 0.25
+"""Seconds in which what must not happen could, and workers hear of each other's loads."""
 
 
 class Farm:
@@ -42,6 +44,9 @@ class Farm:
 
     def __init__(self, *seconds: float) -> None:
         self.inside, self.most, self.total = Counter[int](), Counter[int](), Counter[int]()
+        self.open = threading.Event()
+        """While it is not set, no request is answered."""
+        self.open.set()
         self._lock = threading.Lock()
         self.servers = [Server(self._serving(number, delay)) for number, delay in enumerate(seconds)]
 
@@ -54,6 +59,7 @@ class Farm:
                         self.total[number] += 1
                         self.most[number] = max(self.most[number], self.inside[number])
                     time.sleep(delay)
+                    self.open.wait(20)
                     with self._lock:
                         self.inside[number] -= 1
                     connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n%d" % number)
@@ -63,6 +69,15 @@ class Farm:
     def lines(self, options: str = "") -> str:
         """Server lines."""
         return "\n".join(f" server s{n} 127.0.0.1:{one.port} {options}" for n, one in enumerate(self.servers))
+
+    @contextmanager
+    def closed(self) -> Iterator[None]:
+        """All requests stay."""
+        self.open.clear()
+        try:
+            yield
+        finally:
+            self.open.set()
 
     def close(self) -> None:
         for server in self.servers:
@@ -142,20 +157,27 @@ def stopped(worker: int) -> Iterator[None]:
         os.kill(worker, signal.SIGCONT)
 
 
-def at_once(connections: list[socket.socket], request: bytes = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n") -> list[int]:
-    """One request on each connection, all at once; statuses."""
+def at_once(servers: Farm, connections: list[socket.socket], full: int, over: int = 0) -> list[int]:
+    """One request on each connection, all at once; statuses. None is answered before the first server has had `full`
+    at once, and `over` clients an answer from elsewhere, and a moment for more."""
     with ThreadPoolExecutor(len(connections)) as pool:
-        return list(pool.map(lambda connection: ask(connection, request)[0], connections))
+        with servers.closed():
+            asked = [pool.submit(ask, connection) for connection in connections]
+            wait_for(
+                lambda: servers.inside[0] >= full and sum(one.done() for one in asked) >= over, 10, "all to be full"
+            )
+            time.sleep(MOMENT)
+        return [one.result()[0] for one in asked]
 
 
 def test_one_worker_may_use_all_of_a_limit(tmp_path: Path) -> None:
-    with farm(0.25) as servers, pylb(tmp_path, servers.lines("maxconn 10")) as (it, port):
+    with farm(0) as servers, pylb(tmp_path, servers.lines("maxconn 10")) as (it, port):
         first, second = it.workers()
         with clients_of(first, port, 14) as connections:
-            assert at_once(connections) == [200] * 14
+            assert at_once(servers, connections, 10) == [200] * 14
             assert servers.most[0] == 10, "all of it, and not one more"
             with clients_of(second, port, 14) as others:
-                assert at_once(connections + others) == [200] * 28
+                assert at_once(servers, connections + others, 10) == [200] * 28
         assert 10 <= servers.most[0] <= 11, "one more at most can have been on its way"
 
 
@@ -166,10 +188,16 @@ def test_a_limit_below_the_number_of_workers_holds(tmp_path: Path) -> None:
         assert statuses == [200] * 60
         assert servers.most[0] <= 4
         with clients_of(it.workers()[0], port, 1) as (one,), clients_of(it.workers()[1], port, 1) as (other,):
-            alone = ask_often(one)
-            with ThreadPoolExecutor(2) as pool:
-                together = list(pool.map(ask_often, (one, other)))
-        assert max(together) < 2.5 * (2 * alone), "a slot that comes free is handed over at once"
+            # Once of three times, since a busy machine holds one of them up.
+            assert any(share_well(one, other) for _ in range(3)), "a slot that comes free is handed over at once"
+
+
+def share_well(one: socket.socket, other: socket.socket) -> bool:
+    """Two clients of two workers together take about twice as long as one alone."""
+    alone = ask_often(one)
+    with ThreadPoolExecutor(2) as pool:
+        together = list(pool.map(ask_often, (one, other)))
+    return max(together) < 2.5 * (2 * alone)
 
 
 def ask_often(client: socket.socket) -> float:
@@ -182,30 +210,33 @@ def ask_often(client: socket.socket) -> float:
 @pytest.mark.parametrize("where", ["globally", "frontend"])
 def test_one_worker_may_have_all_connections(tmp_path: Path, where: str) -> None:
     last = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
-    with farm(0.25) as servers, pylb(tmp_path, servers.lines(), **{where: "maxconn 10"}) as (it, port):
+    with farm(0) as servers, pylb(tmp_path, servers.lines(), **{where: "maxconn 10"}) as (it, port):
         _, second = it.workers()
         with stopped(second), ThreadPoolExecutor(40) as pool:
             clients = []
-            for _ in range(40):  # the first few are given to the one that stands still, until that shows
-                clients.append(pool.submit(ask, port, last))
-                time.sleep(0.005)
+            with servers.closed():
+                for _ in range(40):  # the first few are given to the one that stands still, until that shows
+                    clients.append(pool.submit(ask, port, last))
+                    time.sleep(0.005)
+                wait_for(lambda: servers.inside[0] == 10, 5, "all connections")
+                time.sleep(MOMENT)
+                assert servers.most[0] == 10
             wait_for(lambda: sum(client.done() for client in clients) >= 20, 5, "answers")
-            assert servers.most[0] == 10
             os.kill(second, signal.SIGCONT)
             assert [client.result()[0] for client in clients] == [200] * 40
         assert servers.most[0] <= 11
 
 
 def test_a_bounded_queue_is_as_long_as_haproxys(tmp_path: Path) -> None:
-    with farm(0.2) as servers:
+    with farm(0) as servers:
         backend = " balance source\n" + servers.lines("maxconn 2 maxqueue 3")
         with pylb(tmp_path, backend) as (it, port):
             first, second = it.workers()
             with clients_of(first, port, 6) as some, clients_of(second, port, 6) as others:
-                ours = Counter(at_once(some + others))
+                ours = Counter(at_once(servers, some + others, 2, over=6))
         with haproxy(tmp_path, backend) as port:
             connections = [socket.create_connection(("127.0.0.1", port), 20) for _ in range(12)]
-            theirs = Counter(at_once(connections))
+            theirs = Counter(at_once(servers, connections, 2, over=6))
             for connection in connections:
                 connection.close()
         assert theirs[503] == 7 or theirs[503] == 6
@@ -218,13 +249,15 @@ def test_leastconn_knows_what_other_workers_have_in_service(tmp_path: Path) -> N
     def occupied(connections: list[socket.socket], servers: Farm) -> list[int]:
         with ThreadPoolExecutor(len(connections)) as pool:
             asked = []
-            for connection in connections:
-                asked.append(pool.submit(ask, connection))
-                time.sleep(0.15)
+            with servers.closed():
+                for connection in connections:
+                    asked.append(pool.submit(ask, connection))
+                    wait_for(lambda: sum(servers.inside.values()) == len(asked), 5, "it to be in service")
+                    time.sleep(MOMENT)
             assert [one.result()[0] for one in asked] == [200] * len(connections)
         return [servers.total[number] for number in range(6)]
 
-    with farm(*[1.1] * 6) as servers:
+    with farm(*[0] * 6) as servers:
         backend = " balance leastconn\n" + servers.lines()
         with pylb(tmp_path, backend) as (it, port):
             first, second = it.workers()
@@ -234,19 +267,20 @@ def test_leastconn_knows_what_other_workers_have_in_service(tmp_path: Path) -> N
 
 @pytest.mark.parametrize("retiring", [False, True])
 def test_what_a_dead_worker_held_is_free_again(tmp_path: Path, retiring: bool) -> None:
-    with farm(2.5 if retiring else 1.5) as servers, pylb(tmp_path, servers.lines("maxconn 4")) as (it, port):
+    with farm(0) as servers, pylb(tmp_path, servers.lines("maxconn 4")) as (it, port):
         first, second = it.workers()
         with clients_of(first, port, 4) as lost, clients_of(second, port, 4) as waiting, ThreadPoolExecutor(8) as pool:
-            held = [pool.submit(ask, client) for client in lost]
-            wait_for(lambda: servers.inside[0] == 4, 5, "all slots to be taken")
-            answers = [pool.submit(ask, client) for client in waiting]
-            time.sleep(0.1)
-            assert servers.total[0] == 4
-            if retiring:
-                it.signal(signal.SIGUSR1)
-                wait_for(lambda: not _accepts(port), 5, "no new clients")
-            os.kill(first, signal.SIGKILL)
-            wait_for(lambda: servers.total[0] == 8, 1.1, "those who wait elsewhere")
+            with servers.closed():
+                held = [pool.submit(ask, client) for client in lost]
+                wait_for(lambda: servers.inside[0] == 4, 5, "all slots to be taken")
+                answers = [pool.submit(ask, client) for client in waiting]
+                time.sleep(MOMENT)
+                assert servers.total[0] == 4
+                if retiring:
+                    it.signal(signal.SIGUSR1)
+                    wait_for(lambda: not _accepts(port), 5, "no new clients")
+                os.kill(first, signal.SIGKILL)
+                wait_for(lambda: servers.total[0] == 8, 5, "those who wait elsewhere")
             assert [answer.result()[0] for answer in answers] == [200] * 4
             assert all(isinstance(each.exception(), OSError) for each in held)
 

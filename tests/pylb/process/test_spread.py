@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import socket
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +18,10 @@ from support import wait_for
 from pylb.process import spread as spread_module
 from pylb.process.spread import ON_THE_WAY, PATIENCE, SLACK, Spread
 from pylb.process.usage import PROCESS, Usage
+
+LEAST = 10
+"""Of 50 clients; 20 where both workers have a core, less where one waits for it for longer than PATIENCE. It would be 0
+if nothing were passed on."""
 
 
 class Listener:
@@ -191,17 +194,17 @@ def test_fifty_clients_that_come_at_once_are_served_by_all_workers(tmp_path: Pat
             lines = it.tell("show activity").splitlines()
             return [int(line.split()[1]) for line in lines if line.startswith("conn_cur:")]
 
-        crowd = Crowd(it.port, 1, connections=50)
-        time.sleep(0.7)
+        crowd = Crowd(it.port, 60, connections=50)
+        wait_for(lambda: sum(held()) == 50, 10, "all clients")
         found = held()
-        assert crowd.result().failed == 0
-        assert sum(found) == 50 and min(found) >= 19, found  # 50 and 0 when nothing is passed on
+        assert crowd.stop().failed == 0
+        assert min(found) >= LEAST, found
         wait_for(lambda: sum(held()) == 0, 5, "wrk's end")
         clients = [socket.create_connection(("127.0.0.1", proxied), 10) for _ in range(50)]
         for client in clients:
             client.sendall(b"PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n")
         assert [ask(client)[0] for client in clients] == [200] * 50
         found = held()
-        assert sum(found) == 50 and min(found) >= 19, found
+        assert sum(found) == 50 and min(found) >= LEAST, found
         for client in clients:
             client.close()

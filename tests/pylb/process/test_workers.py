@@ -40,9 +40,6 @@ def test_a_server_that_is_disabled_is_so_in_every_worker(tmp_path: Path) -> None
     with place(tmp_path, workers=3) as it:
         for command, status in (("disable server b/s", 503), ("enable server b/s", 200)) * 5:
             it.tell(command)
-            deadline = time.monotonic() + 1.0
-            while time.monotonic() < deadline and any(ask(it.port)[0] != status for _ in range(12)):
-                pass
             assert [ask(it.port)[0] for _ in range(24)] == [status] * 24
 
 
@@ -86,10 +83,8 @@ def test_a_worker_that_dies_is_replaced_and_only_its_own_connections_end(tmp_pat
         for client in clients:
             assert ask(client)[0] == 200
         second, first = sorted(it.pylb.workers(), key=descriptors)  # the one with more connections goes
-        began = time.monotonic()
         os.kill(first, signal.SIGKILL)
         wait_for(lambda: first not in it.pylb.workers() and len(it.pylb.workers()) == 2, 5, "another worker")
-        assert time.monotonic() - began < 0.5  # 0.1 on a machine of its own; wait_for polls
         assert second in it.pylb.workers()
         alive = 0
         for client in clients:
