@@ -1,13 +1,16 @@
 """Listening sockets of another process, pylb or HAProxy, that this one takes the place of (management manual: -x, -sf).
 
 Either the other hands them over (`stats socket … expose-fd listeners`), or, with the right to look into it, they are
-copied out of it. Both leave the queues of waiting clients as they are, so that nobody is refused in between.
+copied out of it. Both leave the queues of waiting clients as they are, so that nobody is refused in between. Where
+neither can be, the other is asked to have new sockets beside its own.
 """
 
 from __future__ import annotations
 
 import ctypes
 import os
+import re
+import signal
 import socket
 import struct
 from collections.abc import Iterable
@@ -58,6 +61,17 @@ def from_processes(pids: Iterable[int], paths: bool) -> list[socket.socket]:
             finally:
                 os.close(handle)
     return [sock for sock in found if _listens(sock) and (paths or sock.family != socket.AF_UNIX)]
+
+
+def ask_to_share(pids: Iterable[int], wanted: bool) -> None:
+    """Have these processes let others bind their ports, or have them for themselves again: SIGTTOU and SIGTTIN, which
+    stop whoever does not handle them and so go only to those that do."""
+    number = signal.SIGTTOU if wanted else signal.SIGTTIN
+    for pid in pids:
+        with suppress(OSError):
+            caught = re.search(r"SigCgt:\s*(\w+)", Path(f"/proc/{pid}/status").read_text())
+            if caught is not None and int(caught[1], 16) >> (number - 1) & 1:
+                os.kill(pid, number)
 
 
 def _listens(sock: socket.socket) -> bool:

@@ -11,15 +11,19 @@ import os
 import pwd
 import socket
 import stat
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from pylb.config.model import Address, Bind
 from pylb.config.words import Report
 from pylb.net.listener import BACKLOG
-from pylb.process import capabilities
+from pylb.process import adopt, capabilities
 from pylb.process.capabilities import Capability
+
+INSISTS = 2.0
+"""Seconds in which a process that is replaced may make room; HAProxy tries as long."""
 
 
 class Sockets:
@@ -30,11 +34,16 @@ class Sockets:
     """
 
     def __init__(
-        self, inherited: dict[str, socket.socket] | None = None, adopted: Sequence[socket.socket] = ()
+        self,
+        inherited: dict[str, socket.socket] | None = None,
+        adopted: Sequence[socket.socket] = (),
+        old: Sequence[int] = (),
     ) -> None:
-        """`adopted` are those of another process, known by nothing but where they listen."""
+        """`adopted` are those of another process, known by nothing but where they listen; `old` are processes that this
+        one takes the place of, whose sockets may not be known at all."""
         self._inherited = dict(inherited or {})
         self._adopted = list(adopted)
+        self._old = old
         self.used: dict[str, socket.socket] = {}
         """All that are listened on, by key."""
         self.opened: dict[str, socket.socket] = {}
@@ -75,11 +84,30 @@ class Sockets:
             return _open(bind, address, port, backlog)
         except OSError as error:
             ours = self._at(port) if address.kind == "inet" and error.errno == errno.EADDRINUSE else []
-            if not ours:
+            taken = address.kind == "inet" and error.errno == errno.EADDRINUSE
+            if not (ours or (taken and self._old)):
                 raise
-        for sock in ours:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        return _open_inet(bind, address, port, backlog, beside=True)
+        share(ours, True)
+        try:
+            return _open_inet(bind, address, port, backlog, beside=True)
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE or not self._old:
+                raise
+        return self._insist(bind, address, port, backlog)
+
+    def _insist(self, bind: Bind, address: Address, port: int, backlog: int) -> socket.socket:
+        """Those that this process replaces are asked to let it bind beside them, as HAProxy asks (SIGTTOU)."""
+        adopt.ask_to_share(self._old, True)
+        until = time.monotonic() + INSISTS
+        while True:
+            try:
+                return _open_inet(bind, address, port, backlog, beside=True)
+            except OSError as error:
+                if error.errno != errno.EADDRINUSE or time.monotonic() > until:
+                    adopt.ask_to_share(self._old, False)
+                    self._old = ()
+                    raise
+            time.sleep(0.01)
 
     def _at(self, port: int) -> list[socket.socket]:
         """Ours on this port of any address."""
@@ -117,6 +145,14 @@ class Sockets:
         while self.used:
             self.used.popitem()[1].close()
             yield
+
+
+def share(sockets: Iterable[socket.socket], wanted: bool) -> None:
+    """Let other sockets of this user be bound to the ports of these, or no longer."""
+    for sock in sockets:
+        if sock.family != socket.AF_UNIX:
+            with suppress(OSError):
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, wanted)
 
 
 def refuse(sockets: Sequence[socket.socket]) -> None:

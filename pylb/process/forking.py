@@ -19,6 +19,7 @@ from pathlib import Path
 
 _DEFAULTS = (
     signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGCHLD, signal.SIGABRT,
+    signal.SIGTTOU, signal.SIGTTIN,
 )  # fmt: skip
 
 

@@ -27,6 +27,7 @@ from pylb.admin.control.master import Member
 from pylb.config.model import Config
 from pylb.process import privileges
 from pylb.process.attempts import Attempts
+from pylb.process.binding import share
 from pylb.process.generation import Generation, Heartbeat
 from pylb.process.kept_sockets import KeptSockets
 from pylb.process.kernel import become_subreaper
@@ -115,6 +116,8 @@ class Master:
         for number in (signal.SIGUSR2, signal.SIGHUP):
             loop.add_signal_handler(number, self.reload)
         loop.add_signal_handler(signal.SIGUSR1, self._soft_stop)
+        for number, wanted in ((signal.SIGTTOU, True), (signal.SIGTTIN, False)):
+            loop.add_signal_handler(number, self._share, wanted)
         loop.add_signal_handler(signal.SIGCHLD, self._reap)
         signal.pthread_sigmask(signal.SIG_SETMASK, ())  # some have been waiting
 
@@ -129,6 +132,7 @@ class Master:
             config=self._config,
             inherited=self._sockets.by_key,
             adopted=self._adopted,
+            old=() if self._served else self._options.old,
             last_reload=self._attempts.last,
             presets=self._options.presets,
             master=self.pid,
@@ -346,6 +350,11 @@ class Master:
             self._current.packets.send("news", reload=self._attempts.last)
         if again:
             self.reload()
+
+    def _share(self, wanted: bool) -> None:
+        """Another process, which takes the place of this one, cannot have its sockets and binds the same ports; or it
+        has failed. HAProxy says so by SIGTTOU and SIGTTIN (-sf, -st)."""
+        share(self._sockets.by_key.values(), wanted)
 
     def _soft_stop(self) -> None:
         """Finish what runs; nothing new."""

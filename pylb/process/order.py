@@ -23,6 +23,8 @@ class Order:
     """Listening sockets of the generation before, by key."""
     adopted: list[socket.socket]
     """Listening sockets of a process that this one takes the place of."""
+    old: Sequence[int]
+    """Processes that this one takes the place of; no more once it serves."""
     presets: Presets
     """Under which the files are read."""
     master: int

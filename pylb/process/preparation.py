@@ -73,7 +73,7 @@ def _made(order: Order, master: packets.Packets) -> Prepared:
     report = Report()
     balancer = Balancer(config, report, _tracer() if order.trace else None)
     balancer.reload = Reload(**order.last_reload)
-    sockets = binding.Sockets(order.inherited, order.adopted)
+    sockets = binding.Sockets(order.inherited, order.adopted, order.old)
     balancer.listeners.bind(report, sockets)
     operators = [(stats, sockets.listen(stats.bind, report)) for stats in config.globals.stats_sockets]
     report.raise_errors()

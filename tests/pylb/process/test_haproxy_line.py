@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
-from live import ports
+from live import ask, ports
 from load import CONFIG, Crowd, nginx, tell
 from support import require_program, wait_for, wait_for_port
 
@@ -124,3 +125,48 @@ def test_pylb_reload_says_how_it_went(tmp_path: Path) -> None:
         assert time.monotonic() - began < 20
         words[-1] = tmp_path / "other.sock"
         assert run(*words).stdout == "reloaded\n"
+
+
+def replaced(tmp_path: Path, command: list[str], after: str = "") -> tuple[int, int | None, int]:
+    """A pylb, and `command -sf` in its place, whose configuration has `after` too: the status of the newcomer once it
+    is clear what becomes of it (0: it serves), that of the pylb (None: it serves on), and an answer."""
+    (port,) = ports(1)
+    old, new = tmp_path / "old.cfg", tmp_path / "new.cfg"
+    defaults = "defaults\n mode http\n timeout client 5s\n"
+    old.write_text(f"{defaults}frontend f\n bind 127.0.0.1:{port}\n http-request return status 201\n")
+    new.write_text(old.read_text().replace("201", "202") + after)
+    ours = subprocess.Popen([*PYLB, "-q", "-db", "-f", str(old)])
+    newcomer = None
+    try:
+        wait_for_port(port)
+        newcomer = subprocess.Popen([*command, "-q", "-db", "-f", str(new), "-sf", str(ours.pid)])
+        wait_for(lambda: ours.poll() is not None or newcomer.poll() is not None, 20, "one of them to end")
+        found = newcomer.poll() or 0, ours.poll(), ask(port)[0]
+        if found[1] is None:
+            assert "(stopped)" not in Path(f"/proc/{ours.pid}/status").read_text()
+        return found
+    finally:
+        for process in (ours, newcomer):
+            if process is not None:
+                process.terminate()
+                process.wait(10)
+
+
+@pytest.mark.interop
+def test_a_real_haproxy_takes_the_place_of_pylb(tmp_path: Path) -> None:
+    """It binds anew, and asks for room by SIGTTOU, which would stop who does not know that."""
+    assert replaced(tmp_path, [require_program("haproxy")]) == (0, 0, 202)
+
+
+@pytest.mark.interop
+def test_pylb_serves_on_where_a_real_haproxy_cannot_take_its_place(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        more = f"listen l\n bind 127.0.0.1:{taken.getsockname()[1]}\n"
+        assert replaced(tmp_path, [require_program("haproxy")], more) == (1, None, 201)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_pylb_takes_the_place_of_one_into_which_it_may_not_look(tmp_path: Path) -> None:
+    """As in a container: without CAP_SYS_PTRACE no socket can be copied out of a process that has it."""
+    command = [require_program("setpriv"), "--bounding-set=-sys_ptrace", "--inh-caps=-sys_ptrace", *PYLB]
+    assert replaced(tmp_path, command) == (0, 0, 202)
