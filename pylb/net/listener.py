@@ -17,7 +17,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING, Any, cast
-from weakref import ref
 
 from pylb.backend import tracking
 from pylb.config import model
@@ -28,18 +27,12 @@ from pylb.net.accesslog import LEVEL_ERR, LEVEL_INFO, access_log
 from pylb.net.client import HttpSession
 from pylb.net.clock import Clock
 from pylb.net.outbox import Outbox
+from pylb.net.refused import Refused, without_header, without_tls
 from pylb.net.session import CLOSED, Session
 from pylb.net.stillborn import Stillborn
 from pylb.net.tcp import TcpSession
 from pylb.net.tls import TlsDetails
-from pylb.net.tls_alerts import connection
-from pylb.rules.samples.session import (
-    CONNECTION_ERRORS,
-    NO_CLIENT_CA,
-    NO_CLIENT_CERTIFICATE,
-    NO_HANDSHAKE,
-    NO_PROXY_HEADER,
-)
+from pylb.net.tls_alerts import Handshake, connection
 
 if TYPE_CHECKING:
     from pylb.net.door import Door
@@ -84,15 +77,6 @@ class BadMessage:
     """The first KEPT of them."""
     number: int
     """How many there were before in this frontend."""
-
-
-class _Refused(Exception):
-    """A connection that ends before it was one; the message is for the log."""
-
-    def __init__(self, code: int, text: str) -> None:
-        """`code` is one of CONNECTION_ERRORS."""
-        super().__init__(text)
-        self.code = code
 
 
 class Greeting:
@@ -339,7 +323,7 @@ class Listener:
             else:
                 session.handshake = self.loop.time() - session.accepted
                 await self.loop.connect_accepted_socket(lambda: session, greeting.sock)
-        except _Refused as error:
+        except Refused as error:
             self.event(session, error)
         finally:
             greeting.abandon()
@@ -349,22 +333,23 @@ class Listener:
         try:
             async with asyncio.timeout(min(self.client_timeout, 10.0)):
                 peer, local = await proxy_protocol.receive(self.loop, greeting.sock)
-        except (ProtocolError, TimeoutError, OSError) as error:
-            raise _Refused(NO_PROXY_HEADER, f"{CONNECTION_ERRORS[NO_PROXY_HEADER]} ({error})") from error
+        except (ProtocolError, EOFError, OSError) as error:
+            raise without_header(error, greeting.sock) from error
         if peer is not None:
             session.set_addresses(peer, local)
 
     async def _shake_hands(self, session: Session, greeting: Greeting) -> None:
         counters = self.frontend.counters
         limit = min(self.client_timeout, 60.0)
-        connection.set(ref(greeting.sock))
+        handshake = Handshake(greeting.sock)
+        connection.set(handshake)
         try:
             await self.loop.connect_accepted_socket(
                 lambda: session, greeting.sock, ssl=self.context, ssl_handshake_timeout=limit
             )
         except OSError as error:  # ssl.SSLError is one
             counters.ssl_failed_handshake += 1
-            raise _Refused(*_tls_reason(error)) from error
+            raise without_tls(error, handshake.answered) from error
 
     def greeted(self, session: Session) -> None:
         """The loop has the connection now."""
@@ -376,10 +361,10 @@ class Listener:
 
     # ------------------------------------------------------------------------------------------------------------ logs
 
-    def event(self, session: Session, error: _Refused) -> None:
+    def event(self, session: Session, error: Refused) -> None:
         """A one-line event of a connection that came to nothing, in HAProxy's form for such or in error-log-format."""
         frontend, error_line = self.frontend, self.frontend.error_line
-        if frontend.logger is None:
+        if frontend.logger is None or (error.null and frontend.model.dontlognull):
             return
         level = LEVEL_ERR if frontend.model.log_separate_errors else LEVEL_INFO
         if error_line is not None:
@@ -410,18 +395,3 @@ def _turn_away(session: Session, reply: Reply) -> None:
         session.vanish()
     else:
         session.reset()
-
-
-NO_ISSUER = frozenset({2, 19, 24})
-"""X509_V_ERR_… that are found above the client's own certificate, in its chain (OpenSSL's x509_vfy.h)."""
-
-
-def _tls_reason(error: BaseException) -> tuple[int, str]:
-    """The code, and HAProxy's words; what it does not tell stands behind in parentheses."""
-    if isinstance(error, ssl.SSLCertVerificationError):
-        code = NO_CLIENT_CA if error.verify_code in NO_ISSUER else NO_CLIENT_CERTIFICATE
-        return code, CONNECTION_ERRORS[code]
-    reason = getattr(error, "reason", None)
-    if reason in ("HTTP_REQUEST", "WRONG_VERSION_NUMBER"):
-        reason = "plain HTTP on a TLS port"
-    return NO_HANDSHAKE, f"{CONNECTION_ERRORS[NO_HANDSHAKE]} ({reason or error or type(error).__name__})"

@@ -118,7 +118,7 @@ def _wide(address: str) -> str:
 async def receive(loop: asyncio.AbstractEventLoop, sock: socket.socket) -> tuple[Peer | None, Peer | None]:
     """Take the header off a connection that nobody else reads.
 
-    Raises ProtocolError when something else comes, OSError when the connection breaks.
+    Raises ProtocolError when something else comes, EOFError when the connection ends before, OSError when it breaks.
     """
     seen = 0
     try:
@@ -130,7 +130,7 @@ async def receive(loop: asyncio.AbstractEventLoop, sock: socket.socket) -> tuple
                 sock.recv(header[2])
                 return header[0], header[1]
             if len(data) == seen:  # readable with nothing new: the end
-                raise ProtocolError(400, "closed before the PROXY header was complete")
+                raise EOFError
             seen = len(data)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, seen + 1)  # what is peeked at stays: wait for more
     finally:

@@ -11,8 +11,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from support import require_program
-from support import wait_for as wait_exactly
+from support import require_program, wait_for
 
 from bench.lab.net import NEEDED, LabError, Namespace, Process, Switch, children_of, network_of
 from vrrpd.system.netlink import RouteSocket
@@ -25,13 +24,6 @@ VIP6 = "fe80::99"
 GLOBAL6 = "2001:db8:10::99"
 LOOPBACK = 1
 """The interface index that lo has in every namespace."""
-PATIENCE = 4
-"""Waits take so many times what they say before they fail: a loaded machine is no fault of a program's."""
-
-
-def wait_for(condition: Callable[[], object], timeout: float = 10.0, what: str = "the condition") -> None:
-    """support.wait_for with PATIENCE."""
-    wait_exactly(condition, PATIENCE * timeout, what)
 
 
 class Daemon(Process):

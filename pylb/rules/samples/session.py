@@ -107,10 +107,17 @@ def _prio_offset(x: Context) -> Value:
 
 # ------------------------------------------------------------------------------------------------ what went wrong
 
-NO_PROXY_HEADER, NO_CLIENT_CA, NO_CLIENT_CERTIFICATE, NO_HANDSHAKE = 15, 30, 31, 34
+PROXY_CLOSED, PROXY_ERROR, PROXY_TIMEOUT, PROXY_CUT, NO_PROXY_HEADER = 11, 12, 13, 14, 15
+TLS_CLOSED, TLS_TIMEOUT, NO_CLIENT_CA, NO_CLIENT_CERTIFICATE, NO_HANDSHAKE = 24, 26, 30, 31, 34
 CONNECTION_ERRORS = {
     0: "Success",
+    PROXY_CLOSED: "Connection closed while waiting for PROXY protocol header",
+    PROXY_ERROR: "Connection error while waiting for PROXY protocol header",
+    PROXY_TIMEOUT: "Timeout while waiting for PROXY protocol header",
+    PROXY_CUT: "Truncated PROXY protocol header received",
     NO_PROXY_HEADER: "Received something which does not look like a PROXY protocol header",
+    TLS_CLOSED: "Connection closed during SSL handshake",
+    TLS_TIMEOUT: "Timeout during SSL handshake",
     NO_CLIENT_CA: "SSL client CA chain cannot be verified",
     NO_CLIENT_CERTIFICATE: "SSL client certificate not trusted",
     NO_HANDSHAKE: "SSL handshake failure",

@@ -235,15 +235,24 @@ def test_a_proxy_header_before_tls(rig: Rig) -> None:
         assert b"x-src: 2001:db8::1:99" in ask(tls)[2].lower()
 
 
-@pytest.mark.parametrize("junk", [GET, b"PROXY TCP4 a b c d\r\n", b"\r\n\r\n\x00\r\nQUIT\n\x31\x11\x00\x00", b""])
-def test_no_proxy_header_no_service(rig: Rig, junk: bytes) -> None:
+@pytest.mark.parametrize(
+    ("junk", "said"),
+    [
+        (GET, "does not look like a PROXY"),
+        (b"PROXY TCP4 a b c d\r\n", "does not look like a PROXY"),
+        (b"\r\n\r\n\x00\r\nQUIT\n\x31\x11\x00\x00", "does not look like a PROXY"),
+        (b"PROXY TCP4 1", "Truncated PROXY"),
+        (b"", "Connection closed while waiting for PROXY"),
+    ],
+)
+def test_no_proxy_header_no_service(rig: Rig, junk: bytes, said: str) -> None:
     known = len(rig.log.lines)
     with connect(rig.proxied) as sock:
         sock.sendall(junk)
         with suppress(OSError):  # it may have been reset by now
             sock.shutdown(socket.SHUT_WR)
             assert sock.recv(1000) == b""
-    wait_for(lambda: any("does not look like a PROXY" in text for text in rig.log.lines[known:]), 5)
+    wait_for(lambda: any(said in text for text in rig.log.lines[known:]), 5)
 
 
 def test_send_proxy_introduces_each_client_on_a_connection_of_its_own(rig: Rig) -> None:

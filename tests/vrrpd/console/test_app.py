@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 from clusters import PROTOCOLS, config
-from netlab import VIP, Lab, wait_for
+from netlab import VIP, Lab
+from support import wait_for
 from textual.widgets import DataTable, Input, RichLog, Static
 
 from vrrpd.cli import STATE_DIRECTORY

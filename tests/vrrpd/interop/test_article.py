@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from netlab import Client, Daemon, Lab, Node, wait_for
-from support import require_program
+from netlab import Client, Daemon, Lab, Node
+from support import require_program, wait_for
 
 pytestmark = [pytest.mark.interop, pytest.mark.netns]
 

@@ -20,8 +20,8 @@ from typing import Any
 
 import pytest
 from clusters import PROTOCOLS, config
-from netlab import VIP, Client, Daemon, Lab, Node, network_of, wait_for
-from support import require_program
+from netlab import VIP, Client, Daemon, Lab, Node, network_of
+from support import require_program, wait_for
 
 pytestmark = [pytest.mark.interop, pytest.mark.netns]
 

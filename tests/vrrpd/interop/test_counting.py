@@ -17,9 +17,9 @@ from typing import Any
 
 import pytest
 from clusters import PROTOCOLS, config
-from netlab import VIP, Daemon, Lab, Node, network_of, wait_for
+from netlab import VIP, Daemon, Lab, Node, network_of
 from prometheus_client.parser import text_string_to_metric_families
-from support import require_program
+from support import require_program, wait_for
 
 from vrrpd.packet.checksum import internet_checksum
 

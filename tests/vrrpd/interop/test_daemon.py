@@ -17,7 +17,8 @@ from typing import Any
 
 import pytest
 from clusters import PROTOCOLS, config
-from netlab import VIP, Client, Daemon, Lab, Node, network_of, wait_for
+from netlab import VIP, Client, Daemon, Lab, Node, network_of
+from support import wait_for
 
 pytestmark = pytest.mark.netns
 

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 from clusters import PROTOCOLS, Protocol, config
-from netlab import VIP6, Client, Daemon, Lab, Node, wait_for
-from support import require_program
+from netlab import VIP6, Client, Daemon, Lab, Node
+from support import require_program, wait_for
 
 pytestmark = [pytest.mark.interop, pytest.mark.netns]
 

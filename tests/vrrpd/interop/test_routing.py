@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 from clusters import PROTOCOLS, config
-from netlab import Lab, Node, wait_for
-from support import require_program
+from netlab import Lab, Node
+from support import require_program, wait_for
 
 pytestmark = [pytest.mark.interop, pytest.mark.netns]
 

@@ -16,7 +16,8 @@ from typing import Any
 
 import pytest
 from clusters import PROTOCOLS, config
-from netlab import VIP, Daemon, Lab, Node, children_of, wait_for
+from netlab import VIP, Daemon, Lab, Node, children_of
+from support import wait_for
 
 pytestmark = pytest.mark.netns
 

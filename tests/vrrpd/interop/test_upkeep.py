@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 from clusters import PROTOCOLS, config
-from netlab import VIP, Lab, Node, wait_for
+from netlab import VIP, Lab, Node
+from support import wait_for
 
 pytestmark = pytest.mark.netns
 
