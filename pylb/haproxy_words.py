@@ -99,6 +99,7 @@ class Line:
             local_peer=self.local_peer,
             verify_servers=not self.unverified,
             need_listener=not self.master,
+            master=self.master,
             need_addresses=not self.unresolved,
         )
 

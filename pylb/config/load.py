@@ -8,6 +8,7 @@ configuration, in the order given; a directory stands for its `*.cfg` files in a
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from pylb.config import toml
@@ -30,7 +31,7 @@ def load(paths: Sequence[str], environment: Mapping[str, str], presets: Presets 
         report(Origin(str(toml_files[0])), "a TOML configuration is one file", f"leave out {', '.join(others)}")
     report.raise_errors()
     if toml_files:
-        config, findings = _load_toml(toml_files[0], environment, report)
+        config, findings = _load_toml(toml_files[0], environment, report, presets)
     else:
         sources = [(str(file), _text(file, report)) for file in files]
         config, findings = read_haproxy(sources, environment, report, presets)
@@ -56,10 +57,13 @@ def read_haproxy(
     return config, report.findings
 
 
-def _load_toml(file: Path, environment: Mapping[str, str], report: Report) -> tuple[Config, list[Finding]]:
+def _load_toml(
+    file: Path, environment: Mapping[str, str], report: Report, presets: Presets
+) -> tuple[Config, list[Finding]]:
     config = toml.read(_text(file, report), str(file), environment, report)
     report.raise_errors(config)
-    return config, report.findings
+    known = dict(environment, **presets.variables(), HAPROXY_CFGFILES=str(file))
+    return replace(config, environment=known), report.findings
 
 
 def _files(paths: Sequence[str], report: Report) -> list[Path]:

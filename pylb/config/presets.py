@@ -29,15 +29,21 @@ class Presets:
     """False (-dV): what `ssl-server-verify none` says, as long as the file says nothing else."""
     need_listener: bool = True
     """False (-W): a configuration in which nothing is listened on is served, until a reload brings something."""
+    master: bool = False
+    """-W was said: HAPROXY_MWORKER is defined. There always is a master."""
     need_addresses: bool = True
     """False (-dr): a server whose name does not resolve starts without an address."""
 
     def variables(self) -> dict[str, str]:
         """The environment variables that are defined before the first line is read."""
-        return {LOCAL_PEER: self.local_peer if self.local_peer is not None else socket.gethostname()}
+        name = self.local_peer if self.local_peer is not None else socket.gethostname()
+        return {LOCAL_PEER: name, "HAPROXY_MWORKER": "1"} if self.master else {LOCAL_PEER: name}
 
     def apply(self, config: Config) -> Config:
         """The configuration as it is under these presets."""
+        sockets = [declared.bind.address.place for declared in config.globals.stats_sockets]
+        if sockets:
+            config = replace(config, environment={**config.environment, "HAPROXY_CLI": ";".join(sockets)})
         if self.maxconn is not None:
             config = replace(config, globals=replace(config.globals, maxconn=self.maxconn))
         if self.proxy_maxconn is not None:

@@ -61,15 +61,7 @@ def show_cli_sockets(session: Session, world: World, words: Sequence[str], paylo
     """Where admin sockets listen."""
     lines = ["# socket lvl processes"]
     for declared in world.config.globals.stats_sockets:
-        address = declared.bind.address
-        if address.kind == "inet":
-            family = "ipv6" if ":" in address.host or address.family == "ipv6" else "ipv4"
-            place = f"{family}@{address.host or ('::' if family == 'ipv6' else '0.0.0.0')}:{address.port}"
-        elif address.kind == "fd":
-            place = f"fd@{address.fd}"
-        else:
-            place = f"{address.kind}@{address.path}"
-        lines.append(f"{place} {declared.level} all")
+        lines.append(f"{declared.bind.address.place} {declared.level} all")
     return ("\n".join(lines) + "\n").encode()
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 
 from pylb.admin import info
@@ -47,13 +46,14 @@ def show_version(session: Session, world: World, words: Sequence[str], payload: 
 
 @command("show env", "[var]", help="dump environment variables known to the process", level=Level.OPERATOR)
 def show_env(session: Session, world: World, words: Sequence[str], payload: str) -> bytes:
-    """The environment that the configuration was read in: all of it, or one variable."""
+    """What there is after the configuration's last line: all of it, or one variable."""
+    known = world.config.environment
     if not words:
-        lines = (f"{name}={value}" for name, value in os.environ.items())
+        lines = (f"{name}={value}" for name, value in known.items())
         return "".join(f"{line}\n" for line in lines).replace("\n\n", "\n").encode("utf-8", "surrogateescape")
-    if words[0] not in os.environ:
+    if words[0] not in known:
         raise Refused("Variable not found")
-    return f"{words[0]}={os.environ[words[0]]}\n".encode("utf-8", "surrogateescape")
+    return f"{words[0]}={known[words[0]]}\n".encode("utf-8", "surrogateescape")
 
 
 @command("show startup-logs", help="report logs emitted during HAProxy startup", level=Level.OPERATOR)

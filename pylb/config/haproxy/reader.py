@@ -296,7 +296,7 @@ class Reader:
                     into.append(replace(section, log=resolve_rings(section.log, self._rings, self._report)))
         self._warn_of_shared_listens()
         userlists = tuple(draft.build() for draft in self._userlists.values())
-        return Config(globals_, tuple(frontends), tuple(backends), userlists)
+        return Config(globals_, tuple(frontends), tuple(backends), userlists, dict(self._environment))
 
     def _warn_of_shared_listens(self) -> None:
         """Rules of a `listen` are on its client side: HAProxy would run them for other frontends' requests, too."""

@@ -44,6 +44,17 @@ class Address:
         """What a unix or abstract socket is called for the kernel."""
         return abstract(self.path) if self.kind == "abns" else self.path
 
+    @property
+    def place(self) -> str:
+        """A listening address with its kind before it: "unix@/run/a.sock", "ipv4@0.0.0.0:80"."""
+        if self.kind == "fd":
+            return f"fd@{self.fd}"
+        if self.kind != "inet":
+            return f"{self.kind}@{self.path}"
+        if ":" in self.host or self.family == "ipv6":
+            return f"ipv6@{self.host or '::'}:{self.port}"
+        return f"ipv4@{self.host or '0.0.0.0'}:{self.port}"
+
 
 @dataclass(frozen=True, slots=True)
 class BindTls:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -86,6 +88,8 @@ class Config:
     frontends: tuple[Frontend, ...] = ()
     backends: tuple[Backend, ...] = ()
     userlists: tuple[UserList, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=lambda: os.environ, compare=False, repr=False)
+    """The variables there are after the last line (setenv and its like), and those that name the process."""
 
     def backend(self, name: str) -> Backend | None:
         """The backend of that name, or None."""

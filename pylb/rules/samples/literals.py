@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 from typing import Any
 
@@ -70,9 +69,9 @@ def _address_of_version(value: Any, version: int) -> Getter:
 
 
 @fetch_with("env", Kind.STR, "str")
-def _env(args: tuple[Any, ...], _scope: Scope) -> Getter:
-    text = os.environ.get(args[0])
-    return constant(None if text is None else text.encode())
+def _env(args: tuple[Any, ...], scope: Scope) -> Getter:
+    text = scope.world.config.environment.get(args[0])
+    return constant(None if text is None else text.encode("utf-8", "surrogateescape"))
 
 
 @fetch_with("hostname", Kind.STR)

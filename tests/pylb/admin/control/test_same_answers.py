@@ -25,8 +25,11 @@ global
     stats timeout 2m
     maxconn 500
     node here
+    setenv PYLB_TEST written
+    unsetenv LANG
 {defaults}frontend web
     bind 127.0.0.1:{port} name one
+    http-request redirect location /%[env(PYLB_TEST)]-%[env(LANG)]-%[env(HAPROXY_CLI),length] if {{ path /env }}
     default_backend app
 backend app
     balance roundrobin
@@ -94,6 +97,11 @@ show cli sockets
 show backend
 show env HOME
 show env NO_SUCH_VARIABLE
+show env PYLB_TEST
+show env LANG
+show env HAPROXY_CLI
+show env HAPROXY_CFGFILES
+show env HAPROXY_LOCALPEER
 show servers state no-such-backend
 show servers conn no-such-backend
 show errors
@@ -468,6 +476,19 @@ def test_show_stat_json_holds_the_schema(pair):
     assert set(json.loads(pair[0].ask("show schema json"))["definitions"]) >= set(
         json.loads(pair[1].ask("show schema json"))["definitions"]
     )
+
+
+def test_rules_read_the_variables_that_the_configuration_sets(pair):
+    answers = []
+    for each in pair:
+        with socket.create_connection(("127.0.0.1", each.port), timeout=5) as client:
+            client.sendall(b"GET /env HTTP/1.1\r\nHost: a\r\n\r\n")
+            place = re.search(rb"(?i)location: (\S+)", client.recv(1000))
+        names = ("admin", "operator", "user")
+        length = len(";".join(f"unix@{each.directory}/{name}.sock" for name in names))
+        assert place is not None
+        answers.append(place[1].decode().replace(str(length), "LENGTH"))
+    assert answers == ["/written--LENGTH"] * 2
 
 
 def test_show_errors_tells_the_bad_request(pair):
