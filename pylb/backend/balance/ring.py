@@ -21,6 +21,9 @@ from pylb.backend.balance.static_rr import StaticRoundRobin
 _POINTS = 4096
 """Numbers reserved for the points of one server: 256 times 16."""
 
+_ID_BITS = 32
+_ID = (1 << _ID_BITS) - 1
+
 
 class Map(StaticRoundRobin):
     """The map-based method."""
@@ -38,50 +41,61 @@ class Map(StaticRoundRobin):
 
 
 class Ring:
-    """The consistent method."""
+    """The consistent method.
 
-    __slots__ = ("_keys", "_last", "_owners")
+    A point is one number, its place on the ring and, behind, its owner's id. So a change of one server's points costs a
+    pass over all and a sort of two sorted pieces: a fiftieth of what it takes to make them all.
+    """
+
+    __slots__ = ("_last", "_owners", "_points", "_weights")
 
     def __init__(self) -> None:
-        self._keys: list[int] = []
-        self._owners: list[Any] = []
+        self._owners: dict[int, Any] = {}
+        """By id."""
+        self._weights: dict[int, int] = {}
+        """By id: how many points there are of a server."""
+        self._points: list[int] = []
         self._last = -1
 
     def update(self, servers: Sequence[Any]) -> None:
-        """Put the points of `servers` on the ring."""
-        points = [
-            (avalanche(server.sid * _POINTS + number), order, server)
-            for order, server in enumerate(servers)
-            for number in range(server.eweight)
-        ]
-        points.sort(key=lambda point: point[:2])
-        self._keys = [key for key, _, _ in points]
-        self._owners = [server for _, _, server in points]
+        """Have the points of `servers` on the ring, and no others."""
+        before, wanted = self._weights, {server.sid: server.eweight for server in servers}
+        gone = {sid for sid, weight in before.items() if wanted.get(sid) != weight}
+        points = [point for point in self._points if point & _ID not in gone] if gone else self._points
+        for sid, weight in wanted.items():
+            if before.get(sid) != weight:
+                first = sid * _POINTS
+                points += [avalanche(number) << _ID_BITS | sid for number in range(first, first + weight)]
+        points.sort()
+        self._points, self._weights = points, wanted
+        self._owners = {server.sid: server for server in servers}
         self._last = -1
 
     def where(self, value: int) -> str:
         """Where a hash leads, in words; for who explains a choice."""
-        return f"the nearest of {len(self._keys)} points on the ring (consistent)"
+        return f"the nearest of {len(self._points)} points on the ring (consistent)"
 
     def find(self, value: int, avoid: Any) -> Any:
         """The owner of the point nearest to a hash; for another attempt the next owner that is not `avoid`."""
-        keys, owners = self._keys, self._owners
-        size = len(keys)
-        after = bisect_left(keys, value) % size
+        points, owners = self._points, self._owners
+        size = len(points)
+        after = bisect_left(points, value << _ID_BITS) % size
         before = after - 1  # -1 is the last: the ring closes
-        nearest = before if (value - keys[before]) & 0xFFFFFFFF <= (keys[after] - value) & 0xFFFFFFFF else after
+        behind, ahead = value - (points[before] >> _ID_BITS), (points[after] >> _ID_BITS) - value
+        nearest = before if behind & 0xFFFFFFFF <= ahead & 0xFFFFFFFF else after
         for step in range(size):
-            server = owners[(nearest + step) % size]
+            server = owners[points[(nearest + step) % size] & _ID]
             if server is not avoid:
                 return server
-        return owners[nearest]
+        return owners[points[nearest] & _ID]
 
     def pick(self, x: Any, avoid: Any) -> Any:
         """The next point whose owner has a free slot."""
         second_best = None
-        for step in range(1, len(self._owners) + 1):
-            place = (self._last + step) % len(self._owners)
-            server = self._owners[place]
+        size = len(self._points)
+        for step in range(1, size + 1):
+            place = (self._last + step) % size
+            server = self._owners[self._points[place] & _ID]
             if server.full():
                 continue
             if server is not avoid:

@@ -7,6 +7,7 @@ common divisor of all weights, spread by the same accumulation HAProxy uses, so 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from heapq import heappop, heappush, heapreplace
 from math import gcd
 from typing import Any
 
@@ -19,21 +20,32 @@ def common_divisor(servers: Sequence[Any]) -> int:
 
 
 def spread(servers: Sequence[Any], divisor: int) -> list[Any]:
-    """The map: at each place the first server, in order of declaration, whose accumulated weight is most overdue."""
+    """The map: at each place the first server, in order of declaration, whose accumulated weight is most overdue.
+
+    HAProxy adds its weight to each server's score at every place, and has the chosen one pay the total. So a server is
+    overdue by one more whenever what it has accumulated passes another total, and by one less whenever it is chosen;
+    these moments are looked at, and not every server at every place.
+    """
     weights = [server.weight // divisor for server in servers]
     total = sum(weights)
     if total == 1:
         return [next(server for server, weight in zip(servers, weights, strict=True) if weight)]
-    scores = [0] * len(servers)
+    passes: list[list[int]] = [[] for _ in range(total)]
+    for i, weight in enumerate(weights):
+        for times in range(1, weight + 1):
+            passes[-(-times * total // weight) - 1].append(i)
+    overdue = [1] * len(servers)
+    most = [(-1, i) for i in range(len(servers))]  # a heap: the most overdue first; of each server the last entry holds
     places = []
-    for _ in range(total):
-        best, best_turns = 0, -1
-        for i, weight in enumerate(weights):
-            scores[i] += weight
-            turns = (scores[i] + total) // total
-            if turns > best_turns:
-                best, best_turns = i, turns
-        scores[best] -= total
+    for passing in passes:
+        for i in passing:
+            overdue[i] += 1
+            heappush(most, (-overdue[i], i))
+        while overdue[most[0][1]] != -most[0][0]:
+            heappop(most)
+        best = most[0][1]
+        overdue[best] -= 1
+        heapreplace(most, (-overdue[best], best))
         places.append(servers[best])
     return places
 
