@@ -18,6 +18,8 @@ from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.widgets import DataTable, Footer, Input, RichLog, Static
 
+from vrrpd.console.grid import Grid
+from vrrpd.console.help import Help
 from vrrpd.console.lines import COLUMNS, Line, Snapshot, detail, events, lines
 from vrrpd.view import STATE_STYLE, span
 
@@ -36,16 +38,17 @@ class Console(App[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("q", "quit", "Quit"),
         Binding("slash", "filter", "Filter", key_display="/"),
-        Binding("s", "sort", "Sort by column"),
+        Binding("s", "sort", "Sort"),
         Binding("r", "reverse", "Reverse"),
         Binding("p", "pause", "Pause"),
+        Binding("question_mark", "help", "Help", key_display="?"),
         Binding("escape", "leave_filter", show=False),
     ]
     CSS = """
     #facts { height: 1; padding: 0 1; background: $boost; }
     #trouble { height: auto; padding: 0 1; background: $error; color: $text; display: none; }
     #filter { display: none; }
-    DataTable { height: 2fr; }
+    Grid { height: 2fr; }
     #around { height: 1fr; border-top: solid $accent; }
     #detail { padding: 0 1; height: auto; }
     RichLog { height: 1fr; border-top: solid $accent; padding: 0 1; }
@@ -71,7 +74,7 @@ class Console(App[None]):
         """Facts, instances, the one at the cursor, events, filter, keys."""
         yield Static("asking the daemon …", id="facts")
         yield Static(id="trouble")
-        yield DataTable(cursor_type="row", zebra_stripes=True)
+        yield Grid()
         with VerticalScroll(id="around", can_focus=False):
             yield Static(id="detail")
         yield RichLog(max_lines=KEEP_EVENTS, wrap=True)
@@ -80,12 +83,14 @@ class Console(App[None]):
 
     def on_mount(self) -> None:
         """The first look, and the rhythm of the others."""
-        for column in COLUMNS:
-            self._grid.add_column(column.title, key=column.title)
         self.query_one(RichLog).can_focus = False
         self._grid.focus()
         self.look()
         self.set_interval(self._interval, self._tick)
+
+    def on_resize(self) -> None:
+        """Names get as much room as there is."""
+        self.call_after_refresh(self.show)
 
     # ---------------------------------------------------------------------------------------------------------- looking
 
@@ -126,7 +131,7 @@ class Console(App[None]):
         if now is None:
             return
         self.query_one("#facts", Static).update(_facts(now))
-        self._fill(self._chosen(lines(now, self._snapshots[0])))
+        self._grid.fill(self._chosen(lines(now, self._snapshots[0])), self.size.width)
         self._describe()
 
     def _chosen(self, found: list[Line]) -> list[Line]:
@@ -137,26 +142,9 @@ class Console(App[None]):
         column = self._sort
         return sorted(found, key=lambda line: line.keys[column], reverse=self._reverse)
 
-    def _fill(self, found: list[Line]) -> None:
-        """Write the rows, keeping the cursor on its row."""
-        grid, at = self._grid, self._at_cursor()
-        names = [line.name for line in found]
-        if [key.value for key in grid.rows] != names:
-            place = grid.scroll_offset
-            grid.clear()
-            for line in found:
-                grid.add_row(*_drawn(line), key=line.name)
-            if at in names:
-                grid.move_cursor(row=names.index(at), animate=False)
-            grid.scroll_to(place.x, place.y, animate=False)
-            return
-        for line in found:
-            for column, cell in zip(COLUMNS, _drawn(line), strict=True):
-                grid.update_cell(line.name, column.title, cell, update_width=True)
-
     def _describe(self) -> None:
         now = self._now
-        one = now.instances.get(self._at_cursor()) if now is not None else None
+        one = now.instances.get(self._grid.at_cursor) if now is not None else None
         text = Text()
         for name, value in detail(one) if one is not None else ():
             text.append(f"{name:>10}  ", style="dim")
@@ -168,12 +156,8 @@ class Console(App[None]):
         return self._snapshots[-1] if self._snapshots else None
 
     @property
-    def _grid(self) -> DataTable[Text]:
-        return self.query_one(DataTable)
-
-    def _at_cursor(self) -> str:
-        grid = self._grid
-        return str(grid.ordered_rows[grid.cursor_row].key.value) if grid.is_valid_row_index(grid.cursor_row) else ""
+    def _grid(self) -> Grid:
+        return self.query_one(Grid)
 
     # ------------------------------------------------------------------------------------------------------------- keys
 
@@ -220,6 +204,10 @@ class Console(App[None]):
         self._reverse = not self._reverse
         self.show()
 
+    def action_help(self) -> None:
+        """What the keys and columns mean."""
+        self.push_screen(Help())
+
     def action_pause(self) -> None:
         """Hold the picture, or go on."""
         self._paused = not self._paused
@@ -246,14 +234,3 @@ def _facts(now: Snapshot) -> Text:
     if flooded:
         text.append(f"  flood on {', '.join(flooded)}", style="bold red")
     return text
-
-
-def _drawn(line: Line) -> list[Text]:
-    """The cells: the state in its colour, figures to the right, a troubled instance's name in yellow."""
-    styles = {"State": STATE_STYLE[line.state], "Instance": "bold yellow" if line.troubled else "bold"}
-    cells = []
-    for column, text in zip(COLUMNS, line.cells, strict=True):
-        alarm = column.title == "Refused/s" and text != "0"
-        style = "bold red" if alarm else styles.get(column.title, "")
-        cells.append(Text(text, style=style, justify="right" if column.figure else "left"))
-    return cells

@@ -13,6 +13,7 @@ from textual.widgets import DataTable, Input, RichLog, Static
 
 from vrrpd.cli import STATE_DIRECTORY
 from vrrpd.console.app import Console
+from vrrpd.console.help import Help
 from vrrpd.status import fetch
 
 
@@ -62,6 +63,40 @@ async def test_rows_filter_and_sort_by_keys(make_document):
         assert names(app) == ["VI_2", "VI_1"], "by state"
         await pilot.press("r")
         assert names(app) == ["VI_1", "VI_2"]
+
+
+async def test_a_long_name_leaves_room_for_the_rest(make_document):
+    document = make_document(110.0)
+    name = document["instances"][0]["name"] = "VI_of_the_production_cluster_17"
+    app = Console(Scripted(document), interval=60)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        assert str(app.query_one(DataTable).get_cell(name, "Instance")) == "VI_of_the_…luster_17"
+        await pilot.resize_terminal(200, 50)
+        await settled(pilot)
+        assert str(app.query_one(DataTable).get_cell(name, "Instance")) == name
+
+
+async def test_only_what_has_changed_is_written(monkeypatch, instances, make_document):
+    app = Console(Scripted(make_document(110.0), make_document(111.0)), interval=60)
+    async with app.run_test(size=(160, 40)) as pilot:
+        await settled(pilot)
+        grid, written = app.query_one(DataTable), []
+        update = grid.update_cell
+        monkeypatch.setattr(grid, "update_cell", lambda *a, **k: (written.append(a[:2]), update(*a, **k)))
+        app.look()
+        await settled(pilot)
+        assert ("VI_1", "For") in written and ("VI_1", "Instance") not in written
+
+
+async def test_help_tells_of_keys_and_columns(make_document):
+    app = Console(Scripted(make_document(110.0)), interval=60)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        await pilot.press("question_mark")
+        assert isinstance(app.screen, Help)
+        await pilot.press("escape")
+        assert not isinstance(app.screen, Help)
 
 
 async def test_the_detail_follows_the_cursor(make_document):
