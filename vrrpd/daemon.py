@@ -170,7 +170,7 @@ class Daemon:
         """All that is due, with one `now`: what one instance's actions take must not look like lateness of the next."""
         self.state.alive()
         due = self._deadlines.due(self.loop.time())
-        if any(self.roster.instances[name].state is not State.MASTER for name, _ in due):
+        if any(self.roster.instances[name].listens for name, _ in due):
             self.wire.drain()
         now = self.loop.time()
         if due:

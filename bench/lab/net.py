@@ -32,7 +32,7 @@ ETHERTYPE, IP_PROTOCOL = 12, 23
 """Offsets in an Ethernet frame that holds IPv4."""
 IPV4, AH, VRRP = 0x0800, 51, 112
 TC_ACT_SHOT, TC_ACT_UNSPEC = 2, 0xFFFFFFFF
-PATIENCE = 10.0
+PATIENCE = 30.0
 """Seconds that a program may take to start or to end."""
 
 

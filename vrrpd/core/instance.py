@@ -151,6 +151,11 @@ class Instance:
         return deadline
 
     @property
+    def listens(self) -> bool:
+        """Its timer judges what was not heard: what waits to be read comes first."""
+        return self.state is not State.MASTER or self.rival is not None
+
+    @property
     def timer(self) -> float:
         """When the timer of the state runs out, the advert's or the master down one; NEVER where there is none."""
         return self._timer

@@ -151,12 +151,18 @@ def deaf_master(lab: Lab, mix: str) -> None:
     wait_for(lambda: list(metric(m1, "vrrpd_split_brain").values()) == [1.0], 5, "the metric")
     wanted = "split brain: 172.16.10.101 is master too, which does not hear us"
     wait_for(lambda: wanted in m1.run("env", "COLUMNS=160", sys.executable, "-m", "vrrpd", "status"), 10, wanted)
+    first.mark()
+    first.signal(signal.SIGSTOP)
+    time.sleep(2)
+    first.signal(signal.SIGCONT)
+    time.sleep(1)
+    assert "is over" not in first.news, "what came while it could not run is read before it judges"
     lab.in_switch("bridge", "link", "set", "dev", "m2", "mcast_flood", "on")
     lab.wait_for_holder("m1", 5)
     first.wait_for_line(r"\(VI_1\) split brain with 172.16.10.101 is over")
     client.follows(m1)
     assert list(metric(m1, "vrrpd_split_brain").values()) == [0.0]
-    assert list(metric(m1, "vrrpd_split_brains_total").values()) == [1.0]
+    assert list(metric(m1, "vrrpd_split_brains_total").values()) >= [1.0]  # more where keepalived paused
 
 
 def differing_nodes(lab: Lab, mix: str) -> None:
@@ -186,7 +192,7 @@ def restarted_owner(lab: Lab, mix: str) -> None:
     vrrpd's are ahead of all that went before; and a vrrpd that is the backup asks.
     """
     m1, m2 = pair(lab)
-    protocol = replace(AH, interval=2)
+    protocol = replace(AH, interval=4)  # a start takes less than three of them on any machine
     ours = "    ah_clock_sequence\n    ah_probe"
     text = {
         node: config(protocol, node, lab, ours if kind == "v" else "", "", priority)
@@ -197,14 +203,14 @@ def restarted_owner(lab: Lab, mix: str) -> None:
     lab.wait_for_holder("m1", 10)
     second = m2.start(KINDS[mix[1]], text[m2])
     second.wait_for_line("Entering BACKUP STATE")
-    time.sleep(4.5)  # numbers grow
+    time.sleep(8.5)  # numbers grow
     second.mark()
     first.crash()
     m1.start(KINDS[mix[0]], owner)
     if mix == "kk":
-        wait_for(lambda: "already processed" in second.news, 8, "keepalived to take it for a replay")
+        wait_for(lambda: "already processed" in second.news, 12, "keepalived to take it for a replay")
         return
-    lab.always(lambda: not m2.holds(), 9, "m2 does not take over: a master down interval is 6.6 s")
+    lab.always(lambda: not m2.holds(), 16, "m2 does not take over: a master down interval is 14.6 s")
     assert "Entering MASTER STATE" not in second.news
     if mix == "vk":
         assert "already processed" not in second.news

@@ -121,7 +121,7 @@ def told(lab: Lab, _: str) -> None:
     assert watched["routers"][0]["masters"] == [node.address]
     second = Daemon(node, "vrrpd", [sys.executable, "-m", "vrrpd", "--interface", "ens37", "--vip", "10.0.0.1"],
                     lab.directory / "second.log")  # fmt: skip
-    assert second.wait(10) == 1
+    assert second.wait() == 1
     assert "vrrpd is already running" in second.text
     daemon.stop()
     assert (
@@ -136,7 +136,7 @@ def interface_comes_and_goes(lab: Lab, _: str) -> None:
     node = lab.node("m1", 100)
     text = config(V3, node, lab).replace("ens37", "late0")
     refused = node.start("vrrpd", text)
-    assert refused.wait(10) == 2
+    assert refused.wait() == 2
     assert "interface late0 for instance VI_1 does not exist; this host has: ens37" in refused.text
     daemon = node.start("vrrpd", "global_defs {\n    dynamic_interfaces\n}\n" + text)
     daemon.wait_for_line(r"\(VI_1\) Entering FAULT STATE")
@@ -242,7 +242,7 @@ def flooded(lab: Lab, _: str) -> None:
             time.sleep(0.005)
     document = status(second)
     after = document["instances"][0]
-    assert document["links"][0]["flood"] is True
+    assert document["links"][0]["floods"] >= 1
     assert after["counters"]["adverts_received"] - before["counters"]["adverts_received"] >= 8
     assert 20 < after["refused"]["checksum"] < 10_000, "looked at some of 20,000, not at all"
     assert " STATE" not in backup.news and lab.holders() == ["m1"]

@@ -129,7 +129,7 @@ def traced(lab: Lab, _: str) -> None:
         assert re.search(r"\+ 172.16.10.99 on ens37, [\d.]+ ms \(VI_1\)", told)
         lab.always(node.holds, 0.5, "still master without a reader")
         os.kill(children_of(process.pid)[0], signal.SIGTERM)
-        assert process.wait(10) == 0
+        assert process.wait(30) == 0
         assert process.stderr is not None and process.stderr.read() == b""
     assert not node.holds()
 

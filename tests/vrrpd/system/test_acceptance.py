@@ -18,7 +18,7 @@ def takes_packets(address):
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with socket.socket(family, socket.SOCK_DGRAM) as listener, socket.socket(family, socket.SOCK_DGRAM) as sender:
         listener.bind((address, 0))
-        listener.settimeout(0.1)
+        listener.settimeout(0.5)
         sender.sendto(b"x", listener.getsockname()[:2])
         try:
             return listener.recv(1) == b"x"
