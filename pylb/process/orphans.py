@@ -23,12 +23,13 @@ class Orphans:
 
     def new(self, stewards: Collection[int], told: Iterable[int]) -> set[int]:
         """Those that a steward has left at its death a moment ago: children that are no stewards and not known yet.
-        Without /proc, those that it had `told` of."""
+        Without /proc, those that it had `told` of. The first process of a container has other children, too."""
         try:
             text = Path(f"/proc/self/task/{os.getpid()}/children").read_text()
         except OSError:
             return set(told) - self._pids
-        return set(map(int, text.split())) - set(stewards) - self._pids
+        found = set(map(int, text.split())) - set(stewards) - self._pids
+        return {pid for pid in found if _may_be_ours(pid)}
 
     def adopt(self, workers: Iterable[int]) -> None:
         """These serve on."""
@@ -53,3 +54,11 @@ class Orphans:
                     return
                 os.waitpid(found.si_pid, 0)
                 self._pids.discard(found.si_pid)
+
+
+def _may_be_ours(pid: int) -> bool:
+    """Whoever is forked and not executed has the command line of its parent (another user's may be hidden: proc(5))."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes() == Path("/proc/self/cmdline").read_bytes()
+    except OSError:
+        return True

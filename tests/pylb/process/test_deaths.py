@@ -18,6 +18,7 @@ from support import wait_for
 from pylb.config.model import Config
 from pylb.process.generation import Generation, Heartbeat
 from pylb.process.master import HUNG, LAST_WORDS, Master
+from pylb.process.orphans import Orphans
 from pylb.process.start import Options
 
 
@@ -80,6 +81,23 @@ def test_orphans_that_finish_what_they_have_are_waited_for(tmp_path: Path) -> No
             assert slow.recv(4096).startswith(b"HTTP/1.1 2")
         assert it.pylb.wait() == 0
         assert gone(worker)
+
+
+def test_the_first_process_of_a_container_has_children_that_are_no_workers() -> None:
+    other = subprocess.Popen(["sleep", "60"])
+    worker = os.fork()
+    if not worker:
+        signal.pause()
+        os._exit(0)
+    try:
+        wait_for(lambda: b"sleep" in Path(f"/proc/{other.pid}/cmdline").read_bytes(), 10, "sleep")
+        assert {worker, other.pid} & Orphans().new([], []) == {worker}
+        assert worker not in Orphans().new([worker], [])
+    finally:
+        other.kill()
+        other.wait()
+        os.kill(worker, signal.SIGKILL)
+        os.waitpid(worker, 0)
 
 
 def test_a_steward_that_stands_still_is_killed_after_its_last_words(monkeypatch: pytest.MonkeyPatch) -> None:
