@@ -71,19 +71,28 @@ def _files(paths: Sequence[str], report: Report) -> list[Path]:
     files: list[Path] = []
     empty: list[Path] = []
     for path in map(Path, paths):
-        if path.is_dir():
-            inside = (p for p in path.iterdir() if p.suffix == ".cfg" and not p.name.startswith("."))
-            found = sorted(p for p in inside if p.is_file())
-            files += found
-            empty += [] if found else [path]
-        elif path.exists():
-            files.append(path)
-        else:
+        try:
+            found = _found(path)
+        except OSError as error:
+            report(Origin(str(path)), f"cannot be read: {error.strerror}")
+            continue
+        if found is None:
             report(Origin(str(path)), "no such file")
+        elif not found:
+            empty.append(path)
+        files += found or []
     if not files:
         for path in empty:
             report(Origin(str(path)), "the directory holds no *.cfg file")
     return files
+
+
+def _found(path: Path) -> list[Path] | None:
+    """The file, or those of the directory; None where there is nothing. Raises OSError."""
+    if path.is_dir():
+        inside = (p for p in path.iterdir() if p.suffix == ".cfg" and not p.name.startswith("."))
+        return sorted(p for p in inside if p.is_file())
+    return [path] if path.exists() else None
 
 
 def _text(file: Path, report: Report) -> str:

@@ -47,7 +47,10 @@ def test_the_files_are_known_to_the_configuration(tmp_path):
     assert load([one], {})[0].frontends[0].log_tag == one
 
 
-@pytest.mark.parametrize(("name", "message"), [("nosuch.cfg", "no such file"), ("", "no .*cfg file")])
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("nosuch.cfg", "no such file"), ("", "no .*cfg file"), ("x" * 300, "cannot be read: File name too long")],
+)
 def test_a_path_with_nothing_to_read_is_an_error(tmp_path, name, message):
     with pytest.raises(ConfigError, match=message):
         load([str(tmp_path / name)], {})
