@@ -103,7 +103,7 @@ def begin(session: Session, world: Any, given: Command, rows: Rows = ROWS) -> An
     """The same; a long answer is made while it is read."""
     row = find(given.words, rows)
     if row is None:
-        return unknown(session, given.words, rows).encode("utf-8", "surrogateescape")
+        return session.feedback(Severity.INFO, unknown(session, given.words, rows))
     if session.level < row.level:
         return session.feedback(Severity.ERROR, "Permission denied")
     try:
@@ -142,7 +142,7 @@ def help_text(session: Session, words: Sequence[str], rows: Rows = ROWS) -> byte
     lines = usages(session, words, rows)
     if words and len(lines) == len(ALWAYS):
         lines = [f"  {row.usage:<40}: {row.help}" for row in suggestions(session, words, rows)] + lines
-    return "\n".join(("The following commands are valid at this level:", *lines, "")).encode()
+    return session.feedback(Severity.INFO, "\n".join(("The following commands are valid at this level:", *lines)))
 
 
 def allowed(session: Session, rows: Rows = ROWS) -> list[Row]:
@@ -170,7 +170,7 @@ def unknown(session: Session, words: Sequence[str], rows: Rows = ROWS) -> str:
             head, lines = "Unknown command, but maybe one of the following ones is a better match:", _lines(near)
         else:
             head, lines = "Unknown command. Please enter one of the following commands only:", usages(session, (), rows)
-    return "\n".join((head, *lines)) + "\n"
+    return "\n".join((head, *lines))
 
 
 def suggestions(session: Session, words: Sequence[str], rows: Rows = ROWS) -> list[Row]:

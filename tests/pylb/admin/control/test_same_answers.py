@@ -311,6 +311,7 @@ clear counters foo
 operator;show cli level;set server app/plain state maint
 user;show cli level;operator
 set severity-output number;set server app/nope state ready;show cli level
+set severity-output number;help get weight
 set severity-output string;set server app/nope state ready;set server app/plain addr ::1
 expert-mode
 experimental-mode
