@@ -122,7 +122,7 @@ class AdminSockets:
             while not session.over or session.fresh:
                 async with asyncio.timeout(session.timeout):
                     data = await self._loop.sock_recv(sock, BLOCK)
-                await self._send(session, sock, session.receive(data) if data else session.closed())
+                await self._send(session, sock, session.receive(data))
                 while (command := session.next()) is not None:
                     if command.words == (GETSOCKS,):
                         if exposes:

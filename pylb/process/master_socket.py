@@ -137,7 +137,7 @@ class Connection:
             while not session.ended:
                 async with asyncio.timeout(TIMEOUT):
                     data = await asyncio.get_running_loop().sock_recv(self._sock, BLOCK)
-                await self._send(session.receive(data) if data else session.closed())
+                await self._send(session.receive(data))
                 while (command := session.next()) is not None:
                     await self._obey(command)
                 if not data:

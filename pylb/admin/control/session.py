@@ -3,6 +3,8 @@
     line  = command *( ";" command ) [ " <<" ] LF          a backslash takes the meaning from ";", " " and itself
     after "<<" the lines up to an empty one are the payload of the line's last command
 
+A line, or a payload, that the client's end cuts off is not carried out: it may be the half of what was meant.
+
 Without `prompt` the connection ends once everything that has arrived is answered; with it, each answer is followed by
 "> ", and each line of a payload by "+ ". An answer ends with an empty line, so answers never contain one.
 """
@@ -137,12 +139,6 @@ class Session:
     def fresh(self) -> bool:
         """Nothing has come yet."""
         return not self._began
-
-    def closed(self) -> bytes:
-        """The client will send no more: what has come without a line's end counts as a line."""
-        if self._opening is not None:
-            return self.receive(b"\n\n" if self._buffer else b"\n")
-        return self.receive(b"\n") if self._buffer else b""
 
     def feedback(self, severity: Severity, text: str) -> bytes:
         """A short answer, in the form that `set severity-output` asks for."""

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from admin_pair import Program, both, listening
+from admin_pair import Program, both, listening, read_all
 from support import free_port, wait_for
 
 pytestmark = pytest.mark.interop
@@ -332,6 +332,32 @@ def test_orders_are_answered_as_haproxy_answers_them(pair):
         except AssertionError as error:
             different.append(str(error).split("\n\n")[0])
     assert different == []
+
+
+HALVES = [
+    b"show cli level",
+    b"set server app/plain weight 3",
+    b"show cli level\nset server app/plain weight 3",
+    b"show cli level\n",
+    b"prompt\nset server app/plain weight 3",
+    b"set table seen key 1.2.3.4 data.gpc0 7 <<\nx\n",
+]
+
+
+@pytest.mark.parametrize("said", HALVES)
+def test_what_the_client_s_end_cuts_off_is_not_carried_out(pair, said: bytes):
+    heard = []
+    for each in pair:
+        each.ask("set server app/plain weight 1")
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(5)
+            client.connect(str(each.socket))
+            client.sendall(said)
+            client.shutdown(socket.SHUT_WR)
+            heard.append(read_all(client))
+        assert each.ask("get weight app/plain").startswith("1 ")
+        assert "used:0" in each.ask("show table seen")
+    assert heard[0] == heard[1]
 
 
 STATES = """\

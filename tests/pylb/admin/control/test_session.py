@@ -80,13 +80,6 @@ def test_what_is_too_long_is_refused_and_ends_the_connection(sent):
     assert session.next() is None
 
 
-def test_a_client_that_ends_without_a_line_s_end_is_answered():
-    session = Session()
-    session.receive(b"show version")
-    session.closed()
-    assert commands(session) == [Command(("show", "version"))]
-
-
 @given(st.binary(max_size=300), st.lists(st.integers(0, 300)))
 def test_any_division_of_the_bytes_gives_the_same_commands(data, cuts):
     whole, parts = Session(Level.ADMIN), Session(Level.ADMIN)
