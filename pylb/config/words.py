@@ -20,9 +20,16 @@ class Word:
 
     text: str
     at: Origin = field(default=NOWHERE, compare=False)
+    expanded: str | None = field(default=None, compare=False)
+    """The text with the environment's variables in it, where it names any."""
 
     def __str__(self) -> str:
         return self.text
+
+    @property
+    def as_address(self) -> Word:
+        """The word where an address stands: HAProxy puts variables into those whether they are quoted or not."""
+        return self if self.expanded is None else Word(self.expanded, self.at)
 
 
 class Report:

@@ -231,7 +231,7 @@ def read_bind(line: Line, unix_defaults: dict[str, Any], unix_prefix: str) -> li
 
     `unix_defaults` and `unix_prefix` are the global section's unix-bind.
     """
-    places = line.next("an address, as in :80")
+    places = line.next("an address, as in :80").as_address
     draft = BindDraft()
     read_options(BIND_OPTIONS, draft, line, "bind option")
     tls = BindTls(**tls_fields(draft.tls, draft.banned, line.at)) if draft.ssl else None
@@ -261,7 +261,7 @@ def _bind(
 
 def read_stats_socket(line: Line, unix_defaults: dict[str, Any], unix_prefix: str) -> list[StatsSocket]:
     """`stats socket ADDRESS [bind options] [level …]`"""
-    place = line.next("a path or an address, as in /run/pylb.sock")
+    place = line.next("a path or an address, as in /run/pylb.sock").as_address
     draft = BindDraft()
     read_options(BIND_OPTIONS, draft, line, "option")
     tls = BindTls(**tls_fields(draft.tls, draft.banned, line.at)) if draft.ssl else None

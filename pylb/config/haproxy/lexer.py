@@ -22,6 +22,7 @@ _PLAIN_WORD = re.compile(r"[^ \t\r\n\v\f]+")
 _SPECIAL = re.compile(r"[\\\"'\x00\ud800-\udfff]")
 _SPACE = frozenset(" \t\r\n\v\f")
 _NAME = re.compile(r"[A-Za-z_.][A-Za-z0-9_.]*")
+_IN_ADDRESS = re.compile(r"\$\{?([A-Za-z0-9_]*)\}?")
 _HEX = re.compile(r"[0-9A-Fa-f]{2}")
 _BRACES = 'write "${NAME}", "${NAME-default}" or "${NAME[*]}"'
 _ESCAPES = {"n": "\n", "r": "\r", "t": "\t", " ": " ", "\\": "\\", "#": "#", "'": "'", '"': '"'}
@@ -41,8 +42,15 @@ def split_line(line: str, file: str, number: int, variables: Variables) -> list[
     """The words of one line, none for a blank or a comment. Raises LexicalError."""
     if _SPECIAL.search(line) is None:
         text = line.partition("#")[0]
-        return [Word(m[0], Origin(file, number, m.start() + 1)) for m in _PLAIN_WORD.finditer(text)]
+        found = [(m[0], Origin(file, number, m.start() + 1)) for m in _PLAIN_WORD.finditer(text)]
+        if "$" in text:
+            return [Word(word, at, _expanded(word, variables)) for word, at in found]
+        return [Word(word, at) for word, at in found]
     return _Scanner(line, file, number, variables).words()
+
+
+def _expanded(text: str, variables: Variables) -> str | None:
+    return _IN_ADDRESS.sub(lambda match: variables(match[1]) or "", text) if "$" in text else None
 
 
 class _Scanner:
@@ -79,7 +87,8 @@ class _Scanner:
 
     def _end_word(self) -> None:
         if self._start >= 0:
-            self._words.append(Word(self._text(), Origin(self._file, self._number, self._start + 1)))
+            text, at = self._text(), Origin(self._file, self._number, self._start + 1)
+            self._words.append(Word(text, at, _expanded(text, self._variables)))
             self._piece.clear()
             self._start = -1
 

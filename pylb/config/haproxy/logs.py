@@ -78,6 +78,7 @@ def _sample(word: Word) -> str:
 
 
 def _address(word: Word) -> str:
+    word = word.as_address
     if word.text in ("stdout", "stderr"):
         return word.text
     prefix = word.text.partition("@")[0] if "@" in word.text else ""

@@ -69,7 +69,7 @@ def _read_maxlen(ring: RingDraft, line: Line) -> None:
 
 def _read_server(ring: RingDraft, line: Line) -> None:
     line.next("a name")
-    place = line.next("an address, as in 127.0.0.1:514")
+    place = line.next("an address, as in 127.0.0.1:514").as_address
     framing = "legacy"
     while line.more:
         option = line.value(choice("log-proto", "check", kind="option of a ring's server:"))

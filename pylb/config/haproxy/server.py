@@ -109,7 +109,7 @@ def _read_source(draft: ServerDraft, line: Line) -> None:
 
 def read_source(line: Line) -> str | None:
     """`source ADDRESS[:PORT]`, the same on servers and in backends; "*" and 0.0.0.0 are any address."""
-    word = line.next("an address")
+    word = line.next("an address").as_address
     where = address(word)
     if line.peek() in ("usesrc", "interface"):
         raise Refusal(line.next().at, '"source … usesrc|interface" is not supported by pylb', "the address alone is")
@@ -142,7 +142,7 @@ SERVER_OPTIONS: Table[ServerDraft] = Table(
         Keyword("agent-inter", _put_agent("inter", duration(least=0.001))),
         Keyword("agent-port", _put_agent("port", integer(1, 65535))),
         Keyword("agent-send", _put_agent("send", text)),
-        Keyword("addr", _put_check("address", text)),
+        Keyword("addr", _put_check("address", lambda word: text(word.as_address))),
         Keyword("alpn", read_alpn, note="h2 in TCP mode only"),
         Keyword("ca-file", put_tls("ca_file", text)),
         Keyword("check", _attribute("checked", True)),
@@ -245,7 +245,7 @@ def check_name(name: Word, kind: str) -> None:
 
 
 def _server_address(line: Line) -> Address:
-    word = line.next("an address")
+    word = line.next("an address").as_address
     where = address(word)
     if where.kind == "fd":
         raise Refusal(word.at, f'"{word.text}" cannot be a server', "fd@ is for bind")

@@ -35,6 +35,9 @@ LINES: dict[str, str] = {
 + log tcp@127.0.0.1:514 format rfc5424 local0 notice
 + log udp4@127.0.0.1:514 local0
 + log "${PYLB_NO_SUCH-127.0.0.1}:514" local0
++ log 127.0.0.1:51${PYLB_NO_SUCH}4 local0
++ log '127.0.0.1:51$PYLB_NO_SUCH' local0
+- log ${PYLB_NO_SUCH} local0
 - log 127.0.0.1
 - log 127.0.0.1 local8
 - log 127.0.0.1 local0 warn
@@ -236,6 +239,11 @@ LINES: dict[str, str] = {
 - stats admin if TRUE
 """,
     "frontend": r"""
++ bind 127.0.0.1:80${PYLB_NO_SUCH}81
++ bind '127.0.0.1:80${PYLB_NO_SUCH}81'
++ bind 127.0.0.1:8081$PYLB_NO_SUCH,127.0.0.1:8082${PYLB_NO_SUCH
+- bind 127.0.0.1:${PYLB_NO_SUCH}
++ bind ${PATH}:8080
 + http-request wait-for-body time 1s at-least 1k if METH_POST
 + http-request set-map(/x.map) %[src] 1
 + http-request add-acl(/x.lst) %[src] if { path /x }
@@ -352,6 +360,8 @@ LINES: dict[str, str] = {
 - use_backend
 """,
     "backend": r"""
++ server v 127.0.0.1${PYLB_NO_SUCH}:80 check addr 127.0.0.${PYLB_NO_SUCH}2 source 127.0.0.1$PYLB_NO_SUCH
+- server v 127.0.0.1:${PATH}
 + server a 10.0.0.1:80 check inter 2000 rise 2 fall 3 weight 10 maxconn 50 cookie a
 + server a 10.0.0.1 check port 8080
 + server a :80

@@ -6,6 +6,7 @@ import re
 import subprocess
 
 import pytest
+from haproxy_tools import read
 from hypothesis import given
 from hypothesis import strategies as st
 from support import require_program
@@ -131,3 +132,35 @@ def test_words_are_the_real_programs_words(tmp_path) -> None:
     assert len(understood) == len(ODD_WORDS)
     for number, text in understood:
         assert split(ODD_WORDS[int(number) - 1]) == [text.replace("\\t", "\t")], ODD_WORDS[int(number) - 1]
+
+
+def test_addresses_hold_variables_without_quotes() -> None:
+    """As in HAProxy, where they are put in once more when an address is read."""
+    config = read(
+        """
+        global
+         stats socket $DIR/admin.sock
+         log ${HOST}:514 local0
+        frontend f
+         mode http
+         bind ${HOST}:$PORT,':${PORT}'
+         default_backend b
+        backend b
+         mode http
+         server s ${HOST}:80 check addr $HOST source $HOST
+         http-request set-header X "$PORT" if { path ${HOST} }
+        """,
+        HOST="192.0.2.1",
+        PORT="8080",
+        DIR="/run",
+    )
+    assert config.globals.stats_sockets[0].bind.address.path == "/run/admin.sock"
+    assert config.globals.log[0].address == "192.0.2.1:514"
+    assert [(bind.address.host, bind.address.port) for bind in config.frontends[0].binds] == [
+        ("192.0.2.1", 8080),
+        ("", 8080),
+    ]
+    (server,) = config.backends[0].servers
+    assert (server.address.host, server.address.port, server.source) == ("192.0.2.1", 80, "192.0.2.1")
+    assert server.check is not None and server.check.address == "192.0.2.1"
+    assert "${HOST}" in str(config.backends[0].http_request), "nowhere else"
