@@ -19,8 +19,10 @@ from pathlib import Path
 from pylb.config.model import Address, Bind
 from pylb.config.words import Report
 from pylb.net.listener import BACKLOG
-from pylb.process import adopt, capabilities
-from pylb.process.capabilities import Capability
+from pylb.process import adopt
+
+IP_FREEBIND, IP_TRANSPARENT = 15, 19
+"""Linux's numbers; Python has no names for them before 3.14."""
 
 INSISTS = 2.0
 """Seconds in which a process that is replaced may make room; HAProxy tries as long."""
@@ -226,7 +228,7 @@ def _open_inet(bind: Bind, address: Address, port: int, backlog: int, beside: bo
         if bind.interface is not None:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, bind.interface.encode() + b"\0")
         if bind.transparent:
-            sock.setsockopt(socket.IPPROTO_IP, getattr(socket, "IP_TRANSPARENT", 19), 1)
+            _let_be_foreign(sock)
         if bind.defer_accept:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, 1)
         if bind.tfo:
@@ -237,6 +239,14 @@ def _open_inet(bind: Bind, address: Address, port: int, backlog: int, beside: bo
         sock.close()
         raise
     return sock
+
+
+def _let_be_foreign(sock: socket.socket) -> None:
+    """Let it be bound to an address that this machine does not have, or not yet: IP_FREEBIND takes no rights."""
+    try:
+        sock.setsockopt(socket.IPPROTO_IP, IP_TRANSPARENT, 1)
+    except PermissionError:
+        sock.setsockopt(socket.IPPROTO_IP, IP_FREEBIND, 1)
 
 
 def _family(address: Address) -> socket.AddressFamily:
@@ -295,8 +305,6 @@ def _reason(error: Exception) -> str:
 
 def _advice(error: Exception, bind: Bind, address: Address, port: int) -> str:
     if isinstance(error, PermissionError) and address.kind == "inet":
-        if bind.transparent and capabilities.lacking(Capability.CAP_NET_RAW):
-            return "transparent takes CAP_NET_RAW: start as root; for a reload start anew, it has what the start needed"
         if port < _first_free_port():
             return (
                 "ports below 1024 take CAP_NET_BIND_SERVICE: start as root, or as a user with AmbientCapabilities="
@@ -305,7 +313,7 @@ def _advice(error: Exception, bind: Bind, address: Address, port: int) -> str:
     if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
         return f"another program listens there: ss -ltnp 'sport = :{port}' names it"
     if isinstance(error, OSError) and error.errno == errno.EADDRNOTAVAIL:
-        return "this address belongs to no interface of this machine"
+        return "this address belongs to no interface of this machine; transparent binds it all the same"
     if isinstance(error, FileNotFoundError):
         return "its directory does not exist"
     return ""

@@ -10,6 +10,8 @@ import socket
 import ssl
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -167,6 +169,45 @@ def test_abstract_sockets_are_called_as_haproxy_calls_them(tmp_path: Path, outer
         for process in running:
             process.terminate()
             process.wait(10)
+
+
+@pytest.fixture
+def anybodys() -> Iterator[Path]:
+    """A directory that every user may enter and write to; pytest's are their owner's."""
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o777)
+        yield Path(name)
+
+
+@needs_root
+@pytest.mark.interop
+@pytest.mark.parametrize("host", ["203.0.113.7", "[2001:db8::7]"])
+def test_a_foreign_address_is_bound_without_rights_as_with_haproxy(anybodys: Path, host: str) -> None:
+    """`transparent`: a virtual address that is another machine's at the moment."""
+    (port,) = ports(1)
+    file = anybodys / "haproxy.cfg"
+    text = f"{DEFAULTS.replace('{log}', '9')}frontend f\n bind unix@{anybodys}/s\n bind {host}:{port}"
+    seen: dict[str, list[bool]] = {"theirs": [], "ours": []}
+    for name, command in {"theirs": ["haproxy"], "ours": [sys.executable, "-m", "pylb"]}.items():
+        for word in (" transparent", ""):
+            file.write_text(f"{text}{word}\n http-request deny\n")
+            words = ["setpriv", "--reuid=65534", "--clear-groups", require_program(command[0]), *command[1:]]
+            process = subprocess.Popen([*words, "-q", "-db", "-f", str(file)], stderr=subprocess.DEVNULL)
+            try:
+                wait_for(lambda p=process: p.poll() is not None or _serves(anybodys / "s"), 10, name)  # type: ignore[misc]
+                seen[name].append(process.poll() is None)
+            finally:
+                process.terminate()
+                process.wait(10)
+                (anybodys / "s").unlink(missing_ok=True)
+    assert seen["ours"] == seen["theirs"] == [True, False]
+
+
+def _serves(path: Path) -> bool:
+    try:
+        return ask(str(path))[0] == 403
+    except OSError:
+        return False
 
 
 def test_a_port_can_be_taken_again_at_once(tmp_path: Path) -> None:
