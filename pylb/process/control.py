@@ -20,11 +20,13 @@ import sys
 import termios
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from time import perf_counter
 from typing import TYPE_CHECKING
 
 from pylb.admin.control import load
 from pylb.admin.control.registry import Answer, Kind, begin, execute, find
+from pylb.admin.control.servers import host_to_look_up, with_address
 from pylb.admin.control.session import Command, Level, Session
 from pylb.config.model import StatsSocket
 from pylb.process.piecemeal import PIECE
@@ -178,6 +180,7 @@ class AdminSockets:
         if row is None or row.kind is Kind.OWN or session.level < row.level:
             return execute(session, self._world, command)
         if row.kind is Kind.ORDER:
+            command = await self._looked_up(command)
             own = execute(session, self._world, command)
             await asyncio.sleep(0)  # the change is on its way to the workers
             await self._relay.arrived()  # it holds for the operator's next request
@@ -197,6 +200,18 @@ class AdminSockets:
         if row.kind is Kind.CHANGE:
             return own
         return row.join(answers) if row.join is not None else b"".join(answers)
+
+    async def _looked_up(self, command: Command) -> Command:
+        """With an address in the place of a host's name, if there is one; health checks go on meanwhile."""
+        host = host_to_look_up(command.words)
+        if host is None:
+            return command
+        try:
+            found = await self._loop.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError):
+            return command
+        address = min(found, key=lambda each: each[0] != socket.AF_INET)[4][0]
+        return replace(command, words=with_address(command.words, str(address)))
 
     # --------------------------------------------------------------------------------------------- expose-fd listeners
 

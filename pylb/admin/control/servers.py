@@ -114,6 +114,23 @@ def _set_agent(session: Session, world: Running, server: Server, words: Sequence
     return b""
 
 
+def host_to_look_up(words: Sequence[str]) -> str | None:
+    """The name in the place of an address in a `set server`, if that may be one; for the command to be given an address
+    (`with_address`), because looking up takes its time."""
+    if len(words) < 5 or words[3] != "agent-addr":
+        return None
+    try:
+        ip_address(words[4])
+    except ValueError:
+        return words[4]
+    return None
+
+
+def with_address(words: Sequence[str], address: str) -> tuple[str, ...]:
+    """The same command with the address that was found."""
+    return (*words[:4], address, *words[5:])
+
+
 def _set_agent_addr(session: Session, world: Running, server: Server, words: Sequence[str]) -> bytes:
     if not words:
         raise Refused("set server <b>/<s> agent-addr requires an address and optionally a port.")

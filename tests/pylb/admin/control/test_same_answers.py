@@ -236,7 +236,9 @@ set server agents/told agent foo
 set server agents/told agent-send
 set server agents/told agent-send x
 set server agents/told agent-addr
-set server agents/told agent-addr foo
+set server agents/told agent-addr foo.invalid
+set server agents/told agent-addr localhost
+set server agents/told agent-addr localhost port 70000
 set server agents/told agent-addr 127.0.0.1 port
 set server agents/told agent-addr 127.0.0.1 port abc
 set server agents/told agent-addr 127.0.0.1
@@ -378,6 +380,7 @@ set server agents/told agent up
 disable agent agents/told
 enable agent agents/told
 set server agents/told agent-addr 127.0.0.3
+set server agents/told agent-addr localhost port 99
 """
 
 
