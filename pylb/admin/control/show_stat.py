@@ -15,6 +15,11 @@ from pylb.admin.rows import sections
 from pylb.admin.world import Running, World
 from pylb.backend.operate import Refused, whole
 
+RESOLVERS = (
+    "# id,pid,sent,send_error,valid,update,cname,cname_error,any_err,nx,timeout,refused,other,invalid,too_big,"
+    "truncated,outdated,\n"
+)
+"""The columns of a domain in which there are no rows here."""
 OPTIONS = ("desc", "json", "no-maint", "typed", "up")
 KINDS = {1: "F", 2: "B", 4: "S"}
 """The bits of <type>."""
@@ -22,7 +27,14 @@ KINDS = {1: "F", 2: "B", 4: "S"}
 
 @command("show stat", "[desc|json|no-maint|typed|up]*", help="report counters for each proxy and server")
 def show_stat(session: Session, world: World, words: Sequence[str], payload: str) -> Answer:
-    """As CSV, typed or JSON; `show stat {<iid>|<proxy>} <type> <sid>` shows a part, -1 standing for all."""
+    """As CSV, typed or JSON; `show stat [domain proxy] {<iid>|<proxy>} <type> <sid>` shows a part, -1
+    standing for all."""
+    if list(words[:1]) == ["domain"]:
+        if list(words[1:2]) == ["resolvers"]:  # there are none
+            return RESOLVERS.encode()
+        if list(words[1:2]) != ["proxy"]:
+            raise Refused("Invalid statistics domain.")
+        words = words[2:]
     chosen = words[:3] if len(words) >= 3 and words[0] not in OPTIONS else ()
     view = stats.View(only_up="up" in words, no_maint="no-maint" in words)
     if chosen:
@@ -46,9 +58,7 @@ def _proxy(world: World, word: str) -> int:
 
 def _part(kinds: str, sid: str) -> tuple[str, int]:
     """Letters of the kinds of rows, and the server's number."""
-    if not re.fullmatch("-?[0-9]+ -?[0-9]+", f"{kinds} {sid}"):
-        return "FSB", -1
-    bits, number = whole(kinds), whole(sid)
+    bits, number = (whole(found[0]) if (found := re.match("-?[0-9]+", word)) else 0 for word in (kinds, sid))
     return "".join(letter for bit, letter in KINDS.items() if bits < 0 or bits & bit), number
 
 

@@ -201,6 +201,9 @@ shutdown sessions server nope/up
 shutdown sessions server #77/#1
 show servers state #99
 show stat #99 4 -1
+show stat domain
+show stat domain foo
+show stat domain dns
 show errors 99
 show errors #2
 show errors #99
@@ -492,7 +495,25 @@ def test_show_stat_typed_has_haproxy_s_places_and_types(pair):
 
 
 @pytest.mark.parametrize(
-    "words", ["up", "no-maint", "app 4 -1", "app 6 -1", "-1 1 -1", "-1 2 -1", "-1 4 9", "77 7 -1", "2 1 -1", "app 4"]
+    "words",
+    [
+        "up",
+        "no-maint",
+        "app 4 -1",
+        "app 6 -1",
+        "-1 1 -1",
+        "-1 2 -1",
+        "-1 4 9",
+        "77 7 -1",
+        "2 1 -1",
+        "app 4",
+        "domain proxy",
+        "domain proxy app 4 -1",
+        "domain proxy up",
+        "app x -1",
+        "app 4 x",
+        "app 4x 1x",
+    ],
 )
 def test_show_stat_shows_the_same_rows(pair, words):
     ours, real = (rows(each, words) for each in pair)
