@@ -221,3 +221,6 @@ class Running(World, Protocol):
 
     def tell_stopped(self, frontend: str) -> None:
         """Log that a frontend has stopped for good."""
+
+    def tell(self, frontend: str, text: str) -> None:
+        """Log what has become of a frontend."""

@@ -59,7 +59,7 @@ class Balancer:
         self.workers = 1 if general.workers is None else general.workers or len(os.sched_getaffinity(0))
         self.startup_logs: list[str] = []
         self.reload = Reload()
-        self.stopping = False
+        self.stopping = self._is_worker = False
         self.started = 0.0
         self.started_wall = time.time()
         self.loop: asyncio.AbstractEventLoop | None = None
@@ -124,6 +124,7 @@ class Balancer:
         """Step by step become a worker's: what is logged and counted for all is the steward's to do, limits are shared
         with others."""
         self.book = book
+        self._is_worker = True
         self.world.count = book.count
         self.figures.be_told_rates()
         self.listeners.disown()
@@ -175,20 +176,28 @@ class Balancer:
         for logger in self.loggers:
             logger.close()
 
-    # --------------------------------------------------------------------------------------- what is told of frontends
+    # ----------------------------------------------------------------------------------------- what is told of proxies
 
     def log_stop(self) -> None:
-        """Say of each frontend that it has stopped, and how much it has done."""
+        """Say of each proxy that it has stopped, and how much it has done."""
         for frontend in self.frontends:
             if frontend.state != "STOP":
                 self.tell_stopped(frontend.name)
+        for backend in self.backends:
+            if not backend.model.listen:
+                backend.log(WARNING, stopped(backend.name, 0, self.totals(backend).stot))
 
     def tell_stopped(self, name: str) -> None:
         """Log that a frontend has stopped for good."""
         frontend = self.world.frontends[name]
-        if frontend.logger is not None:
-            total = frontend.counters.stot
-            frontend.logger(WARNING, f"Proxy {name} stopped (cumulated conns: FE: {total}, BE: 0).".encode())
+        behind = self.totals(frontend.twin).stot if frontend.twin is not None else 0
+        self.tell(name, stopped(name, self.totals(frontend).stot, behind))
+
+    def tell(self, name: str, text: str) -> None:
+        """Log what has become of a frontend: once for all workers, which obey the same orders."""
+        logger = self.world.frontends[name].logger
+        if logger is not None and not self._is_worker:
+            logger(WARNING, text.encode())
 
     # ------------------------------------------------------------------------------------- operators (admin/world.py)
 
@@ -243,6 +252,11 @@ class Balancer:
     def totals(self, live: Any) -> ProxyCounters:
         """What all processes have counted of a frontend, backend or server."""
         return own_totals(live) if self.book is None else self.book.totals(live)
+
+
+def stopped(name: str, front: int, back: int) -> str:
+    """The end of a proxy, with its sessions as a frontend and as a backend."""
+    return f"Proxy {name} stopped (cumulated conns: FE: {front}, BE: {back})."
 
 
 def _not_here(changed: Server) -> None:

@@ -37,24 +37,26 @@ def the_frontend(world: Running, words: Sequence[str]) -> tuple[FrontendView, Do
 )
 def disable_frontend(session: Session, world: Running, words: Sequence[str], payload: str) -> bytes:
     """Its ports refuse connections until it is enabled again; running sessions go on."""
-    _, door = the_frontend(world, words)
+    frontend, door = the_frontend(world, words)
     if door.state == "STOP":
         raise Refused("Frontend was previously shut down, cannot disable.")
     if door.state == "PAUSED":
         raise Refused("All sockets are already disabled.")
     door.disable()
+    world.tell(frontend.name, f"Paused frontend {frontend.name}.")
     return b""
 
 
 @command("enable frontend", "<frontend>", help="re-enable specific frontend", kind=Kind.CHANGE, level=Level.ADMIN)
 def enable_frontend(session: Session, world: Running, words: Sequence[str], payload: str) -> bytes:
     """Listen again."""
-    _, door = the_frontend(world, words)
+    frontend, door = the_frontend(world, words)
     if door.state == "STOP":
         raise Refused("Frontend was previously shut down, cannot enable.")
     if door.state != "PAUSED":
         raise Refused("All sockets are already enabled.")
     door.enable()
+    world.tell(frontend.name, f"Resumed frontend {frontend.name}.")
     return b""
 
 
