@@ -187,6 +187,17 @@ def test_a_real_prometheus_answers_every_query(running: dict[str, str]) -> None:
     assert [rule["name"] for group in rules for rule in group["rules"] if rule.get("lastError")] == []
 
 
+def test_a_process_without_traffic_has_no_errors_and_queues_of_servers_count(running: dict[str, str]) -> None:
+    """No traffic is a share of 0, not none; and a queue may be a backend's or a server's."""
+    by_title = {panel["title"]: panel["targets"][0]["expr"] for panel in DASHBOARD["panels"] if panel.get("targets")}
+    quiet = filled_in(by_title["Answers that are 5xx"].replace('instance=~"$instance"', 'proxy="nobody"'))
+    words = urllib.parse.urlencode({"query": quiet})
+    found = json.loads(answer(f"http://{running['prometheus']}/api/v1/query?{words}"))["data"]["result"]
+    assert [one["value"][1] for one in found] == ["0"]
+    queues = {one.name for one in selectors(promql_parser.parse(filled_in(by_title["Waiting in queues"])))}
+    assert queues == {"haproxy_backend_current_queue", "haproxy_server_current_queue"}
+
+
 def test_alerts_fire_when_they_should(tmp_path: Path) -> None:
     promtool = require_program("promtool")
     for file in (CONFIGS / "prometheus").iterdir():
