@@ -5,6 +5,7 @@ from __future__ import annotations
 import h11
 
 from pylb.backend.expect import Answer
+from pylb.http1.grammar import is_token
 
 
 class HttpAnswers:
@@ -14,7 +15,8 @@ class HttpAnswers:
         """`bufsize`: the most bytes of a head."""
         self._connection = h11.Connection(h11.CLIENT, max_incomplete_event_size=bufsize)
         # h11 only reads here: it refuses to speak HTTP/1.0. It must know the method to find the response's end.
-        request = h11.Request(method=method, target="/", headers=[("Host", "check"), ("Connection", "close")])
+        known = method if is_token(method.encode()) else "GET"
+        request = h11.Request(method=known, target="/", headers=[("Host", "check"), ("Connection", "close")])
         self._connection.send(request)
         self._connection.send(h11.EndOfMessage())
 

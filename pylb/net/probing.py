@@ -85,8 +85,8 @@ class Wire:
     async def handshake(self, context: ssl.SSLContext, name: str | None) -> None:
         """Put TLS on it. Raises Failed (L6RSP)."""
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=name)
         try:
+            tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=name)
             while True:
                 try:
                     tls.do_handshake()
@@ -97,7 +97,7 @@ class Wire:
             await self._flush()
         except ssl.SSLCertVerificationError as error:
             raise Failed(Status.L6RSP, _verify_text(error)) from error
-        except OSError as error:
+        except (OSError, ValueError) as error:  # ValueError: a name that SNI cannot carry
             raise Failed(Status.L6RSP, "SSL handshake failure") from error
         self._tls = tls
 
@@ -259,8 +259,7 @@ class Probe:
                 self._read_http(data)
             else:
                 self._answer.body += data
-                self._answer.complete = not data
-            if len(self._answer.body) >= self._target.bufsize:
+            if not data or len(self._answer.body) >= self._target.bufsize:
                 self._answer.complete = True
 
     def _judge(self, step: Expect) -> bool | None:

@@ -455,3 +455,43 @@ async def test_a_server_that_is_deleted_before_its_check_begins_is_not_checked()
     assert received == []
     await checker.stop()
     await end_servers(server)
+
+
+ODD = """
+defaults
+ mode http
+ option httpchk
+ option log-health-checks
+ timeout check 5s
+backend tunnel
+ http-check send meth CONNECT uri /
+ http-check expect string hello
+ server s 127.0.0.1:{port} check inter 100ms fall 1
+backend method
+ http-check send meth G(T uri /
+ server s 127.0.0.1:{port} check inter 100ms fall 1
+backend name
+ server s 127.0.0.1:{port} check inter 100ms fall 1 check-ssl verify none check-sni .example
+"""
+
+
+async def test_odd_checks_have_results_as_all_others() -> None:
+    """A tunnel that ends without what is expected, a method that is none, a name that cannot be sent."""
+    server = await asyncio.start_server(closing(says(b"HTTP/1.1 200 OK\r\n\r\n")), "127.0.0.1", 0)
+    config, _ = read_haproxy([("c", ODD.format(port=server.sockets[0].getsockname()[1]))], {})
+    lines: list[str] = []
+
+    def told(words: str) -> bool:
+        return any(words in line for line in lines)
+
+    backends = await checked(
+        config,
+        lines,
+        lambda: told("tunnel/s is DOWN") and told("name/s is DOWN") and told("method/s succeeded"),
+    )
+    assert {backend.name: backend.servers[0].check_status for backend in backends} == {
+        "tunnel": "L7RSP",
+        "method": "L7OK",
+        "name": "L6RSP",
+    }
+    await end_servers(server)
