@@ -55,8 +55,8 @@ sys.exit(main(sys.argv[2:]))
 _STATS = """
 frontend watch
   mode http
-  timeout client 5s
-  timeout http-request 5s
+  timeout client 60s
+  timeout http-request 60s
   bind 127.0.0.1:{port}
   stats enable
   stats uri /
@@ -201,7 +201,7 @@ class Victim:
 
     def stats(self) -> dict[tuple[str, str], dict[str, str]]:
         """The statistics, by proxy and server."""
-        with self.connect(port=self.watch) as sock:
+        with self.connect(30, self.watch) as sock:
             sock.sendall(b"GET /;csv HTTP/1.1\r\nHost: w\r\nConnection: close\r\n\r\n")
             text = everything(sock).split(b"\r\n\r\n", 1)[1].decode()
         rows = csv.DictReader(text.removeprefix("# ").splitlines())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import socket
+import threading
 import time
 from pathlib import Path
 
@@ -57,17 +58,21 @@ def everything_of(victim: Victim) -> bytes:
 
 
 def test_bytes_on_an_idle_connection_end_it(tmp_path: Path) -> None:
+    ended = threading.Event()
+
     def behave(sock: socket.socket, origin: Origin) -> None:
         while read_head(sock):
             sock.sendall(OK)
             time.sleep(0.1)
             sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npoison")
+        ended.set()
 
     origin = Origin(behave)
     with Victim(CONFIG, tmp_path, origin=origin.port, reuse="always") as victim:
         for _ in range(4):
+            ended.clear()
             assert everything_of(victim) == b"ok"
-            time.sleep(0.2)
+            assert ended.wait(10), "a connection that nobody may use is still there"
         victim.leaves_nothing()
 
 
@@ -87,6 +92,16 @@ def test_an_answer_before_the_request_has_ended_takes_the_connection_with_it(tmp
         victim.leaves_nothing()
 
 
+def first(victim: Victim, request: bytes, until: bytes = b"\r\n\r\n") -> bytes:
+    """What is said to a request up to these words, and what comes with them."""
+    with victim.connect() as sock:
+        sock.sendall(request)
+        data = b""
+        while until not in data and (piece := sock.recv(65536)):
+            data += piece
+        return data
+
+
 def test_101_is_only_for_who_asked(tmp_path: Path) -> None:
     switch = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: %b\r\nConnection: upgrade\r\n\r\nsecret"
 
@@ -98,11 +113,11 @@ def test_101_is_only_for_who_asked(tmp_path: Path) -> None:
     origin = Origin(behave)
     asks = b"GET %b HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: %b\r\n\r\n"
     with Victim(CONFIG, tmp_path, origin=origin.port, reuse="always") as victim:
-        assert statuses(victim.tell(GET, timeout=0.4)) == [502]
-        assert statuses(victim.tell(asks % (b"/", b"h2c"), timeout=0.4)) == [502]
-        assert statuses(victim.tell(asks % (b"/h2c", b"websocket"), timeout=0.4)) == [502]
-        assert statuses(victim.tell(GET.replace(b"1.1", b"1.0"), timeout=0.4)) == [502]
-        assert victim.tell(asks % (b"/", b"websocket"), timeout=0.3).endswith(b"secret")
+        assert statuses(first(victim, GET)) == [502]
+        assert statuses(first(victim, asks % (b"/", b"h2c"))) == [502]
+        assert statuses(first(victim, asks % (b"/h2c", b"websocket"))) == [502]
+        assert statuses(first(victim, GET.replace(b"1.1", b"1.0"))) == [502]
+        assert first(victim, asks % (b"/", b"websocket"), b"secret").endswith(b"secret")
         victim.leaves_nothing()
 
 

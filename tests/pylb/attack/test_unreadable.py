@@ -19,7 +19,7 @@ defaults
   timeout server 2s
   timeout connect 1s
   timeout http-request 1s
-  timeout tarpit 300ms
+  timeout tarpit 1s
 frontend f
   bind 127.0.0.1:{port}
   capture request header Host len 30

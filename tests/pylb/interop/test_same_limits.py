@@ -6,6 +6,7 @@ from __future__ import annotations
 import csv
 import io
 import socket
+import threading
 import time
 from contextlib import ExitStack
 
@@ -78,6 +79,9 @@ listen work
 
 listen order
     bind "127.0.0.1:${FE_order}"
+    timeout queue 20s
+    timeout server 20s
+    timeout client 20s
     http-request set-priority-class req.hdr(Class) if { req.hdr(Class) -m found }
     http-request set-priority-offset req.hdr(Offset) if { req.hdr(Offset) -m found }
     http-response set-header Order "%[prio_class] %[prio_offset]"
@@ -138,7 +142,18 @@ def silent(sock) -> str:
     return "close"
 
 
+GATES = {"haproxy": threading.Event(), "pylb": threading.Event()}
+
+
+def gate(sock, request):
+    """Answers when the test says so."""
+    assert GATES[request.get("gate")].wait(30)
+    sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nlate")
+    return "keep"
+
+
 ANSWERS = {
+    "gate": gate,
     "linger": linger,
     "half": half,
     "tunnel near": tunnel("near"),
@@ -167,17 +182,28 @@ WAITERS = {
 }
 
 
+def waiting(side) -> int:
+    """Requests in the queue of `order`."""
+    return sum(int(column(side, "qcur", "order", place)) for place in ("BACKEND", "s"))
+
+
 @pytest.mark.parametrize(("soonest", "differs"), [(-400_000, ()), (-999_999, (differ.far_offsets,))])
 def test_waiters_are_served_by_class_and_then_by_moment_and_offset(pair, soonest, differs):
     def scenario(side):
         side.forget()
         with ExitStack() as stack:
             talks = []
-            for path, field in {"/first": "Do: late", **WAITERS}.items():
+            GATES[side.name].clear()
+            for path, field in {"/first": f"Do: gate\r\nGate: {side.name}", **WAITERS}.items():
                 talks.append(stack.enter_context(side.talk("order")))
                 field = field.format(soonest=soonest)
                 talks[-1].send(get(path, *(field.split("\r\n") if field else ())))
-                time.sleep(0.03)
+                if path == "/first":
+                    wait_for(side.records, what="the server to be busy")
+                else:
+                    wait_for(lambda: waiting(side) == len(talks) - 1, what=f"{path} to wait")
+                time.sleep(0.01)  # no two come in the same millisecond
+            GATES[side.name].set()
             orders = [talk.response().get("order") for talk in talks]
         return {"served": [record.line.split()[1] for record in side.records()], "orders": orders}
 
@@ -280,13 +306,13 @@ def test_clients_that_break_off_while_the_server_works(pair, frontend, way):
 # ----------------------------------------------------------------------------------------------------------- slow start
 
 
-def column(side, name: str) -> str:
+def column(side, name: str, proxy: str = "slow", server: str = "warm") -> str:
     with socket.socket(socket.AF_UNIX) as control:
         control.connect(str(side.directory / "admin.sock"))
-        control.sendall(b"show stat slow 4 -1\n")
+        control.sendall(f"show stat {proxy} 6 -1\n".encode())
         data = b"".join(iter(lambda: control.recv(65536), b"")).decode()
     rows = csv.DictReader(io.StringIO(data.removeprefix("# ")))
-    return next(row[name] for row in rows if row["svname"] == "warm")
+    return next(row[name] for row in rows if row["svname"] == server)
 
 
 def test_a_server_that_comes_back_starts_slowly(pair):
