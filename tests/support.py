@@ -103,10 +103,11 @@ class TlsSocket(ssl.SSLSocket):
 
 async def end_servers(*servers: asyncio.Server) -> None:
     """Close servers of this loop and end what they have accepted: of a connection whose task has not begun when the
-    loop ends nobody would close the socket."""
+    loop ends, or when it is cancelled, nobody would close the socket."""
     for server in servers:
         server.close()
-    await asyncio.sleep(0)  # in which the last accepted ones' tasks begin
+    for _ in range(5):  # in which the last ones are accepted and their handlers begin
+        await asyncio.sleep(0)
     mine = asyncio.current_task()
     while others := [task for task in asyncio.all_tasks() if task is not mine]:
         for task in others:
