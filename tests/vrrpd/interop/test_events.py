@@ -57,7 +57,7 @@ def check_script(lab: Lab, weight: int) -> tuple[str, str]:
         (lab.directory / name).touch()
     before = (
         "global_defs {\n    script_user root\n}\n"
-        f'vrrp_script chk {{\n    script "{script}"\n    interval 1\n    weight {weight}\n}}'
+        f'vrrp_script chk {{\n    script "{script}"\n    interval 1\n    timeout 20\n    weight {weight}\n}}'
     )
     return "    track_script {\n        chk\n    }", before
 
@@ -222,7 +222,7 @@ def restarted_after_a_crash(lab: Lab, mix: str) -> None:
     wait_for(pair.m2.holds, 12, "m2 to take over")
     assert pair.m1.holds(), "SIGKILL leaves the address behind"
     first = pair.start(pair.m1)
-    lab.wait_for_holder("m1", 4)
+    lab.wait_for_holder("m1", 12)
     assert f"removed {VIP} from ens37, left by an earlier run" in first.text
     first.stop()
     assert not pair.m1.holds()

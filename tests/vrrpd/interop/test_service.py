@@ -37,7 +37,7 @@ def told_to_systemd(lab: Lab, _: str) -> None:
     path = lab.directory / "systemd.sock"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
         sock.bind(str(path))
-        sock.settimeout(10)
+        sock.settimeout(30)
         daemon = started(lab, node, {"NOTIFY_SOCKET": str(path)})
         assert sock.recv(200) == b"READY=1\nSTATUS=1 virtual router, master of 0"
         wait_for(node.holds, 10, "master")
@@ -54,7 +54,7 @@ def signs_of_life(lab: Lab, _: str) -> None:
     path = lab.directory / "systemd.sock"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
         sock.bind(str(path))
-        sock.settimeout(10)
+        sock.settimeout(30)
         daemon = started(lab, node, {"NOTIFY_SOCKET": str(path), "WATCHDOG_USEC": "2000000"})
         heard: list[float] = []
         while len(heard) < 5:
