@@ -104,10 +104,14 @@ class TlsSocket(ssl.SSLSocket):
 async def end_servers(*servers: asyncio.Server) -> None:
     """Close servers of this loop and end what they have accepted: of a connection whose task has not begun when the
     loop ends, or when it is cancelled, nobody would close the socket."""
+    loop = asyncio.get_running_loop()
+    for server in servers:
+        for listening in server.sockets:
+            loop.remove_reader(listening.fileno())  # no more are accepted
+    for _ in range(5):  # in which the last ones' tasks and their handlers begin; a closed server has no room for them
+        await asyncio.sleep(0)
     for server in servers:
         server.close()
-    for _ in range(5):  # in which the last ones are accepted and their handlers begin
-        await asyncio.sleep(0)
     mine = asyncio.current_task()
     while others := [task for task in asyncio.all_tasks() if task is not mine]:
         for task in others:
