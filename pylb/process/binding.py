@@ -270,12 +270,19 @@ def _open_unix(bind: Bind, address: Address, backlog: int) -> socket.socket:
     return sock
 
 
+def provisional(path: str, pid: int) -> Path:
+    """What a unix socket is called before it gets its path, and with it the clients of the one that was there; `pid` is
+    the steward's."""
+    target = Path(path)
+    return target.with_name(f"{target.name}.{pid}.tmp")
+
+
 def _bind_path(sock: socket.socket, bind: Bind, path: Path, backlog: int) -> None:
-    """Under a name of its own first, then renamed over a leftover socket, so that there is always one in place and the
-    permissions are right before anybody can reach it."""
+    """Under a provisional name: the master gives it its path (kept_sockets.place), so that there always is a socket
+    there, a generation that fails takes nobody's, and the permissions are right before anybody can reach it."""
     if path.exists() and not stat.S_ISSOCK(path.stat().st_mode):
         raise FileExistsError(errno.EEXIST, "a file that is no socket is in the way")
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    temporary = provisional(str(path), os.getpid())
     with suppress(FileNotFoundError):
         temporary.unlink()
     sock.bind(str(temporary))
@@ -286,7 +293,6 @@ def _bind_path(sock: socket.socket, bind: Bind, path: Path, backlog: int) -> Non
     if (uid, gid) != (-1, -1):
         os.chown(temporary, uid, gid)
     sock.listen(backlog)
-    temporary.rename(path)
 
 
 def _first_free_port() -> int:

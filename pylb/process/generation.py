@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from pylb.process.forking import fork
+from pylb.process.kept_sockets import remove_provisional
 from pylb.process.order import Order
 from pylb.process.packets import Packets
 from pylb.process.steward import serve
@@ -92,6 +93,7 @@ class Generation:
         with suppress(ChildProcessError):
             status = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
         self.packets.close()
+        remove_provisional(self.opened, self.pid)
         for sock in self.opened.values():
             sock.close()
         return status

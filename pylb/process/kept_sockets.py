@@ -7,11 +7,12 @@ generation is there.
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from pylb.process.binding import path_of
+from pylb.process.binding import path_of, provisional
 
 
 class KeptSockets:
@@ -26,12 +27,12 @@ class KeptSockets:
         """Of all that are open."""
         return (sock.fileno() for sock in self.by_key.values())
 
-    def bound(self, key: str) -> None:
-        """A generation has bound it just now."""
-        self._inodes[key] = _inode(key)
-
-    def follow(self, opened: dict[str, socket.socket], used: set[str]) -> None:
-        """A generation serves: keep what it has opened, which is taken out, and close what it does not use."""
+    def follow(self, opened: dict[str, socket.socket], used: set[str], steward: int) -> None:
+        """A generation serves: keep what it has opened, which is taken out, give that its path, and close what the
+        generation does not use."""
+        for key in opened:
+            place(key, steward)
+            self._inodes[key] = _inode(key)
         self.by_key.update(opened)
         opened.clear()
         paths = {path_of(key) for key in used}
@@ -53,6 +54,25 @@ class KeptSockets:
             if _inode(key) == self._inodes.get(key):
                 _remove_path(key)
         self.by_key.clear()
+
+
+def place(key: str, steward: int) -> None:
+    """A unix socket gets its path, if it does not have it yet."""
+    path = path_of(key)
+    if path is not None:
+        try:
+            provisional(path, steward).rename(path)
+        except FileNotFoundError:
+            pass  # it has; so has one of another process
+        except OSError as error:
+            sys.stderr.write(f'pylb: error: cannot bind "unix@{path}": {error.strerror}\n')
+
+
+def remove_provisional(keys: Iterable[str], steward: int) -> None:
+    """Of a generation that has never served."""
+    for path in filter(None, map(path_of, keys)):
+        with suppress(OSError):
+            provisional(path, steward).unlink()
 
 
 def _inode(key: str) -> int:

@@ -29,7 +29,7 @@ from pylb.process import privileges
 from pylb.process.attempts import Attempts
 from pylb.process.binding import share
 from pylb.process.generation import Generation, Heartbeat
-from pylb.process.kept_sockets import KeptSockets
+from pylb.process.kept_sockets import KeptSockets, place
 from pylb.process.kernel import become_subreaper
 from pylb.process.order import Order
 from pylb.process.orphans import Orphans
@@ -182,7 +182,8 @@ class Master:
         if kind == "bound":
             for key, fd in zip(message["keys"], descriptors, strict=True):
                 generation.opened[key] = socket.socket(fileno=os.dup(fd))
-                self._sockets.bound(key)
+                if not self._served:  # else it gets its path once the generation serves
+                    place(key, generation.pid)
         elif kind == "uses":
             generation.uses.update(message["keys"])
         elif kind == "wants_state":
@@ -213,7 +214,7 @@ class Master:
         """It serves: the one before retires."""
         generation.ready, generation.reason, self._served = True, "", True
         before, self._current = self._current, generation
-        self._sockets.follow(generation.opened, generation.uses)
+        self._sockets.follow(generation.opened, generation.uses, generation.pid)
         if before is not None:
             before.retiring = True
             before.packets.send("retire")

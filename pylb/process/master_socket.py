@@ -8,6 +8,7 @@ unread.
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 from collections.abc import Sequence
 from contextlib import suppress
@@ -20,6 +21,7 @@ from pylb.admin.control.session import Command, Level, Session
 from pylb.config.model import StatsSocket
 from pylb.config.words import Report
 from pylb.process.binding import Sockets
+from pylb.process.kept_sockets import place
 from pylb.process.privileges import StartError
 
 if TYPE_CHECKING:
@@ -53,7 +55,10 @@ class MasterSocket:
             raise StartError("the master socket takes neither ssl nor accept-proxy")
         report = Report()
         theirs = [] if bind.address.kind == "unix" else adopted
-        self._sockets = Sockets(None, theirs).listen(bind, report)
+        sockets = Sockets(None, theirs)
+        self._sockets = sockets.listen(bind, report)
+        for key in sockets.opened:
+            place(key, os.getpid())
         if report.errors:
             raise StartError(f"master socket: {report.errors[0].message}")
         adopted[:] = [sock for sock in adopted if sock not in self._sockets]

@@ -9,6 +9,7 @@ except that it has been asked for what it knows.
 from __future__ import annotations
 
 import gc
+import os
 import socket
 import sys
 import time
@@ -27,6 +28,7 @@ from pylb.process.carry import Inheritance, take_over
 from pylb.process.counters import SharedCounters
 from pylb.process.examine import examine, worst
 from pylb.process.forking import open_descriptors
+from pylb.process.kept_sockets import remove_provisional
 from pylb.process.order import Order
 from pylb.process.wanted import import_wanted
 
@@ -76,6 +78,8 @@ def _made(order: Order, master: packets.Packets) -> Prepared:
     sockets = binding.Sockets(order.inherited, order.adopted, order.old)
     balancer.listeners.bind(report, sockets)
     operators = [(stats, sockets.listen(stats.bind, report)) for stats in config.globals.stats_sockets]
+    if report.errors:
+        remove_provisional(sockets.opened, os.getpid())
     report.raise_errors()
     _hand_over(sockets, master)
     entries = entries_of(balancer.frontends, balancer.backends)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from pathlib import Path
 
@@ -17,8 +18,6 @@ def opened(kept: KeptSockets, *paths: Path, mode: int | None = None) -> dict[str
     for path in paths:
         sockets.listen(Bind(address=Address(kind="unix", path=str(path)), mode=mode), report, 8)
     report.raise_errors()
-    for key in sockets.opened:
-        kept.bound(key)
     return dict(sockets.opened)
 
 
@@ -26,9 +25,9 @@ def test_what_the_next_generation_uses_stays_open_and_the_rest_goes_with_its_pat
     kept = KeptSockets()
     first = opened(kept, tmp_path / "a", tmp_path / "b")
     (key_a, a), (_, b) = first.items()
-    kept.follow(first, set(first))
+    kept.follow(first, set(first), os.getpid())
     assert not first and set(kept.descriptors()) == {a.fileno(), b.fileno()}
-    kept.follow({}, {key_a})
+    kept.follow({}, {key_a}, os.getpid())
     assert list(kept.by_key) == [key_a] and b.fileno() == -1
     assert (tmp_path / "a").exists() and not (tmp_path / "b").exists()
     kept.end()
@@ -38,9 +37,9 @@ def test_what_the_next_generation_uses_stays_open_and_the_rest_goes_with_its_pat
 def test_a_path_that_another_socket_of_the_generation_has_taken_stays(tmp_path: Path) -> None:
     kept = KeptSockets()
     before = opened(kept, tmp_path / "a")
-    kept.follow(before, set(before))
+    kept.follow(before, set(before), os.getpid())
     after = opened(kept, tmp_path / "a", mode=0o600)
-    kept.follow(after, set(after))
+    kept.follow(after, set(after), os.getpid())
     assert len(kept.by_key) == 1 and (tmp_path / "a").exists()
     kept.end()
 
@@ -48,7 +47,7 @@ def test_a_path_that_another_socket_of_the_generation_has_taken_stays(tmp_path: 
 def test_at_the_end_a_path_that_another_process_has_taken_stays(tmp_path: Path) -> None:
     kept = KeptSockets()
     ours = opened(kept, tmp_path / "a")
-    kept.follow(ours, set(ours))
+    kept.follow(ours, set(ours), os.getpid())
     (tmp_path / "a").rename(tmp_path / "old")
     with socket.socket(socket.AF_UNIX) as other:
         other.bind(str(tmp_path / "a"))
@@ -60,6 +59,6 @@ def test_leaving_closes_all_and_removes_nothing(tmp_path: Path) -> None:
     kept = KeptSockets()
     ours = opened(kept, tmp_path / "a")
     sock = next(iter(ours.values()))
-    kept.follow(ours, set(ours))
+    kept.follow(ours, set(ours), os.getpid())
     kept.leave()
     assert sock.fileno() == -1 and not kept.by_key and (tmp_path / "a").exists()

@@ -70,6 +70,24 @@ def test_an_address_that_is_taken_changes_nothing(tmp_path: Path) -> None:
         assert ask(it.port)[0] == 200
 
 
+def test_a_reload_that_fails_takes_no_path(tmp_path: Path) -> None:
+    """New sockets at the same paths, their modes change; and a mistake that shows before or after they are bound."""
+    with place(tmp_path) as it, socket.create_server(("127.0.0.1", 0)) as other:
+        files = sorted(tmp_path.iterdir())
+        changed = it.text().replace("level admin", "level admin mode 600")
+        taken = f"{changed}frontend two\n bind 127.0.0.1:{other.getsockname()[1]}\n default_backend b\n"
+        for count, wrong in enumerate((taken, changed.replace("global", "global\n chroot /nowhere")), 1):
+            it.configure(wrong)
+            it.pylb.signal(signal.SIGUSR2)
+            wait_for(lambda count=count: it.pylb.stderr.count("the reload failed") == count, 20, "its failure")  # type: ignore[misc]
+            wait_for(lambda: it.info()["Last_reload_ok"] == "0", 5, "the news at the socket that was there before")
+            assert sorted(tmp_path.iterdir()) == files
+        it.configure(changed)
+        assert it.reload()["Last_reload_ok"] == "1"
+        assert (tmp_path / "admin.sock").stat().st_mode & 0o777 == 0o600
+        assert sorted(tmp_path.iterdir()) == files
+
+
 def test_operators_changes_and_counts_outlive_a_reload(tmp_path: Path) -> None:
     with place(tmp_path) as it:
         for _ in range(10):
