@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import signal
 import socket
 import time
@@ -15,11 +16,12 @@ GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
 def slow(connection: socket.socket) -> None:
-    """Answers each request in two parts, two seconds apart."""
+    """Answers each request in two parts, two seconds apart, but for those to /quick; until the other side ends it."""
     with connection.makefile("rb") as stream:
-        while read_head(stream):
+        while head := read_head(stream):
             connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nab")
-            time.sleep(2.0)
+            if b"/quick" not in head and select.select([connection], [], [], 2.0)[0]:
+                return
             connection.sendall(b"cd")
 
 
@@ -59,7 +61,7 @@ def test_softly_running_requests_are_finished_and_idle_clients_let_go(tmp_path: 
     port, server = ports(1)[0], Server(slow)
     with serving(tmp_path, config(port, server), ready=port) as pylb:
         idle, busy, fresh = connect(port), connect(port), connect(port)
-        idle.sendall(GET)
+        idle.sendall(GET.replace(b"/", b"/quick", 1))
         with idle.makefile("rb") as stream:
             assert read_head(stream) and stream.read(4) == b"abcd"
         busy.sendall(GET)
