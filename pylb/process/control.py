@@ -124,8 +124,10 @@ class AdminSockets:
             while not session.over or session.fresh:
                 async with asyncio.timeout(session.timeout):
                     data = await self._loop.sock_recv(sock, BLOCK)
-                await self._send(session, sock, session.receive(data))
+                session.receive(data)
                 while (command := session.next()) is not None:
+                    await asyncio.sleep(0)  # thousands may have come at once
+                    await self._send(session, sock, session.unsaid())
                     if command.words == (GETSOCKS,):
                         if exposes:
                             await self._hand_over(sock)
@@ -135,6 +137,7 @@ class AdminSockets:
                         await self._send_parts(session, sock, answer)
                         answer = b""
                     await self._send(session, sock, session.finish(answer))
+                await self._send(session, sock, session.unsaid())
                 if not data or self._closing:
                     return
 

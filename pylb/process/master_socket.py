@@ -142,9 +142,12 @@ class Connection:
             while not session.ended:
                 async with asyncio.timeout(TIMEOUT):
                     data = await asyncio.get_running_loop().sock_recv(self._sock, BLOCK)
-                await self._send(session.receive(data))
+                session.receive(data)
                 while (command := session.next()) is not None:
+                    await asyncio.sleep(0)  # thousands may have come at once
+                    await self._send(session.unsaid())
                     await self._obey(command)
+                await self._send(session.unsaid())
                 if not data:
                     return
 

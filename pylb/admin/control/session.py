@@ -1,7 +1,7 @@
 """One connection to the admin socket as bytes: lines become commands, answers become what the client reads.
 
-    line  = command *( ";" command ) [ " <<" ] LF          a backslash takes the meaning from ";", " " and itself
-    after "<<" the lines up to an empty one are the payload of the line's last command
+    line  = command *( ";" command ) LF          a backslash takes the meaning from ";", " " and itself
+    after a command that ends with " <<" the lines up to an empty one are its payload
 
 A line, or a payload, that the client's end cuts off is not carried out: it may be the half of what was meant.
 
@@ -12,7 +12,6 @@ Without `prompt` the connection ends once everything that has arrived is answere
 from __future__ import annotations
 
 import re
-from collections import deque
 from dataclasses import dataclass, field
 from enum import IntEnum
 
@@ -74,52 +73,77 @@ class Session:
     """`quit` was said, or something that cannot be understood: nothing more is read."""
     _began: bool = False
     _buffer: bytearray = field(default_factory=bytearray)
-    _commands: deque[Command] = field(default_factory=deque)
+    _whole: bool = False
+    """There may be the end of a command or line in the buffer."""
+    _unsaid: bytearray = field(default_factory=bytearray)
     _opening: str | None = None
-    """The line that ended with "<<", while its payload arrives."""
+    """The command that ended with "<<", while its payload arrives."""
     _payload: list[str] = field(default_factory=list)
 
-    def receive(self, data: bytes) -> bytes:
-        """Bytes have arrived; what to send at once (prompts for a payload, or why the connection ends)."""
-        if self.ended:
-            return b""
-        self._began = True
-        self._buffer += data
-        sent = bytearray()
-        while (end := self._buffer.find(b"\n")) >= 0:
-            line = self._buffer[:end].decode("utf-8", "surrogateescape").removesuffix("\r")
-            del self._buffer[: end + 1]
-            sent += self._line(line)
-        if len(self._buffer) + sum(map(len, self._payload)) + len(self._payload) > self.limit:
-            self.ended = True
-            self._buffer.clear()
-            sent += b"The command is too big for the buffer size. Please change tune.bufsize in the configuration.\n\n"
-        return bytes(sent)
-
-    def _line(self, line: str) -> bytes:
-        if self._opening is None:
-            if line.split()[-1:] == ["<<"]:
-                self._opening = line.rstrip()[:-2]
-                return b"+ " if self.interactive else b""
-            self._split(line, "")
-            return b""
-        if line:
-            self._payload.append(line)
-            return b"+ " if self.interactive else b""
-        opening, payload = self._opening, "\n".join(self._payload)
-        self._opening = None
-        self._payload.clear()
-        self._split(opening, payload)
-        return b""
-
-    def _split(self, line: str, payload: str) -> None:
-        *first, last = split_commands(line)
-        self._commands.extend(Command(words) for words in first)
-        self._commands.append(Command(last, payload))
+    def receive(self, data: bytes) -> None:
+        """Bytes have arrived; take the commands in them by `next`."""
+        if not self.ended:
+            self._began = True
+            self._buffer += data
+            self._whole = self._whole or b"\n" in data or b";" in data
 
     def next(self) -> Command | None:
-        """The next command to be answered by `finish`; None: there is none yet."""
-        return self._commands.popleft() if self._commands and not self.ended else None
+        """The next command to be answered by `finish`; None: there is none yet. Read as late as this, because the
+        command before may have changed what there is to be said to it."""
+        while self._whole and not self.ended:
+            command = self._line() if self._opening is None else self._payload_line()
+            if command is not None:
+                return command
+        if len(self._buffer) + sum(map(len, self._payload)) + len(self._payload) > self.limit and not self.ended:
+            self.ended = True
+            self._unsaid += _TOO_BIG
+        if self.ended:
+            self._buffer.clear()
+        return None
+
+    def unsaid(self) -> bytes:
+        """What to send before the next answer: prompts for a payload, or why the connection ends."""
+        said = bytes(self._unsaid)
+        self._unsaid.clear()
+        return said
+
+    def _line(self) -> Command | None:
+        """A command up to ";" or the line's end, or the opening of one with a payload."""
+        found = _COMMAND.match(self._buffer)
+        if found is None:
+            self._whole = False
+            return None
+        text = found[1].decode("utf-8", "surrogateescape")
+        if found[2] == b"\n":
+            text = text.removesuffix("\r")
+        del self._buffer[: found.end()]
+        if text.split()[-1:] != ["<<"]:
+            return Command(split_words(text))
+        self._opening = text.rstrip()[:-2]
+        self._prompt_for_more()
+        return None
+
+    def _payload_line(self) -> Command | None:
+        """A line of a payload; the empty one completes the command."""
+        end = self._buffer.find(b"\n")
+        if end < 0:
+            self._whole = False
+            return None
+        line = self._buffer[:end].decode("utf-8", "surrogateescape").removesuffix("\r")
+        del self._buffer[: end + 1]
+        if line:
+            self._payload.append(line)
+            self._prompt_for_more()
+            return None
+        assert self._opening is not None
+        command = Command(split_words(self._opening), "\n".join(self._payload))
+        self._opening = None
+        self._payload.clear()
+        return command
+
+    def _prompt_for_more(self) -> None:
+        if self.interactive:
+            self._unsaid += b"+ "
 
     def finish(self, answer: bytes) -> bytes:
         """What the client reads as the answer to the command that `next` gave."""
@@ -133,7 +157,7 @@ class Session:
         """Nothing is left to answer, and nothing more is to be waited for."""
         if self.ended:
             return True
-        return not (self.interactive or self._commands or self._opening is not None or self._buffer)
+        return not (self.interactive or self._opening is not None or self._buffer)
 
     @property
     def fresh(self) -> bool:
@@ -149,29 +173,21 @@ class Session:
         return text.encode("utf-8", "surrogateescape") + b"\n"
 
 
-_TOKEN = re.compile(r"\\(.)|(;)|([ \t]+)|([^\\; \t]+)|(.)", re.DOTALL)
+_TOO_BIG = b"The command is too big for the buffer size. Please change tune.bufsize in the configuration.\n\n"
+_COMMAND = re.compile(rb"((?:[^\\;\n]|\\[^\n]|\\(?=\n))*+)([;\n])")
+_TOKEN = re.compile(r"\\(.)|([ \t]+)|([^\\ \t]+)|(.)", re.DOTALL)
 
 
-def split_commands(line: str) -> list[tuple[str, ...]]:
-    """The words of each command of a line. Quotes have no meaning, as in HAProxy 2.6."""
-    commands: list[tuple[str, ...]] = []
+def split_words(command: str) -> tuple[str, ...]:
+    """The words of a command. Quotes have no meaning, as in HAProxy 2.6."""
     words: list[str] = []
     word: list[str] = []
-
-    def end_word() -> None:
-        if word:
+    for escaped, space, text, other in _TOKEN.findall(command):
+        if not space:
+            word.append(escaped or text or other)
+        elif word:
             words.append("".join(word))
             word.clear()
-
-    for escaped, semicolon, space, text, other in _TOKEN.findall(line):
-        if semicolon:
-            end_word()
-            commands.append(tuple(words))
-            words.clear()
-        elif space:
-            end_word()
-        else:
-            word.append(escaped or text or other)
-    end_word()
-    commands.append(tuple(words))
-    return commands
+    if word:
+        words.append("".join(word))
+    return tuple(words)

@@ -98,7 +98,7 @@ def test_a_client_that_does_not_read_is_closed_and_costs_no_memory(balancer: Pro
 
 
 @pytest.mark.parametrize(
-    "said", [b"x" * 1_000_000, b"set ssl cert a <<\n" + b"abc\n" * 300_000, b"a;" * 500_000 + b"\n"]
+    "said", [b"x" * 1_000_000, b"set ssl cert a <<\n" + b"abc\n" * 300_000, b"a\\;" * 500_000 + b"\n"]
 )
 def test_too_much_is_refused_and_costs_no_memory(balancer: Program, said: bytes):
     before = resident(balancer)
@@ -115,6 +115,31 @@ def test_too_much_is_refused_and_costs_no_memory(balancer: Program, said: bytes)
     assert b"too big" in heard
     assert resident(balancer) - before < 20 << 20
     assert "app,one" in balancer.ask("show stat")
+
+
+def test_thousands_of_commands_at_once_leave_others_their_turns(balancer: Program):
+    before = resident(balancer)
+    with connect(balancer) as client:
+        threads = [
+            threading.Thread(target=_send, args=(client, b"a;" * 30_000)),
+            threading.Thread(target=_drain, args=(client,)),
+        ]
+        for thread in threads:
+            thread.start()
+        for _ in range(10):
+            began = time.monotonic()
+            assert "admin" in balancer.ask("show cli level")
+            assert time.monotonic() - began < 2
+        client.shutdown(socket.SHUT_RDWR)
+        for thread in threads:
+            thread.join()
+    assert resident(balancer) - before < 20 << 20
+
+
+def _drain(client: socket.socket) -> None:
+    with suppress(OSError):
+        while client.recv(1 << 20):
+            pass
 
 
 def _send(client: socket.socket, data: bytes) -> None:

@@ -346,6 +346,8 @@ HALVES = [
     b"show cli level\n",
     b"prompt\nset server app/plain weight 3",
     b"set table seen key 1.2.3.4 data.gpc0 7 <<\nx\n",
+    b"show cli level <<;show cli level\n\nshow cli level\n",
+    b"prompt\nshow cli level <<\nx\ny\n\nshow cli level <<;z\n\nprompt\n",
 ]
 
 
