@@ -5,8 +5,9 @@ The bounds are written as sums of what the protocols take (`Takes`), so that the
 
 from __future__ import annotations
 
+import os
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from bench.lab.lab import Lab
 from bench.lab.measures import Measures
@@ -27,7 +28,7 @@ class Takes:
     """The interval of the check: until a refusal is noticed."""
     hang: float = 1.0
     """How long the check waits for an answer before it fails."""
-    slack: float = 2.0
+    slack: float = field(default_factory=lambda: float(os.environ.get("LAB_SLACK", "2")))
     """What a loaded machine and the way to the first answer add."""
     refresh: float = 2 * 2.0
     """Between two announcements of the address: garp_master_refresh, which keepalived looks at with each advert."""

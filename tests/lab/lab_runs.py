@@ -31,7 +31,7 @@ class Runs:
             process = subprocess.Popen(
                 [*before, sys.executable, "-m", "bench.lab", *words],
                 cwd=ROOT, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
-                env={**os.environ, "LAB_TEST_MARK": mark, "XDG_RUNTIME_DIR": str(self.logs)},
+                env={**os.environ, "LAB_TEST_MARK": mark, "LAB_SLACK": "6", "XDG_RUNTIME_DIR": str(self.logs)},
             )  # fmt: skip
         self._running.append(process)
         return Run(process, log, mark)
@@ -41,7 +41,7 @@ class Runs:
         for process in self._running:
             if process.poll() is None:
                 process.terminate()
-                process.wait(20)
+                process.wait(40)
 
 
 class Run:
@@ -70,7 +70,7 @@ class Run:
                 continue
         return found
 
-    def nothing_left(self, timeout: float = 5.0) -> bool:
+    def nothing_left(self, timeout: float = 20.0) -> bool:
         """Whether all of them end."""
         deadline = time.monotonic() + timeout
         while self.left() and time.monotonic() < deadline:

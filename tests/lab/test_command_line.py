@@ -22,7 +22,7 @@ def lab(runs, early):
 
 def said(runs, *words):
     run = runs.start(*words)
-    return run.ended(60), run.output
+    return run.ended(), run.output
 
 
 def test_up_shows_the_lab_and_leaves_it_in_the_background(lab):
@@ -83,7 +83,7 @@ def test_whatever_ends_a_run_nothing_is_left_of_it(runs):
         assert len(run.left()) > 20
         run.process.send_signal(number)
     for number, run in started.items():
-        assert run.ended(20) == ends[number], run.output
+        assert run.ended(60) == ends[number], run.output
         assert run.nothing_left(), run.left()
 
 

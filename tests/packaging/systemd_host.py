@@ -120,5 +120,5 @@ class Host:
     def close(self) -> None:
         """Nothing of it is left."""
         self._process.kill()
-        self._process.communicate(timeout=10)
+        self._process.communicate(timeout=30)
         subprocess.run(["unshare", "-m", "--propagation", "private", "sh", "-c", LEAVE], check=True, timeout=30)

@@ -86,7 +86,7 @@ def test_rsyslog_sorts_what_pylb_sends(tmp_path: Path) -> None:
             _until_logged(sock, port, tmp_path)
         finally:
             process.send_signal(signal.SIGTERM)
-            process.wait(10)
+            process.wait(30)
     traffic, admin = ((tmp_path / f"{name}.log").read_text() for name in ("traffic", "admin"))
     assert "a request" in traffic and "a request" not in admin
     assert "server down" in admin and "server down" not in traffic
@@ -130,7 +130,7 @@ def notified(command: list[str], directory: Path, until: str, stop: signal.Signa
     path = directory / "notify"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
         sock.bind(str(path))
-        sock.settimeout(20)
+        sock.settimeout(60)
         environment = {**os.environ, "NOTIFY_SOCKET": str(path), "WATCHDOG_USEC": "2000000"}
         said = ""
         with subprocess.Popen(command, env=environment) as process:
@@ -139,7 +139,7 @@ def notified(command: list[str], directory: Path, until: str, stop: signal.Signa
                     said += sock.recv(4096).decode() + "\n"
             finally:
                 process.send_signal(stop)
-                assert process.wait(20) == 0
+                assert process.wait(60) == 0
         sock.settimeout(0.1)
         try:
             while True:

@@ -50,7 +50,7 @@ def host() -> Iterator[Host]:
 
 
 def answer(host: Host) -> str:
-    return host.run("curl", "-s", "-m", "1", "http://127.0.0.1/").stdout
+    return host.run("curl", "-s", "-m", "5", "http://127.0.0.1/").stdout
 
 
 def served(host: Host) -> bool:
@@ -72,7 +72,7 @@ def test_pylb_serves_inside_its_sandbox_and_is_started_anew(host: Host) -> None:
     # Hanging: the watchdog ends it.
     host.run("kill", "-STOP", second)
     wait_for(lambda: host.show("pylb", "MainPID") not in ("0", second) and served(host), timeout=40)
-    assert host.show("pylb", "NRestarts") == "2"
+    assert int(host.show("pylb", "NRestarts")) >= 2
     host.write("/run/lab/pylb.toml", PYLB.replace("served", "reloaded"))
     host.systemctl("reload", "pylb")
     wait_for(lambda: answer(host) == "reloaded", timeout=30)

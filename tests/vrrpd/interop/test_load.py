@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.netns, pytest.mark.usefixtures("alone")]
 
 Row = dict[str, Any]
 ATTEMPTS = 3
-BUSY = 0.01
+BUSY = 0.005
 """Seconds by which a hundredth of a sleeper's wakings is late on a machine that has no time for us."""
 SLEEPER = """
 import sys, threading, time

@@ -159,7 +159,10 @@ def test_a_receiver_hears_its_group_on_its_interface_and_only_its_routers(lab):
         host = Host()
         sender = Sender(INTERFACE, host.index_of(INTERFACE), socket.AF_INET)
         host.close()
-    try:
+    heard = []
+
+    def crossed():
+        """A port of the bridge forwards a moment after it is up: what is sent before is lost."""
         for vrid in (61, 62, 61):
             message = bytes([0x31, vrid, 100, 1, 0, 100, 0, 0, 10, 0, 0, 1])
             header = (
@@ -168,11 +171,14 @@ def test_a_receiver_hears_its_group_on_its_interface_and_only_its_routers(lab):
                 + socket.inet_aton("224.0.0.18")
             )
             sender.send(header + message, "224.0.0.18")
-        heard = []
-        wait_for(lambda: heard.extend(receiver.read()) or len(heard) >= 2, 5, "both to cross the bridge")
-        assert [(str(one.source), one.ttl, one.payload[1]) for one in heard] == [(m2.address, 255, 61)] * 2
+        heard.extend(receiver.read())
+        return len(heard) >= 2
+
+    try:
+        wait_for(crossed, 5, "packets to cross the bridge")
+        assert {(str(one.source), one.ttl, one.payload[1]) for one in heard} == {(m2.address, 255, 61)}
         receiver.serve([62])
-        assert receiver.read() == []
+        assert all(one.payload[1] == 61 for one in receiver.read()), "what came before the change"
     finally:
         receiver.close()
         sender.close()
