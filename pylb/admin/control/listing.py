@@ -31,7 +31,7 @@ DIFFERS = {
     "add map": 'a level "user" may not',
     "clear acl": 'a level "user" may not',
     "clear map": 'a level "user" may not',
-    "clear table": 'a level "user" may not',
+    "clear table": 'a level "user" may not; keys of binary tables, too',
     "commit acl": 'a level "user" may not',
     "commit map": 'a level "user" may not',
     "del acl": 'a level "user" may not; an unknown ACL is called an ACL, not a map',
@@ -39,7 +39,8 @@ DIFFERS = {
     "prepare acl": 'a level "user" may not',
     "prepare map": 'a level "user" may not',
     "set map": 'a level "user" may not',
-    "set table": 'a level "user" may not',
+    "set table": 'a level "user" may not; keys of binary tables are understood, in hexadecimal; without a key'
+    " nothing is done, where HAProxy clears the table",
     "expert-mode": "remembered and shown, but there is no command that needs it",
     "experimental-mode": "remembered and shown, but there is no command that needs it",
     "set rate-limit": "http-compression is kept and shown; nothing is compressed",
@@ -50,9 +51,11 @@ DIFFERS = {
     "show activity": "processes in the place of threads; other figures",
     "show errors": "requests only: a wrong response is an event of its server; no session and flags",
     "show info": 'Name is "HAProxy", because programs look for it; Version is pylb\'s and "Build info" says so;'
-    " figures of HAProxy's inside (pools, pipes, peers, zlib) are there and 0",
+    " figures of HAProxy's inside (pools, pipes, peers, zlib) are there and 0; connections to admin sockets, and these"
+    " sockets, are not counted",
     "show map": "the lines of the configuration that use a map are not named; numbers may be others",
-    "show sess": "analysers, flags and buffers are 0: bytes that wait, timeouts and descriptors are told",
+    "show sess": "analysers, flags and buffers are 0: bytes that wait, timeouts and descriptors are told; connections"
+    " to admin sockets are not listed",
     "show stat": "columns of HAProxy's inside (h1_, h2_, comp_, cache_, agg_) are not there",
     "show servers conn": "all processes are one column",
     "show trace": "one source, stream, which writes to standard output",

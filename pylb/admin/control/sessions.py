@@ -94,19 +94,23 @@ def _server_side(exchange: Any) -> Any:
     return upstream.transport if upstream is not None else None
 
 
+def _server_deadline(exchange: Any) -> float:
+    return float(exchange.upstream.deadline) if exchange.upstream is not None else inf
+
+
 def line(world: Running, client: Client) -> str:
     """One session on one line, in HAProxy's fields."""
     exchange, now = client.exchange, world.now()
     server = exchange.server.name if exchange.server is not None else "<none>"
     backend = exchange.backend.name if exchange.backend is not None else "<NONE>"
-    until = _seconds(client.deadline, now)
-    asked = f"rq[f=00h,i={_waiting(_server_side(exchange))},an=00h,rx={until},wx=,ax=]"
-    answered = f"rp[f=00h,i={_waiting(client.transport)},an=00h,rx=,wx=,ax=]"
+    until, server_until = client.deadline, _server_deadline(exchange)
+    asked = f"rq[f=00h,i={_waiting(_server_side(exchange))},an=00h,rx={_seconds(until, now)},wx=,ax=]"
+    answered = f"rp[f=00h,i={_waiting(client.transport)},an=00h,rx={_seconds(server_until, now)},wx=,ax=]"
     return (
         f"{pointer(client)}: proto={_protocol(client)} src={_source(client)} fe={exchange.frontend.name} be={backend}"
         f" srv={server} ts=00 epoch=0 age={_seconds(now, client.accepted)} calls={client.requests} rate=0 cpu=0 lat=0"
         f" {asked} {answered} scf=[8,0h,fd={_fd(client.transport)}] scb=[8,0h,fd={_fd(_server_side(exchange))}]"
-        f" exp={until} rc={exchange.retries} c_exp="
+        f" exp={_seconds(min(until, server_until), now)} rc={exchange.retries} c_exp="
     )
 
 
@@ -138,7 +142,8 @@ def details(world: Running, client: Client) -> Iterator[str]:
         yield "  server=<NONE> (id=-1)"
     else:
         yield f"  server={server.name} (id={server.sid}) addr={address_text(server.address)}"
-    yield f"  age={_seconds(now, client.accepted)} exp={_seconds(client.deadline, now) or '<NEVER>'}"
+    until = min(client.deadline, _server_deadline(exchange))
+    yield f"  age={_seconds(now, client.accepted)} exp={_seconds(until, now) or '<NEVER>'}"
     for name, transport in (("scf", client.transport), ("scb", _server_side(exchange))):
         yield f"  {name}: fd={_fd(transport)} waiting={_waiting(transport)}"
     yield f"  req: total={exchange.bytes_uploaded}  res: total={exchange.bytes_read}"

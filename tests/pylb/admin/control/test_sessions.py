@@ -65,6 +65,7 @@ def test_a_session_s_line_has_haproxy_s_fields(pair):
         (line,) = lines(each)
         assert f" src=127.0.0.1:{client.getsockname()[1]} fe=web be=app srv=mute " in line
         assert re.match(r"0x[0-9a-f]+: proto=tcpv4 ", line)
+        assert re.search(r" rp\[[^]]*rx=(29|30)s,", line), "`timeout server` runs"
         shown.append(names(line))
         client.close()
     ours, real = shown
