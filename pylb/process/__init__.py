@@ -4,6 +4,7 @@
              signals   reads, binds, checks servers,   balancer.open
              reload    answers operators, adds up
 
+    start      the background, pidfile, sockets of the process before (adopt)
     master     order (what a steward is to do), generation (what has become of it), attempts (reloads, one at a time),
                kept_sockets, orphans (workers whose steward has died), master_socket
     steward    preparation (from the order to the fork), crew (its workers), control (operators)

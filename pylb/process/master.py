@@ -38,6 +38,7 @@ from pylb.process.supervisor import Supervisor
 
 if TYPE_CHECKING:
     from pylb.process.master_socket import MasterSocket
+    from pylb.process.pidfile import PidFile
     from pylb.process.start import Options
 
 HUNG = 10.0
@@ -61,6 +62,7 @@ class Master:
         daemon: privileges.Daemon | None,
         adopted: list[socket.socket],
         master_socket: MasterSocket | None = None,
+        pidfile: PidFile | None = None,
     ) -> None:
         """`given`: descriptors that stay open in all processes; `adopted`: listening sockets of another process."""
         self.pid = os.getpid()
@@ -71,6 +73,7 @@ class Master:
         self._daemon = daemon
         self._adopted = adopted
         self._master_socket = master_socket
+        self._pidfile = pidfile
         self._sockets = KeptSockets()
         self._attempts = Attempts()
         self._generations: list[Generation] = []
@@ -220,6 +223,8 @@ class Master:
             before.packets.send("retire")
         self._orphans.dismiss()
         if generation.number == 1:
+            if self._pidfile is not None:
+                self._pidfile.publish()
             self._replace_others()
             if self._daemon is not None:
                 self._daemon.serves()

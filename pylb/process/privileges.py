@@ -1,7 +1,7 @@
-"""What a daemon sheds at its start: its terminal, the file system, root (manual: daemon, chroot, user, group, pidfile).
+"""What a daemon sheds at its start: its terminal, the file system, root (manual: daemon, chroot, user, group).
 
-Order matters: sockets and logs are open by now; the pid file is written where it is still visible; chroot comes before
-setuid, which ends the right to it; capabilities go last.
+Order matters: sockets and logs are open by now; chroot comes before setuid, which ends the right to it; capabilities go
+last.
 """
 
 from __future__ import annotations
@@ -11,11 +11,8 @@ import grp
 import os
 import pwd
 import resource
-import sys
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 
 from pylb.config.model import Config, Global
 from pylb.process import capabilities, kernel
@@ -66,35 +63,6 @@ def silence(null: int) -> None:
     """Standard streams lead nowhere from now on."""
     for fd in (0, 1, 2):
         os.dup2(null, fd)
-
-
-def write_pidfile(path: str) -> None:
-    """Write our pid, replacing an old file at once; a device such as /dev/null is written to.
-
-    A full disk is told of and keeps nobody from serving, as with HAProxy.
-    """
-    target = Path(path)
-    written = target if target.exists() and not target.is_file() else target.with_name(target.name + ".tmp")
-    try:
-        written.write_text(f"{os.getpid()}\n")
-        if written is not target:
-            written.rename(target)
-    except OSError as error:
-        text = f'cannot write the pid file "{path}": {error.strerror}'
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise StartError(text) from error
-        sys.stderr.write(f"pylb: warning: {text}\n")
-        if written is not target:
-            for stale in (written, target):
-                stale.unlink(missing_ok=True)
-
-
-def remove_pidfile(path: str) -> None:
-    """Unless another process has taken our place."""
-    target = Path(path)
-    with suppress(OSError, ValueError):
-        if target.is_file() and int(target.read_text()) == os.getpid():
-            target.unlink()
 
 
 def raise_file_limit(wanted: int) -> int:

@@ -15,13 +15,14 @@ from pylb.config.presets import NONE, Presets
 from pylb.process import adopt, privileges
 from pylb.process.forking import open_descriptors
 from pylb.process.master import Master
+from pylb.process.pidfile import PidFile
 
 if TYPE_CHECKING:
     from pylb.process.master_socket import MasterSocket
 
 
 HEEDED_LATER = {signal.SIGUSR1, signal.SIGUSR2, signal.SIGHUP}
-"""Signals that wait until the master heeds them: who finds the pid file may ask for a reload before anything serves."""
+"""Signals that wait until the master heeds them: a reload may be asked for before anything serves."""
 
 
 def _silent(findings: Sequence[Finding]) -> None:
@@ -71,15 +72,14 @@ def run(config: Config, options: Options | None = None) -> int:
     daemon = None
     if (config.globals.daemon or options.daemon) and not options.foreground:
         daemon = privileges.daemonize()
-    pidfile = options.pidfile or config.globals.pidfile
+    path = options.pidfile or config.globals.pidfile
+    pidfile = PidFile(path) if path is not None else None
     before = signal.pthread_sigmask(signal.SIG_BLOCK, HEEDED_LATER)
     try:
-        if pidfile is not None:
-            privileges.write_pidfile(pidfile)
-        return Master(config, options, given, daemon, adopted, master_socket).run()
+        return Master(config, options, given, daemon, adopted, master_socket, pidfile).run()
     finally:
         if pidfile is not None:
-            privileges.remove_pidfile(pidfile)
+            pidfile.remove()
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
         sys.stderr.flush()
 

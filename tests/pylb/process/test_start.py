@@ -21,7 +21,8 @@ from support import require_program, wait_for, wait_for_port
 from pylb import cli
 from pylb.config.model import Config
 from pylb.net.certificates import self_signed
-from pylb.process import privileges, start
+from pylb.process import start
+from pylb.process.pidfile import PidFile
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
@@ -323,23 +324,35 @@ def _accepts(port: int) -> bool:
     return True
 
 
-def test_a_reload_may_be_asked_for_as_soon_as_there_is_a_pid_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_reload_may_be_asked_for_before_anything_serves(monkeypatch: pytest.MonkeyPatch) -> None:
     """It waits until the master heeds signals, which it does not from its first moment on."""
-    pidfile = tmp_path / "pid"
 
     class BeforeItHeedsSignals:
         def __init__(self, *_: object) -> None:
-            os.kill(int(pidfile.read_text()), signal.SIGUSR2)
+            os.kill(os.getpid(), signal.SIGUSR2)
 
         def run(self) -> int:
             return signal.sigwait({signal.SIGUSR2})
 
     before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
     monkeypatch.setattr(start, "Master", BeforeItHeedsSignals)
-    assert start.run(Config(), start.Options(pidfile=str(pidfile))) == signal.SIGUSR2
-    assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == before and not pidfile.exists()
+    assert start.run(Config(), start.Options()) == signal.SIGUSR2
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == before
+
+
+def test_who_cannot_start_takes_nobodys_pid_file(tmp_path: Path) -> None:
+    """As somebody tries a second time what runs already."""
+    (port,) = ports(1)
+    pidfile = tmp_path / "pid"
+    (tmp_path / "again").mkdir()
+    text = f"global\n pidfile {pidfile}\n{DEFAULTS}listen l\n bind 127.0.0.1:{port}\n http-request deny\n"
+    with serving(tmp_path, text, ready=port) as pylb:
+        wait_for(pidfile.exists, 10, "the pid file")
+        status, errors = run(tmp_path / "again", text.replace("{log}", "9"))
+        assert status == 1 and "in use" in errors
+        assert pidfile.read_text() == f"{pylb.process.pid}\n"
+        assert [path.name for path in tmp_path.glob("pid*")] == ["pid"]
+    assert not pidfile.exists()
 
 
 @pytest.mark.parametrize("words", [["-f"], ["haproxy", "-f"]])
@@ -374,7 +387,7 @@ def test_a_full_disk_leaves_no_pid_file_of_another_process(tmp_path: Path, capfd
     try:
         pidfile = tmp_path / "pid"
         pidfile.write_text("1\n")
-        privileges.write_pidfile(str(pidfile))
+        PidFile(str(pidfile)).publish()
         assert "No space left" in capfd.readouterr().err
         assert not list(tmp_path.iterdir())
     finally:
