@@ -477,7 +477,9 @@ class HttpSession(Session):
             exchange.answer(page.handle(exchange, form))
         else:
             self._page = page
-            self._posted = []
+            self._posted = [form]  # what rules have waited for; no server is needed for the rest
+            self.release(NO_PEER)
+            self.arm(self.loop.time() + self.listener.client_timeout)
 
     def _collect_form(self, exchange: HttpExchange, data: bytes, done: bool) -> None:
         exchange.bytes_uploaded += len(data)

@@ -167,3 +167,27 @@ def test_the_time_of_waiting_is_the_requests_and_not_the_queues_or_the_servers(t
         world.end()
     finally:
         world.close()
+
+
+@pytest.mark.parametrize("head", ["Content-Length: 34", "Transfer-Encoding: chunked"])
+def test_the_statistics_form_that_rules_have_waited_for_the_beginning_of(head):
+    """The rest is read, within timeout client, and none of it is lost."""
+    world = World(
+        config("http-request wait-for-body time 4s at-least 5\n stats enable\n stats uri /stats\n stats admin if TRUE")
+    )
+    try:
+        client, silent = world.client(), world.client()
+        form = b"s=s1&action=drain&b=b&other=nothing"[:34]
+        body = form if "Length" in head else b"22\r\n" + form + b"\r\n0\r\n\r\n"
+        for each in (client, silent):
+            each.sends(f"POST /stats HTTP/1.1\r\nHost: x\r\n{head}\r\n\r\n".encode() + body[:12])
+        client.sends(body[12:])
+        assert status_of(client.gets()) == 303
+        assert world.backend().by_name["s1"].admin
+        client.sends(GET.replace(b"/", b"/stats", 1))
+        assert status_of(client.gets()) == 200
+        world.passes(31)
+        assert status_of(silent.gets()) == 408
+        world.end()
+    finally:
+        world.close()

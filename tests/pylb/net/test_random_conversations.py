@@ -3,11 +3,17 @@ end, limits hold all the time, and in the end everything that was taken has been
 
 from __future__ import annotations
 
+from math import inf
+
 from conversation import GET, OK, Peer, World, config
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, precondition, rule
 from support import examples
+
+from pylb.net.client import HttpSession
+from pylb.net.flow import CLIENT_FULL
+from pylb.net.session import CLOSED, WAITING
 
 UPGRADE = b"GET /ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
 REQUESTS = [
@@ -141,6 +147,21 @@ class Conversations(RuleBasedStateMachine):
         for peer in world.peers:
             assert len(peer.transport.buffer) < 1_500_000
 
+    @invariant()
+    def whoever_is_waited_for_is_read_and_has_a_deadline(self) -> None:
+        for client in self.world.peers:
+            session = client.protocol
+            if not isinstance(session, HttpSession) or client.transport.closing or session.phase in (CLOSED, WAITING):
+                continue
+            exchange = session.exchange
+            if exchange is None:
+                assert session.deadline < inf, "it may stay for ever"
+                assert session.held & CLIENT_FULL or client.transport.reading, "its next request is not read"
+                continue
+            upstream = exchange.upstream
+            deadlines = [session.deadline, upstream.deadline if upstream is not None else inf]
+            assert min(deadlines) < inf or exchange._turnaround is not None, f"stage {exchange.stage} may last for ever"
+
     def teardown(self) -> None:
         world = self.world
         try:
@@ -156,3 +177,15 @@ Conversations.TestCase.settings = settings(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.large_base_example, HealthCheck.data_too_large],
 )
 TestConversations = Conversations.TestCase
+
+
+class WaitingConversations(Conversations):
+    """The same where rules wait for bodies."""
+
+    text = Conversations.text.replace(
+        "http-request deny", "http-request wait-for-body time 3s at-least 5 if METH_POST\n http-request deny", 1
+    ).replace(" option redispatch 1", " option http-buffer-request\n option redispatch 1")
+
+
+WaitingConversations.TestCase.settings = Conversations.TestCase.settings
+TestWaitingConversations = WaitingConversations.TestCase
