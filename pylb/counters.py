@@ -262,9 +262,8 @@ class ProxyCounters:
                 setattr(self, name, 0)
 
     def opened(self) -> None:
-        """One more session runs here."""
+        """One more client is here; it is a session (`stot`) when rules and handshakes have let it in."""
         self.scur += 1
-        self.stot += 1
         if self.scur > self.smax:
             self.smax = self.scur
 

@@ -71,12 +71,15 @@ class Answering(Tunnel):
     def _count_reply(self, reply: Reply) -> None:
         counters = self.frontend.counters
         if reply.denied:
-            counters.dreq += 1
-            if self.backend is not None:
-                self.backend.counters.dreq += 1
-        elif self.termination[:1] == b"L":
+            self._count_denied()
+        elif self.termination == b"LR":
             counters.intercepted += 1
         self._count_status(reply.status)
+
+    def _count_denied(self) -> None:
+        self.frontend.counters.dreq += 1
+        if self.backend is not None:
+            self.backend.counters.dreq += 1
 
     def _count_status(self, status: int) -> None:
         self.frontend.counters.status(status)
@@ -100,6 +103,8 @@ class Answering(Tunnel):
         elif failure.silent or session.phase == CLOSED:
             self.status = failure.status if failure.stage == "R" else 0
             self._count_status(self.status)
+            if self.stage == "T":  # gone before its tarpit was over
+                self._count_denied()
             session.keep_alive = False
             self.end(failure)
         else:

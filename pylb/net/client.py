@@ -436,6 +436,8 @@ class HttpSession(Session):
                 exchange.queue_timeout()
             elif phase == TUNNEL or exchange.stage != "T":
                 side: Side = cast("HttpExchange", exchange).awaited if phase == TUNNEL else "c"
+                if exchange.stage == "R":  # a body that rules wait for
+                    self.listener.frontend.counters.ereq += 1
                 self._fail(Failure(side, exchange.stage, "timeout"))
             else:
                 self._tarpit_over(exchange)

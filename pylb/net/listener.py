@@ -262,6 +262,7 @@ class Listener:
             self.frontend.counters.dses += 1
             _turn_away(session, reply)
         else:
+            self.frontend.counters.stot += 1
             session.unpark()
 
     def closed(self, session: Session) -> None:

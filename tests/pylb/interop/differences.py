@@ -238,6 +238,10 @@ def answers_every_request(seen: Outcome) -> None:
 def gives_up_for_who_left(seen: Outcome) -> None:
     """A client whose connection is gone is not worked for any longer, whatever `option abortonclose` says; one that
     only has no more to send is."""
+    if "counted" in seen:  # a tarpit
+        seen["counted"] = {(*key[:2], key[2].replace("5xx", "other")): n for key, n in seen["counted"].items()}
+        seen["log"] = [line.replace("-1/t/-1/-1/t 500", "t/-1/-1/-1/t -1") for line in seen["log"]]
+        return
     seen["log"] = [line.replace("/t/t 200 bytes - - CD--", "/-1/t -1 bytes - - CH--") for line in seen["log"]]
 
 
@@ -253,7 +257,7 @@ def a_reset_is_one_error(seen: Outcome) -> None:
 
 def request_time_is_known(seen: Outcome) -> None:
     """A request that finds no backend was received all the same, and the log tells how long that took."""
-    seen["log"] = [line.replace(" -1/-1/", " t/-1/") for line in seen["log"]]
+    seen["log"] = [re.sub(" -1/(-1|t)/", r" t/\1/", line) for line in seen["log"]]
 
 
 def cookie_spaces(seen: Outcome) -> None:

@@ -6,6 +6,7 @@ import csv
 import io
 import socket
 import time
+from contextlib import suppress
 
 import differences as differ
 import pytest
@@ -34,6 +35,9 @@ frontend web
     bind "127.0.0.1:${FE_web}"
     http-request deny if { path /deny }
     http-request return status 204 if { path /return }
+    http-request wait-for-body time 100ms if { path /body }
+    http-request tarpit if { path /tarpit }
+    timeout tarpit 150ms
     use_backend %[path,field(2,/)]
 
 backend app
@@ -44,6 +48,20 @@ listen leaves
     bind "127.0.0.1:${FE_leaves}"
     option abortonclose
     server s "127.0.0.1:${SRV_s}" maxconn 1
+
+backend elsewhere
+    server s "127.0.0.1:${SRV_s}" redir http://else.where
+
+frontend no_connections
+    bind "127.0.0.1:${FE_no_connections}"
+    tcp-request connection reject
+
+frontend no_sessions
+    bind "127.0.0.1:${FE_no_sessions}"
+    tcp-request session reject
+
+frontend proxied
+    bind "127.0.0.1:${FE_proxied}" accept-proxy
 
 backend refused
     server s "127.0.0.1:${DEAD}"
@@ -161,6 +179,18 @@ def silent(data: bytes, frontend: str):
     return play
 
 
+def refused(frontend: str, data: bytes = b""):
+    """A client that is turned away."""
+
+    def play(side: Side) -> list[str]:
+        with suppress(OSError), side.talk(frontend) as talk:
+            talk.send(data)
+            talk.rest()
+        return []
+
+    return play
+
+
 def queued(path: str, number: int, *more: str, frontend: str = "web", leaves: bool = False):
     """Requests for a server that is busy with the first of them."""
 
@@ -187,6 +217,13 @@ SCENARIOS = {
     "response denied": request("/app/denied"),
     "response denied, 404": request("/app/denied", "404"),
     "refused": request("/refused/"),
+    "redirected to the server": request("/elsewhere/"),
+    "a body that rules wait for in vain": silent(get("/body", "Content-Length: 9", method="POST") + b"1", "web"),
+    "tarpit": request("/tarpit"),
+    "client leaves a tarpit": leaving(get("/tarpit"), "reset"),
+    "no connection": refused("no_connections"),
+    "no session": refused("no_sessions"),
+    "no PROXY header": refused("proxied", get("/")),
     "no server": request("/none/"),
     "no backend": request("/unknown/"),
     "queue timeout": queued("/shared/", 2),
@@ -209,7 +246,8 @@ SCENARIOS = {
 
 
 DIFFERS = {
-    "no backend": (differ.request_time_is_known,),
+    **dict.fromkeys(("no backend", "a body that rules wait for in vain", "tarpit"), (differ.request_time_is_known,)),
+    "client leaves a tarpit": (differ.gives_up_for_who_left,),
     "answer: reset": (differ.a_reset_is_one_error,),
     "client leaves in its body": (differ.gone_before_the_answer,),
 }
