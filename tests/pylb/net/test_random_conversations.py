@@ -11,9 +11,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, precondition, rule
 from support import examples
 
-from pylb.net.client import HttpSession
 from pylb.net.flow import CLIENT_FULL
-from pylb.net.session import CLOSED, WAITING
+from pylb.net.session import CLOSED, WAITING, Session
 
 UPGRADE = b"GET /ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
 REQUESTS = [
@@ -151,7 +150,7 @@ class Conversations(RuleBasedStateMachine):
     def whoever_is_waited_for_is_read_and_has_a_deadline(self) -> None:
         for client in self.world.peers:
             session = client.protocol
-            if not isinstance(session, HttpSession) or client.transport.closing or session.phase in (CLOSED, WAITING):
+            if not isinstance(session, Session) or client.transport.closing or session.phase in (CLOSED, WAITING):
                 continue
             exchange = session.exchange
             if exchange is None:
@@ -189,3 +188,26 @@ class WaitingConversations(Conversations):
 
 WaitingConversations.TestCase.settings = Conversations.TestCase.settings
 TestWaitingConversations = WaitingConversations.TestCase
+
+
+class TcpConversations(Conversations):
+    """Plain bytes: rules that look at what comes first, queues, ends of one direction."""
+
+    text = (
+        config(
+            defaults=" timeout queue 6s\n",
+            frontend="maxconn 4\n tcp-request inspect-delay 3s\n"
+            " tcp-request content reject if { req.payload(0,1) -m str j }\n"
+            " tcp-request content accept if { req.len gt 5 }",
+            backend="option redispatch 1\n retries 2\n tcp-request inspect-delay 2s\n"
+            " tcp-request content reject if { req.payload(0,6) -m str 456789 }",
+            servers="server s1 127.0.0.1:2 maxconn 1 maxqueue 1 check on-marked-down shutdown-sessions\n"
+            " server s2 127.0.0.1:3 maxconn 1 check\n server s3 127.0.0.1:4 check backup",
+        )
+        .replace("mode http", "mode tcp")
+        .replace("option httplog", "option tcplog")
+    )
+
+
+TcpConversations.TestCase.settings = Conversations.TestCase.settings
+TestTcpConversations = TcpConversations.TestCase
