@@ -140,15 +140,36 @@ class Edits:
             return bool(held)
         if held and (order is Order.ADD or all(entry.value == value for entry in held)):
             return False
-        for use in self.list.uses:
-            if isinstance(use, PatternUse):
-                use.accept(pattern, value)
+        self._accept(pattern, value)
         entries = [Entry(entry.number, pattern, value, entry.version) for entry in held]
         entries = entries or [Entry(number, pattern, value, self.list.current)]
         if self.list.size + sum(entry.size for entry in entries) > MEMORY:
             raise OverflowError("the list would become too big")
         self._put(pattern, entries)
         return True
+
+    def append(self, added: list[Entry]) -> None:
+        """An operator's new entries, of the version in force. Raises BadArgument and changes nothing."""
+        for entry in added:
+            self._accept(entry.pattern, entry.value)
+        for entry in added:
+            self._put(entry.pattern, [*self.held(entry.pattern), entry])
+
+    def delete(self, pattern: str) -> bool:
+        """Take a pattern out; whether it was there."""
+        return self.carry_out(Order.DELETE, pattern, None, 0)
+
+    def set_value(self, pattern: str, value: str) -> bool:
+        """Give a pattern another value; whether it is there. Raises BadArgument and OverflowError."""
+        known = bool(self.held(pattern))
+        if known:
+            self.carry_out(Order.SET, pattern, value, 0)
+        return known
+
+    def _accept(self, pattern: str, value: str | None) -> None:
+        for use in self.list.uses:
+            if isinstance(use, PatternUse):
+                use.accept(pattern, value)
 
     def held(self, pattern: str) -> list[Entry]:
         """The entries of a pattern, of all versions."""

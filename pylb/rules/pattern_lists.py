@@ -21,7 +21,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pylb.config.model import Origin, Test
-from pylb.rules.pattern_edits import MEMORY, Edits, Entry, Use
+from pylb.rules.pattern_edits import MEMORY, Edits, Entry, PatternUse, Use
+
+FEW = 100
+"""Patterns that are added one at a time; for more everything is built anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +65,7 @@ class PatternList:
     revision: int = 0
     """Grows when the entries are other ones."""
 
+    _editor: Edits | None = None
     unordered: bool = False
     """Whether `by_number` has to be put in order."""
 
@@ -83,8 +87,36 @@ class PatternList:
         added = [Entry(self.last + n, pattern, value, version) for n, (pattern, value) in enumerate(pairs, 1)]
         if self.size + sum(entry.size for entry in added) > MEMORY:
             raise OverflowError("the list would become too big")
+        if self.uses and version == self.current and len(added) <= FEW and self.can_be_edited:
+            self.editor.append(added)
+            self.last += len(added)
+            return
         self.last += len(added)
         self.replace([*self.entries, *added])
+
+    @property
+    def can_be_edited(self) -> bool:
+        """Whether patterns come and go one at a time, which costs the same however many others there are."""
+        return bool(self.file) and all(isinstance(use, PatternUse) for use in self.uses)
+
+    @property
+    def editor(self) -> Edits:
+        """What does that."""
+        if self._editor is None:
+            self._editor = Edits(self)
+        return self._editor
+
+    def remove_pattern(self, pattern: str) -> bool:
+        """Take a pattern out; whether it was there."""
+        if self.can_be_edited:
+            return self.editor.delete(pattern)
+        return self.remove(lambda entry: entry.pattern == pattern)
+
+    def set_pattern(self, pattern: str, value: str) -> bool:
+        """Let a pattern stand for another value; whether it is there. Raises registry.BadArgument."""
+        if self.can_be_edited:
+            return self.editor.set_value(pattern, value)
+        return self.set_value(lambda entry: entry.pattern == pattern, value)
 
     def remove(self, chosen: Callable[[Entry], bool]) -> bool:
         """Take entries out; whether there were any."""
@@ -167,7 +199,7 @@ class PatternLists:
         """The list of a file for rules that change it; None when no ACL and no map looks at the file."""
         found = self._edits.get(path)
         if found is None and path in self._files:
-            found = self._edits[path] = Edits(self._files[path])
+            found = self._edits[path] = self._files[path].editor
         return found
 
     def edited(self) -> Iterable[tuple[str, Edits]]:

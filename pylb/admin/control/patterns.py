@@ -47,11 +47,9 @@ def _pointer(entry: Entry) -> str:
     return f"{entry.number:#x}"
 
 
-def _chosen(word: str) -> Callable[[Entry], bool]:
-    """Entries by their pattern, or one by "#" and its own name."""
-    if word.startswith("#0x"):
-        return lambda entry: _pointer(entry) == word[1:]
-    return lambda entry: entry.pattern == word
+def _named(word: str) -> Callable[[Entry], bool] | None:
+    """The one entry that "#" and its own name stand for; None: the word is a pattern."""
+    return (lambda entry: _pointer(entry) == word[1:]) if word.startswith("#0x") else None
 
 
 def _apply(change: Callable[[], Any]) -> Any:
@@ -115,6 +113,10 @@ def _match(each: PatternList, how: How, text: str) -> Entry | None:
     value = _typed(text, how)
     if value is None:
         return None
+    if how.method == "ip" or (how.method == "str" and not how.ignore_case):
+        same = [entry for entry in each.editor.held(text) if entry.version == each.current]
+        if same or how.method == "str":
+            return same[0] if same else None
     method = METHODS["reg" if how.method == "regm" else how.method]
     for entry in _ranked(each.live(), how):
         if method.build([entry.pattern], how.ignore_case)(value):
@@ -181,7 +183,8 @@ def _del(world: Running, words: Sequence[str], map: bool) -> bytes:
     if len(words) < 2:
         raise Refused(f"This command expects two parameters: {NAMES[map]} identifier and key.")
     each = the_list(world, words, map)
-    if not _apply(lambda: each.remove(_chosen(words[1]))):
+    named = _named(words[1])
+    if not _apply(lambda: each.remove(named) if named is not None else each.remove_pattern(words[1])):
         raise Refused("Key not found.")
     return b""
 
@@ -265,7 +268,8 @@ def set_map(session: Session, world: Running, words: Sequence[str], payload: str
     if len(words) < 3:
         raise Refused("'set map' expects three parameters: map identifier, key and value.")
     each = the_list(world, words, True)
-    if not _apply(lambda: each.set_value(_chosen(words[1]), " ".join(words[2:]))):
+    named, value = _named(words[1]), " ".join(words[2:])
+    if not _apply(lambda: each.set_value(named, value) if named is not None else each.set_pattern(words[1], value)):
         raise Refused("entry not found.")
     return b""
 
