@@ -149,6 +149,7 @@ FIELDS: tuple[Field, ...] = (
       "0 if the last reload failed and nothing has changed"),
     F("Last_reload_error", "SOP str", lambda w: " | ".join(w.reload.reason.split("\n")) or None,
       help="Why the last reload failed"),
+    F("Reload_under_way", "SGP u32", lambda w: 1 if w.reload.pending else None, help="1 while another one is"),
 )
 # fmt: on
 """HAProxy 2.6's lines in its order, then pylb's own: the place is the number that typed output gives."""

@@ -21,11 +21,12 @@ class Attempts:
         """That have succeeded."""
         self.failed = 0
         """Reloads, since the last one that succeeded."""
-        self.last: Message = {"at": 0.0, "success": True, "reason": "", "count": 0}
+        self.last: Message = {"at": 0.0, "success": True, "reason": "", "count": 0, "pending": False}
         """How the last reload went: the fields of admin.world.Reload."""
 
     def ask(self) -> bool:
         """True: begin one. False: one is under way, and another will follow it."""
+        self.last = {**self.last, "pending": True}
         if self._under_way:
             self._again = True
             return False
@@ -39,6 +40,7 @@ class Attempts:
             self._reloads += success
             self.failed = 0 if success else self.failed + 1
             self.last = {"at": time.time(), "success": success, "reason": reason, "count": self._reloads}
+        self.last = {**self.last, "pending": self._again}
         if self._again:
             self._again = False
             return True

@@ -19,7 +19,6 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -32,7 +31,7 @@ from pylb.process.generation import Generation, Heartbeat
 from pylb.process.kept_sockets import KeptSockets, place
 from pylb.process.kernel import become_subreaper
 from pylb.process.order import Order
-from pylb.process.orphans import Orphans
+from pylb.process.orphans import Orphans, tell
 from pylb.process.packets import Message
 from pylb.process.supervisor import Supervisor
 
@@ -252,12 +251,12 @@ class Master:
         left = self._orphans.new(self._stewards(), generation.workers)
         self._orphans.adopt(left)
         if not generation.ready:
-            _tell(left, signal.SIGKILL)
+            tell(left, signal.SIGKILL)
             reason = generation.reason or f"the process that read the configuration ended with status {status}"
             self._failed(reason, loop)
         else:
             if generation is not self._current or self._stopping:
-                _tell(left, self._stopping or signal.SIGUSR1)
+                tell(left, self._stopping or signal.SIGUSR1)
             if generation is self._current:
                 self._current = None
                 self._replace(generation, status)
@@ -344,18 +343,23 @@ class Master:
 
     def reload(self) -> None:
         """Start another generation beside the one that serves."""
-        if not self._stopping and self._attempts.ask():
-            self._supervisor.say("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
-            self._jobs.put_nowait(("start", 0))
+        if not self._stopping:
+            if self._attempts.ask():
+                self._supervisor.say("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
+                self._jobs.put_nowait(("start", 0))
+            self._tell_news()
 
     def _conclude(self, success: bool, reason: str) -> None:
         """A start or reload has come to its end."""
-        reload = self._numbers > 1
-        again = self._attempts.conclude(success, reason, reload)
-        if reload and self._current is not None:
-            self._current.packets.send("news", reload=self._attempts.last)
+        again = self._attempts.conclude(success, reason, reload=self._numbers > 1)
+        self._tell_news()
         if again:
             self.reload()
+
+    def _tell_news(self) -> None:
+        """How the last reload went, and whether one is under way: whoever asks the current generation is told."""
+        if self._current is not None:
+            self._current.packets.send("news", reload=self._attempts.last)
 
     def _share(self, wanted: bool) -> None:
         """Another process, which takes the place of this one, cannot have its sockets and binds the same ports; or it
@@ -391,9 +395,3 @@ class Master:
         for generation in self._generations:
             generation.signal(signal.SIGKILL, workers=True)
         self._orphans.signal(signal.SIGKILL)
-
-
-def _tell(pids: Iterable[int], number: int) -> None:
-    for pid in pids:
-        with suppress(OSError):
-            os.kill(pid, number)

@@ -41,9 +41,7 @@ class Orphans:
 
     def signal(self, number: int) -> None:
         """To all of them."""
-        for pid in self._pids:
-            with suppress(OSError):
-                os.kill(pid, number)
+        tell(self._pids, number)
 
     def reap(self, stewards: Collection[int]) -> None:
         """Wait for children that have ended and are no stewards."""
@@ -54,6 +52,13 @@ class Orphans:
                     return
                 os.waitpid(found.si_pid, 0)
                 self._pids.discard(found.si_pid)
+
+
+def tell(pids: Iterable[int], number: int) -> None:
+    """Send them a signal."""
+    for pid in pids:
+        with suppress(OSError):
+            os.kill(pid, number)
 
 
 def _may_be_ours(pid: int) -> bool:

@@ -7,6 +7,8 @@ import signal
 import socket
 import time
 
+PENDING = "Reload_under_way"
+
 PATIENCE = 60.0
 """Seconds that reading a configuration may take."""
 
@@ -16,7 +18,7 @@ def reload(path: str) -> str | None:
     before = _info(path)
     if "Reloads" not in before:
         raise ValueError(f'"{path}" is no admin socket of pylb')
-    pid = int(before["Pid"])
+    pid, earlier = int(before["Pid"]), PENDING in before
     os.kill(pid, signal.SIGUSR2)
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
@@ -30,11 +32,18 @@ def reload(path: str) -> str | None:
             return None  # the master closes no socket that the serving generation has: another one serves, without it
         except OSError:  # between two generations
             continue
-        if now.get("Reloads", before["Reloads"]) != before["Reloads"]:
-            return None
-        if now.get("Last_reload_time_sec") != before["Last_reload_time_sec"] and now.get("Last_reload_ok") == "0":
-            return now.get("Last_reload_error", "for an unknown reason")
+        if _ended(now) == _ended(before):
+            continue
+        if earlier or PENDING in now:  # that was another one, which has begun before ours
+            before, earlier = now, False
+            continue
+        return None if now["Last_reload_ok"] == "1" else now.get("Last_reload_error", "for an unknown reason")
     raise TimeoutError(f"no news after {PATIENCE:.0f} s")
+
+
+def _ended(info: dict[str, str]) -> tuple[str | None, ...]:
+    """What is different after each reload."""
+    return info.get("Reloads"), info.get("Last_reload_time_sec")
 
 
 def _info(path: str) -> dict[str, str]:

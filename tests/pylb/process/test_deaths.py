@@ -7,7 +7,9 @@ import os
 import resource
 import signal
 import subprocess
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -19,6 +21,7 @@ from pylb.config.model import Config
 from pylb.process.generation import Generation, Heartbeat
 from pylb.process.master import HUNG, LAST_WORDS, Master
 from pylb.process.orphans import Orphans
+from pylb.process.reload import reload
 from pylb.process.start import Options
 
 
@@ -66,6 +69,29 @@ def test_a_stop_reaches_a_generation_that_does_not_serve_yet(tmp_path: Path) -> 
         it.pylb.signal(signal.SIGTERM)
         assert it.pylb.wait() == 0
         assert gone(worker) and all(map(gone, below))
+
+
+def test_who_asks_for_a_reload_while_one_is_under_way_hears_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The one before succeeds; that which follows reads a configuration that is wrong."""
+    with place(tmp_path) as it, ThreadPoolExecutor() as threads:
+        steward, _ = stopped_with_a_worker_that_listens(it)
+        assert it.info()["Reload_under_way"] == "1"
+        it.configure(it.text().replace("default_backend b", "default_backend nowhere"))
+        asked, send = threading.Event(), os.kill
+
+        def kill(pid: int, number: int) -> None:
+            send(pid, number)
+            if number == signal.SIGUSR2:
+                asked.set()
+
+        monkeypatch.setattr(os, "kill", kill)
+        answer = threads.submit(reload, str(tmp_path / "admin.sock"))
+        assert asked.wait(10)
+        send(steward, signal.SIGCONT)
+        assert "nowhere" in (answer.result(60) or "")
+        assert "Reload_under_way" not in it.info() and it.info()["Reloads"] == "1"
 
 
 def test_orphans_that_finish_what_they_have_are_waited_for(tmp_path: Path) -> None:
