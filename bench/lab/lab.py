@@ -17,7 +17,6 @@ from bench.lab.stations import Master, Station, Variation, Worker, only_root
 from bench.lab.topology import CERTIFICATE_NAMES, HOSTS, WORKERS, Programs, Stack
 from bench.lab.traffic import Traffic
 from bench.lab.watch import base_priority
-from pylb.net.certificates import self_signed
 
 SETTLING = 45.0
 """Seconds that the whole may take until it is as it should be: a master down interval, checks, slow starts."""
@@ -31,7 +30,7 @@ class Lab:
         self.variation = variation or Variation()
         self.nginx = nginx and programs.find("nginx") is not None
         self.journal = Journal()
-        self.certificate = self_signed(CERTIFICATE_NAMES)
+        self.certificate = _certificate()
         self.masters: dict[str, Master] = {}
         self.workers: dict[str, Worker] = {}
         self.rancher: Worker
@@ -224,7 +223,7 @@ class Lab:
 
     def new_certificate(self) -> bytes:
         """Make another one and put it where the balancers find it at their next reload."""
-        self.certificate = self_signed(CERTIFICATE_NAMES)
+        self.certificate = _certificate()
         for master in self.masters.values():
             master.host.write(CERTIFICATE, self.certificate, 0o600)
         return self.certificate
@@ -247,3 +246,9 @@ def missing_programs(stack: Stack) -> list[str]:
     kinds += [Keepalived(name) for name, one in stack.items() if one.router == "keepalived"]  # type: ignore[misc]
     wanted = dict.fromkeys((*NEEDED, "curl", "pgrep", *(need for kind in kinds for need in kind.needs)))
     return [name for name in wanted if programs.find(name) is None]
+
+
+def _certificate() -> bytes:
+    from pylb.net.certificates import self_signed  # a third of what commands that talk to a lab would import
+
+    return self_signed(CERTIFICATE_NAMES)
