@@ -119,7 +119,7 @@ async def test_a_server_that_reads_nothing_costs_lines_beyond_the_buffer_and_no_
 
     await until(drain)
     assert bytes(got) == line * taken and sink.send(line)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 15
     sink.close()
     peer.close()
     listener.close()

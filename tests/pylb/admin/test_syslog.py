@@ -169,7 +169,7 @@ def test_udp_to_nobody_neither_blocks_nor_raises():
     begin = time.perf_counter()
     for _ in range(1000):
         sink.send(b"x\n")
-    assert time.perf_counter() - begin < 1
+    assert time.perf_counter() - begin < 5
     sink.close()
 
 
@@ -221,7 +221,7 @@ def test_a_stuck_syslog_daemon_costs_lines_not_time(tmp_path):
     sink = open_sink(path)
     begin = time.perf_counter()
     taken = sum(sink.send(b"x" * 100 + b"\n") for _ in range(5000))
-    assert time.perf_counter() - begin < 2
+    assert time.perf_counter() - begin < 5
     received = 0
     try:
         while sock.recv(999):

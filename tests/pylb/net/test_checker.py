@@ -412,7 +412,7 @@ async def test_first_checks_are_spread_over_the_interval() -> None:
     finally:
         await checker.stop()
         await end_servers(server)
-    assert 0.6 < received[3] - received[0] < 2.0
+    assert 0.3 < received[3] - received[0] < 5.0  # 0.75 on a quiet machine, 0 if they all began at once
 
 
 async def test_checks_that_have_not_begun_never_do_after_the_end() -> None:
