@@ -413,6 +413,8 @@ class Side:
         for variable in dict.fromkeys(VARIABLE.findall(text)):
             if variable not in self.environment:
                 self.environment[variable] = str(self._port(variable))
+        names = re.findall(r'stats socket "\$\{DIR\}/([^"]+)"', text)
+        self._admin = [self.directory / name for name in names]
         self.path = directory / "haproxy.cfg"
         self.output = self.directory / "output"
         with self.output.open("wb") as output:
@@ -447,7 +449,7 @@ class Side:
             self._sockets.append(caller)
 
     def ready(self) -> bool:
-        """Every frontend listens."""
+        """Every frontend listens, and so do the admin sockets, which pylb puts in their places later."""
         if self.process.poll() is not None:
             raise AssertionError(f"{self.name} ended:\n{self.output.read_text()}")
         listening = {
@@ -455,7 +457,7 @@ class Side:
             for row in Path("/proc/net/tcp").read_text().splitlines()[1:]
             if row.split()[3] == "0A"
         }
-        return listening.issuperset(self.ports.values())
+        return listening.issuperset(self.ports.values()) and all(path.exists() for path in self._admin)
 
     def talk(self, frontend: str, source: str = "127.0.0.1") -> Talk:
         """A new client connection."""

@@ -139,6 +139,7 @@ class Pylb:
         self.collector = Collector()
         file = directory / "haproxy.cfg"
         file.write_text(text.replace("{log}", str(self.collector.port)))
+        self._admin = [Path(path) for path in re.findall(r"stats socket (/\S+)", text)]
         self._errors = directory / "stderr"
         with self._errors.open("w") as stderr:
             self.process = subprocess.Popen(
@@ -158,6 +159,7 @@ class Pylb:
     def _wait_until_it_serves(self, where: int | str) -> None:
         wait_for(lambda: self.process.poll() is not None or _answers(where), TIMEOUT, f"pylb at {where}")
         assert self.process.poll() is None, self.stderr
+        wait_for(lambda: all(path.exists() for path in self._admin), TIMEOUT, "admin sockets")
         wait_for(self._heeds_signals, TIMEOUT, "signal handlers")
         wait_for(self.workers, TIMEOUT, "workers")
 

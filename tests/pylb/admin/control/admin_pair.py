@@ -70,6 +70,8 @@ def running(directory: Path, words: list[str], config: str, ports: dict[str, int
         try:
             try:
                 wait_for_port(ports["port"])
+                names = re.findall(r"stats socket \{dir\}/(\S+)", config)  # which are there a moment later
+                wait_for(lambda: all((directory / name).exists() for name in names), what="the admin sockets")
             except AssertionError:
                 raise AssertionError((directory / "err").read_text()) from None
             yield Program(directory, process, ports["port"], ports)
