@@ -178,8 +178,8 @@ def differing_nodes(lab: Lab, mix: str) -> None:
             other = m2.start(KINDS[mix[1]], text.replace(*change))
         wanted = f'peer="172.16.10.101",reason="{reason}"'
         wait_for(lambda: any(wanted in labels for labels in metric(m1, "vrrpd_config_mismatch")), 25, wanted)  # noqa: B023
-    shown = m1.run("env", "COLUMNS=160", sys.executable, "-m", "vrrpd", "status")
-    assert re.search(r"172.16.10.101 is configured differently: advertisement interval mismatch", shown)
+    wanted = "172.16.10.101 is configured differently: advertisement interval mismatch"
+    wait_for(lambda: wanted in m1.run("env", "COLUMNS=160", sys.executable, "-m", "vrrpd", "status"), 10, wanted)
     assert "received an unexpected ip number count 2, expected 1!" in first.text
 
 
@@ -192,7 +192,7 @@ def restarted_owner(lab: Lab, mix: str) -> None:
     vrrpd's are ahead of all that went before; and a vrrpd that is the backup asks.
     """
     m1, m2 = pair(lab)
-    protocol = replace(AH, interval=4)  # a start takes less than three of them on any machine
+    protocol = replace(AH, interval=4)  # time for a start
     ours = "    ah_clock_sequence\n    ah_probe"
     text = {
         node: config(protocol, node, lab, ours if kind == "v" else "", "", priority)
@@ -204,9 +204,12 @@ def restarted_owner(lab: Lab, mix: str) -> None:
     second = m2.start(KINDS[mix[1]], text[m2])
     second.wait_for_line("Entering BACKUP STATE")
     time.sleep(8.5)  # numbers grow
-    second.mark()
-    first.crash()
-    m1.start(KINDS[mix[0]], owner)
+    for _attempt in range(3):
+        second.mark()
+        first, taken = m1.restart(first, owner)
+        if taken < 2 * protocol.interval:
+            break
+        lab.wait_for_holder("m1", 20)  # too late for what is judged here: others have the machine
     if mix == "kk":
         wait_for(lambda: "already processed" in second.news, 12, "keepalived to take it for a replay")
         return

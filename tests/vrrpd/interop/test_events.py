@@ -229,17 +229,19 @@ def restarted_after_a_crash(lab: Lab, mix: str) -> None:
 
 
 def quick_restart(lab: Lab, mix: str) -> None:
-    """A supervisor that restarts a killed master at once: the backup never notices, as a start takes less than three
-    intervals on any machine."""
+    """A supervisor that restarts a killed master at once: the backup never notices."""
     pair = Pair(lab, mix)
     slow = replace(PROTOCOLS["v2-none"], interval=3)
     first = pair.m1.start(KINDS[mix[0]], config(slow, pair.m1, lab))
     second = pair.m2.start(KINDS[mix[1]], config(slow, pair.m2, lab))
     second.wait_for_line("Entering BACKUP STATE")
     lab.wait_for_holder("m1", 15)
-    second.mark()
-    first.crash()
-    pair.m1.start(KINDS[mix[0]], config(slow, pair.m1, lab))
+    for _attempt in range(3):
+        second.mark()
+        first, taken = pair.m1.restart(first, config(slow, pair.m1, lab))
+        if taken < 2 * slow.interval:
+            break
+        lab.wait_for_holder("m1", 15)  # too late for what is judged here: others have the machine
     lab.always(lambda: lab.holders() == ["m1"], 11, "m1 goes on as master")
     assert "Entering MASTER STATE" not in second.news
 
