@@ -121,7 +121,7 @@ class Program:
 
     def _connect(self) -> socket.socket:
         sock = socket.socket(socket.AF_UNIX)
-        sock.settimeout(5)
+        sock.settimeout(30)
         try:
             sock.connect(str(self.path))
         except OSError:
