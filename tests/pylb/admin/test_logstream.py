@@ -184,7 +184,9 @@ def read_lines(listener: socket.socket, wanted: bytes) -> list[bytes]:
     while wanted not in data:
         data += peer.recv(65536)
     peer.close()
-    found = re.findall(rb"(<\d+>1) \S+ (\S+ \S+) \S+ (\S+ \S+) (asked for /\w+)", data)
+    found = re.findall(
+        rb"(<\d+>1) \S+ (\S+ \S+) \S+ (\S+ \S+) (asked for /[a-z]+)", data
+    )  # where a length follows, it has the pid's digits, too
     return [b" ".join(each) for each in found]
 
 
