@@ -42,7 +42,7 @@ class Agent:
                 return
             with sock:
                 says = self.says
-                sock.settimeout(1)
+                sock.settimeout(5)  # longer than a check waits
                 try:
                     self.heard.append(sock.recv(100))
                     if says is None:
@@ -71,6 +71,7 @@ defaults
     timeout connect 1s
     timeout client 1s
     timeout server 1s
+    timeout check 1s
 """
     for name, options in (("plain", ""), ("logged", "option log-health-checks")):
         text += f"""
