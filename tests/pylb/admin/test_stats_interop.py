@@ -94,14 +94,14 @@ frontend web
 backend app
     balance leastconn
     cookie SRV insert
-    server up 127.0.0.1:{live_port} check inter 100 fastinter 100 weight 10 cookie c1 maxconn 20 maxqueue 5
-    server down 127.0.0.1:{dead} check inter 100 cookie c2
+    server up 127.0.0.1:{live_port} check inter 2s fastinter 100 weight 10 cookie c1 maxconn 20 maxqueue 5
+    server down 127.0.0.1:{dead} check inter 2s fastinter 100 cookie c2
     server maint 127.0.0.1:{live_port} check disabled
     server plain 127.0.0.1:{live_port} weight 7
-    server watched 127.0.0.1:{live_port} check inter 100 observe layer7
+    server watched 127.0.0.1:{live_port} check inter 2s fastinter 100 observe layer7
     server spare [::1]:{live_port} backup
 backend gone
-    server one 127.0.0.1:{dead} check inter 100
+    server one 127.0.0.1:{dead} check inter 2s fastinter 100
 backend empty
 frontend t_in
     mode tcp
@@ -109,7 +109,7 @@ frontend t_in
     default_backend t_out
 backend t_out
     mode tcp
-    server s 127.0.0.1:{live_port} check inter 100
+    server s 127.0.0.1:{live_port} check inter 2s fastinter 100
 listen stats
     bind 127.0.0.1:{port}
     stats enable
