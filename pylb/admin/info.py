@@ -150,6 +150,7 @@ FIELDS: tuple[Field, ...] = (
     F("Last_reload_error", "SOP str", lambda w: " | ".join(w.reload.reason.split("\n")) or None,
       help="Why the last reload failed"),
     F("Reload_under_way", "SGP u32", lambda w: 1 if w.reload.pending else None, help="1 while another one is"),
+    F("Reloads_ended", "MCP u32", lambda w: w.reload.ended, help="Reloads that have ended, well or not"),
 )
 # fmt: on
 """HAProxy 2.6's lines in its order, then pylb's own: the place is the number that typed output gives."""

@@ -37,6 +37,8 @@ class Reload:
     """Why not."""
     count: int = 0
     """Reloads that succeeded since the start."""
+    ended: int = 0
+    """Those that failed, too."""
     pending: bool = False
     """Another one is under way."""
 

@@ -19,9 +19,10 @@ class Attempts:
         """For the reload under way, or the one that follows it."""
         self._reloads = 0
         """That have succeeded."""
+        self._ended = 0
         self.failed = 0
         """Reloads, since the last one that succeeded."""
-        self.last: Message = {"at": 0.0, "success": True, "reason": "", "count": 0, "pending": False}
+        self.last: Message = {"at": 0.0, "success": True, "reason": "", "count": 0, "ended": 0, "pending": False}
         """How the last reload went: the fields of admin.world.Reload."""
 
     def ask(self) -> bool:
@@ -39,7 +40,10 @@ class Attempts:
         if reload:
             self._reloads += success
             self.failed = 0 if success else self.failed + 1
-            self.last = {"at": time.time(), "success": success, "reason": reason, "count": self._reloads}
+            self._ended += 1
+            self.last = {
+                "at": time.time(), "success": success, "reason": reason, "count": self._reloads, "ended": self._ended,
+            }  # fmt: skip
         self.last = {**self.last, "pending": self._again}
         if self._again:
             self._again = False

@@ -7,7 +7,7 @@ import signal
 import socket
 import time
 
-PENDING = "Reload_under_way"
+PENDING, ENDED = "Reload_under_way", "Reloads_ended"
 
 PATIENCE = 60.0
 """Seconds that reading a configuration may take."""
@@ -16,7 +16,7 @@ PATIENCE = 60.0
 def reload(path: str) -> str | None:
     """Reload the process behind an admin socket; None when it has, else why not. Raises OSError, ValueError."""
     before = _info(path)
-    if "Reloads" not in before:
+    if ENDED not in before:
         raise ValueError(f'"{path}" is no admin socket of pylb')
     pid, earlier = int(before["Pid"]), PENDING in before
     os.kill(pid, signal.SIGUSR2)
@@ -32,18 +32,14 @@ def reload(path: str) -> str | None:
             return None  # the master closes no socket that the serving generation has: another one serves, without it
         except OSError:  # between two generations
             continue
-        if _ended(now) == _ended(before):
+        ended = int(now[ENDED]) - int(before[ENDED])
+        if ended <= 0:  # a generation that retires knows less
             continue
-        if earlier or PENDING in now:  # that was another one, which has begun before ours
+        if PENDING in now or (earlier and ended == 1):  # that was another one, which has begun before ours
             before, earlier = now, False
             continue
         return None if now["Last_reload_ok"] == "1" else now.get("Last_reload_error", "for an unknown reason")
     raise TimeoutError(f"no news after {PATIENCE:.0f} s")
-
-
-def _ended(info: dict[str, str]) -> tuple[str | None, ...]:
-    """What is different after each reload."""
-    return info.get("Reloads"), info.get("Last_reload_time_sec")
 
 
 def _info(path: str) -> dict[str, str]:

@@ -329,7 +329,7 @@ def test_a_reload_may_be_asked_for_before_anything_serves(monkeypatch: pytest.Mo
 
     class BeforeItHeedsSignals:
         def __init__(self, *_: object) -> None:
-            os.kill(os.getpid(), signal.SIGUSR2)
+            signal.raise_signal(signal.SIGUSR2)  # for this thread: no other would have it wait
 
         def run(self) -> int:
             return signal.sigwait({signal.SIGUSR2})

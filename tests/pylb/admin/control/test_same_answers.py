@@ -445,7 +445,7 @@ def test_show_servers_conn_has_the_same_servers_and_columns(pair):
         assert not theirs or len(mine.split()) == len(mine.split()[:13]) + 1
 
 
-OWN = ("Reloads", "Last_reload_time_sec", "Last_reload_ok")
+OWN = ("Reloads", "Last_reload_time_sec", "Last_reload_ok", "Reloads_ended")
 """pylb's lines behind HAProxy's."""
 
 
