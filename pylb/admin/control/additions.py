@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from ipaddress import ip_address
 
-from pylb.admin.control.names import backend_called, the_server
+from pylb.admin.control.names import place_of, the_server
 from pylb.admin.control.registry import Kind, command
 from pylb.admin.control.session import Level, Session, Severity
 from pylb.admin.world import Running
@@ -33,12 +33,7 @@ ALLOWED = frozenset(_ALLOWED.split())
 @command("add server", "<bk>/<srv>", help="create a new server", kind=Kind.CHANGE, level=Level.ADMIN)
 def add_server(session: Session, world: Running, words: Sequence[str], payload: str) -> bytes:
     """`add server BACKEND/SERVER ADDRESS [OPTION…]`: in maintenance, until it is enabled."""
-    place, _, name = (words[0] if words else "").partition("/")
-    if not name:
-        raise Refused("Require 'backend/server'.")
-    backend = backend_called(world, place)
-    if backend is None:
-        raise Refused("No such backend.")
+    backend, name = place_of(world, words)
     additions.check_addable(backend)
     if name in backend.by_name:
         raise Refused("Already exists a server with the same name in backend.")

@@ -36,14 +36,21 @@ def frontend_called(world: World, word: str) -> FrontendView | None:
     return next((found.frontend for found in sections(world) if is_called(found, word)), None)
 
 
-def the_server(world: World, words: Sequence[str]) -> Server:
-    """The server that `backend/server` names; raises Refused."""
+def place_of(world: World, words: Sequence[str]) -> tuple[Backend, str]:
+    """The backend and the name that `backend/server` is made of, whether there is such a server or not; raises
+    Refused."""
     place, _, name = (words[0] if words else "").partition("/")
     if not name:
         raise Refused("Require 'backend/server'.")
     backend = backend_called(world, place)
     if backend is None:
         raise Refused("No such backend.")
+    return backend, name
+
+
+def the_server(world: World, words: Sequence[str]) -> Server:
+    """The server that `backend/server` names; raises Refused."""
+    backend, name = place_of(world, words)
     number = _numbered(name)
     if number is None:
         server = backend.by_name.get(name)
