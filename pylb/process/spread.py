@@ -36,6 +36,9 @@ ON_THE_WAY = 32
 PATIENCE = 0.05
 """Seconds after which a worker that has taken none of them is given no more."""
 
+ARRIVAL = 5.0
+"""Seconds in which what is on its way has come: a giver that hangs is ended by then (crew.HUNG)."""
+
 _ADDRESS = struct.Struct("=HIH")
 """Whose connection it was (slot), which frontend's, which of its binds'."""
 
@@ -50,7 +53,7 @@ class Spread:
         self._loop = loop
         self._row = usage.counted + PROCESS
         self._memory, self._offset, self._read = usage.reading(self._row)
-        self._passing = True
+        self._passing, self._stopped = True, 0.0
         """Until it ends."""
         self._since = [0.0] * usage.workers
         """By worker: when it was given the first of those that it has not taken yet."""
@@ -65,11 +68,14 @@ class Spread:
     def stop(self) -> None:
         """Connections that others pass from now on stay with them."""
         self._usage.take(self._slot - 1, False)
-        self._passing = False
+        self._passing, self._stopped = False, time.monotonic()
 
     @property
     def expecting(self) -> bool:
-        """Something is on its way here."""
+        """Something is on its way here. A giver that was killed between counting and passing has counted what never
+        comes, so this ends some time after `stop`."""
+        if not self._passing and time.monotonic() - self._stopped > ARRIVAL:
+            return False
         others = (slot for slot in range(1, self._usage.workers + 1) if slot != self._slot)
         return any(self._usage.on_the_way(slot, self._slot - 1) for slot in others)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +17,7 @@ from load import CONFIG, Crowd, place
 from support import wait_for
 
 from pylb.process import spread as spread_module
-from pylb.process.spread import ON_THE_WAY, PATIENCE, SLACK, Spread
+from pylb.process.spread import ARRIVAL, ON_THE_WAY, PATIENCE, SLACK, Spread
 from pylb.process.usage import PROCESS, Usage
 
 LEAST = 10
@@ -128,6 +129,16 @@ def test_who_ends_at_the_very_moment_is_given_nothing(monkeypatch: pytest.Monkey
         answers = iter([True, False])  # at the first look, and once it is counted
         monkeypatch.setattr(one.usage, "takes", lambda place: next(answers))
         assert not one.accepts() and not two.spread.expecting
+
+
+def test_a_giver_that_is_killed_while_it_gives_keeps_nobody_from_ending(monkeypatch: pytest.MonkeyPatch) -> None:
+    with workers(2) as (one, two):
+        one.usage.given(one.slot, two.slot - 1, 1)  # its last deed
+        two.spread.stop()
+        assert two.spread.expecting, "it may be on its way"
+        later = time.monotonic() + ARRIVAL + 1
+        monkeypatch.setattr(spread_module.time, "monotonic", lambda: later)
+        assert not two.spread.expecting
 
 
 def test_near_enough_is_left_alone() -> None:
