@@ -141,6 +141,7 @@ def replaced(tmp_path: Path, command: list[str], after: str = "") -> tuple[int, 
         wait_for_port(port)
         newcomer = subprocess.Popen([*command, "-q", "-db", "-f", str(new), "-sf", str(ours.pid)])
         wait_for(lambda: ours.poll() is not None or newcomer.poll() is not None, 20, "one of them to end")
+        wait_for_port(port)
         found = newcomer.poll() or 0, ours.poll(), ask(port)[0]
         if found[1] is None:
             assert "(stopped)" not in Path(f"/proc/{ours.pid}/status").read_text()
