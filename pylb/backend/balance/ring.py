@@ -32,12 +32,13 @@ class Map(StaticRoundRobin):
 
     def where(self, value: int) -> str:
         """Where a hash leads, in words; for who explains a choice."""
-        size = len(self._places)
+        size = len(self.places())
         return f"place {value % size + 1} of {size} (map-based)"
 
     def find(self, value: int, avoid: Any) -> Any:
         """The server of a hash, full or not: its queue is then the place to wait."""
-        return self._places[value % len(self._places)]
+        places = self._places or self.places()
+        return places[value % len(places)]
 
 
 class Ring:

@@ -11,7 +11,8 @@ from backend_tools import Exchange, declared_server, make_backend, names
 
 from pylb.backend import operate, state
 from pylb.backend.backend import QUEUED, Backend
-from pylb.backend.balance import ALGORITHMS
+from pylb.backend.balance import ALGORITHMS, static_rr
+from pylb.backend.balance.static_rr import spread
 from pylb.config import model
 
 DICE = random.Random(7)
@@ -89,6 +90,25 @@ def test_a_changed_weight_counts_at_once(subject: Any) -> None:
     assert chosen["a"] > 4 * chosen["b"] > 0
     operate.set_weight(backend.by_name["a"], "0", 0.0)
     assert set(shares(backend, 50)) == {"b"}
+
+
+@pytest.mark.parametrize("subject", STATIC, ids=ident)
+def test_servers_that_fail_together_cost_a_static_algorithm_one_map(
+    subject: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backend = farm(subject, "a", "b", "c", "d")
+    made: list[list[str]] = []
+
+    def counted(servers: Any, divisor: int) -> list[Any]:
+        made.append([server.name for server in servers])
+        return spread(servers, divisor)
+
+    monkeypatch.setattr(static_rr, "spread", counted)
+    for server in backend.servers[:2]:
+        state.stopped(server, 1.0)
+    assert not made
+    assert set(shares(backend, 50)) == {"c", "d"}
+    assert made == [["c", "d"]]
 
 
 @pytest.mark.parametrize("subject", STATIC, ids=ident)
