@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from typing import Any
 
 from pylb.admin.control.registry import Answer, Kind, Run, command, in_lines
@@ -100,16 +100,9 @@ def _typed(text: str, how: How) -> Value:
     return address(text) if kind is Type.ADDR else encode(text)
 
 
-def _ranked(entries: Sequence[Entry], how: How) -> Sequence[Entry]:
-    """In the order in which the method tries them: of prefixes the longest first."""
-    if how.method == "beg":
-        return sorted(entries, key=lambda entry: -len(entry.pattern))
-    if how.method == "ip":
-        return sorted(entries, key=lambda entry: -parse_network(entry.pattern).prefixlen)
-    return entries
-
-
-def _match(each: PatternList, how: How, text: str) -> Entry | None:
+def _search(each: PatternList, how: How, text: str) -> Generator[bytes, None, Entry | None]:
+    """The entry that a value finds, as the method tries them: of prefixes the longest first. Nothing comes out for each
+    entry that was looked at: without a match these are all, and so many take seconds."""
     value = _typed(text, how)
     if value is None:
         return None
@@ -118,34 +111,46 @@ def _match(each: PatternList, how: How, text: str) -> Entry | None:
         if same or how.method == "str":
             return same[0] if same else None
     method = METHODS["reg" if how.method == "regm" else how.method]
-    for entry in _ranked(each.live(), how):
-        if method.build([entry.pattern], how.ignore_case)(value):
-            return entry
-    return None
-
-
-def _answers(each: PatternList, text: str) -> Iterator[str]:
-    for how in each.hows:
-        found = _match(each, how, text)
-        about = f"type={how.method}, case={'insensitive' if how.ignore_case else 'sensitive'}"
-        word = "found" if each.map else "match"
-        if found is None:
-            yield f"{about}, {word}=no"
+    best, longest = None, -1
+    for entry in each.live():
+        yield b""
+        if not method.build([entry.pattern], how.ignore_case)(value):
             continue
-        tree = how.method == "ip" or (how.method in ("str", "beg") and not how.ignore_case)
-        index = f'idx={"tree" if tree else "list"}, {"key" if each.map else "pattern"}="{found.pattern}"'
-        value = f', value="{found.value}", type="{_RESULTS[how.result]}"' if each.map else ""
-        yield f"{about}, {word}=yes, {index}{value}"
+        if how.method not in _LENGTHS:
+            return entry
+        length = _LENGTHS[how.method](entry.pattern)
+        if length > longest:
+            best, longest = entry, length
+    return best
+
+
+_LENGTHS: dict[str, Callable[[str], int]] = {"beg": len, "ip": lambda pattern: parse_network(pattern).prefixlen}
+
+
+def _answers(each: PatternList, text: str) -> Iterator[bytes]:
+    for how in each.hows:
+        found = yield from _search(each, how, text)
+        yield f"{_result(each, how, found)}\n".encode("utf-8", "surrogateescape")
+
+
+def _result(each: PatternList, how: How, found: Entry | None) -> str:
+    about = f"type={how.method}, case={'insensitive' if how.ignore_case else 'sensitive'}"
+    word = "found" if each.map else "match"
+    if found is None:
+        return f"{about}, {word}=no"
+    tree = how.method == "ip" or (how.method in ("str", "beg") and not how.ignore_case)
+    index = f'idx={"tree" if tree else "list"}, {"key" if each.map else "pattern"}="{found.pattern}"'
+    value = f', value="{found.value}", type="{_RESULTS[how.result]}"' if each.map else ""
+    return f"{about}, {word}=yes, {index}{value}"
 
 
 _RESULTS = {"str": "str", "int": "sint", "ip": "ipv4"}
 
 
-def _get(world: Running, words: Sequence[str], map: bool) -> bytes:
+def _get(world: Running, words: Sequence[str], map: bool) -> Answer:
     if len(words) < 2:
         raise Refused(f"Missing {NAMES[map]} identifier and/or key.")
-    each = the_list(world, words, map)
-    return "".join(f"{line}\n" for line in _answers(each, words[1])).encode("utf-8", "surrogateescape")
+    return _answers(the_list(world, words, map), words[1])
 
 
 # ------------------------------------------------------------------------------------------------------ add, set, del
@@ -235,13 +240,13 @@ def show_map(session: Session, world: Running, words: Sequence[str], payload: st
 
 
 @command("get acl", "<acl> <value>", help="report the patterns matching a sample for an ACL")
-def get_acl(session: Session, world: Running, words: Sequence[str], payload: str) -> bytes:
+def get_acl(session: Session, world: Running, words: Sequence[str], payload: str) -> Answer:
     """What a value matches, for each way in which the list is used."""
     return _get(world, words, False)
 
 
 @command("get map", "<acl> <value>", help="report the keys and values matching a sample for a map")
-def get_map(session: Session, world: Running, words: Sequence[str], payload: str) -> bytes:
+def get_map(session: Session, world: Running, words: Sequence[str], payload: str) -> Answer:
     """What a value is mapped to."""
     return _get(world, words, True)
 

@@ -21,6 +21,8 @@ global
     stats maxconn 12
 {defaults}frontend web
     bind 127.0.0.1:{port}
+    acl listed req.hdr_ip(x-from) -f {dir}/networks
+    http-request deny if listed
     default_backend app
 backend app
     server one 127.0.0.1:{live} weight 10
@@ -32,7 +34,9 @@ backend many
 
 @pytest.fixture(scope="module")
 def balancer(tmp_path_factory) -> Iterator[Program]:
-    with listening() as live, pylb(tmp_path_factory.mktemp("hard"), CONFIG, live=live) as program:
+    directory = tmp_path_factory.mktemp("hard")
+    (directory / "networks").write_text("".join(f"10.{n >> 8}.{n & 255}.0/24\n" for n in range(30_000)))
+    with listening() as live, pylb(directory, CONFIG, live=live) as program:
         yield program
 
 
@@ -171,6 +175,25 @@ def test_long_answers_are_made_as_they_are_read(balancer: Program):
             client.recv(1)
         assert resident(balancer) - before < 8 << 20  # each has 4 MB to come
         assert "app,one" in balancer.ask("show stat")
+
+
+def test_who_looks_for_what_is_nowhere_in_a_long_list_keeps_nobody_waiting(balancer: Program):
+    with connect(balancer) as patient:
+        began = time.monotonic()
+        patient.sendall(b"get acl #0 192.168.1.1\n")
+        longest = 0.0
+        patient.setblocking(False)
+        while True:
+            with suppress(BlockingIOError):
+                found = patient.recv(1000)
+                break
+            asked = time.monotonic()
+            assert "app,one" in balancer.ask("show stat")
+            longest = max(longest, time.monotonic() - asked)
+        whole = time.monotonic() - began
+    assert found == b"type=ip, case=sensitive, match=no\n\n"
+    assert longest < whole / 3
+    assert "match=yes" in balancer.ask("get acl #0 10.7.7.7")
 
 
 def test_silent_clients_are_closed_and_those_who_wait_come_in(balancer: Program):
