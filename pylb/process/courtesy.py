@@ -68,13 +68,18 @@ class _Background:
     def begin(self) -> None:
         """In the thread itself."""
         self._native = threading.get_native_id()
-        if self.insists:
+        lighter = self.insists
+        if lighter:
             os.nice(LESS)
-        else:
-            _become(os.SCHED_IDLE)
+            return
+        _become(os.SCHED_IDLE)
+        if self.insists:  # since a moment ago, when it was none yet: nobody looks after it any more
+            self._take_share()
 
     def starves(self) -> bool:
         """Since the last look others have left it too little."""
+        if not self._native:  # it has not begun
+            return False
         try:
             ran, waited = _times(self._native)
         except (OSError, ValueError):  # it has just ended, or nobody knows
@@ -84,8 +89,11 @@ class _Background:
         return more < STARVES * (more + lost)
 
     def insist(self) -> None:
-        """Take a share."""
+        """Take a share, and be looked after no more."""
         self.insists = True
+        self._take_share()
+
+    def _take_share(self) -> None:
         _become(os.SCHED_BATCH, self._native)
         with suppress(OSError):  # it has just ended
             os.setpriority(os.PRIO_PROCESS, self._native, LESS)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pytest
@@ -79,6 +80,27 @@ def test_a_thread_that_starves_takes_its_share() -> None:
     nice = os.getpriority(os.PRIO_PROCESS, 0)
     with a_core_that_is_all_taken():
         assert courtesy.behind(until_it_insists) == (os.SCHED_BATCH, min(19, nice + courtesy.LESS))
+
+
+@pytest.mark.usefixtures("own_policy")
+def test_who_insists_while_it_is_about_to_be_idle_is_heard(monkeypatch: pytest.MonkeyPatch) -> None:
+    if not courtesy._may_return():
+        pytest.skip("coming back from SCHED_IDLE needs CAP_SYS_NICE, which this process does not have")
+    thread = courtesy._Background(returns=True)
+    become = courtesy._become
+
+    def late(policy: int, native: int = 0) -> None:
+        if policy == os.SCHED_IDLE:
+            thread.insist()
+        become(policy, native)
+
+    monkeypatch.setattr(courtesy, "_become", late)
+    with ThreadPoolExecutor(1, initializer=thread.begin) as threads:
+        assert threads.submit(policy_and_nice).result()[0] == os.SCHED_BATCH
+
+
+def test_a_thread_that_has_not_begun_does_not_starve() -> None:
+    assert not courtesy._Background(returns=True).starves()
 
 
 @pytest.mark.usefixtures("own_policy", "idle_machine")
