@@ -24,7 +24,7 @@ defaults
     mode http
     log global
     timeout connect 300ms
-    timeout client 500ms
+    timeout client 5s
     timeout server 1s
     error-log-format "failed %ci:%cp %f %[fc_err] %[fc_err_str]"
     log-format "%ci:%cp %ST"
@@ -33,10 +33,11 @@ frontend plain
     bind "127.0.0.1:${FE_plain}"
     http-request return status 200
 """ + "".join(
-    f'\nfrontend {name}{suffix}\n    bind "127.0.0.1:${{FE_{name}{suffix}}}" {words}\n    {option}\n'
-    "    http-request return status 200\n"
+    f'\nfrontend {name}{null}{silent}\n    bind "127.0.0.1:${{FE_{name}{null}{silent}}}" {words}\n    {option}\n'
+    f"    {patience}\n    http-request return status 200\n"
     for name, words in FRONTENDS.items()
-    for suffix, option in (("", "no option dontlognull"), ("_null", "option dontlognull"))
+    for null, option in (("", "no option dontlognull"), ("_null", "option dontlognull"))
+    for silent, patience in (("", ""), ("_silent", "timeout client 500ms"))
 )
 
 
@@ -75,7 +76,7 @@ def hello() -> bytes:
 )
 def test_what_ends_before_it_has_begun(pair, frontend, begins, ends, null):
     def scenario(side):
-        with side.talk(frontend + "_null" * null) as talk:
+        with side.talk(frontend + "_null" * null + "_silent" * (not ends)) as talk:
             if begins != b"":
                 talk.send(hello() if begins is None else begins)
             if ends and begins is None:

@@ -303,13 +303,13 @@ async def test_every_kind_of_server_gets_its_result(farm: Farm) -> None:
 @pytest.mark.interop
 async def test_haproxy_says_the_same_of_every_server(farm: Farm, tmp_path: Path) -> None:
     lines: list[str] = []
-    log = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-    log.bind(str(tmp_path / "log"))
+    log = socket.socket(type=socket.SOCK_DGRAM)  # not a unix socket: it has room for ten lines
+    log.bind(("127.0.0.1", 0))
     log.setblocking(False)
     loop = asyncio.get_running_loop()
     loop.add_reader(log, lambda: lines.append(log.recv(65536).decode("latin-1").partition("]: ")[2].rstrip("\n")))
     file = tmp_path / "haproxy.cfg"
-    general = f"global\n log {tmp_path}/log local0\n stats socket {tmp_path}/admin\n"
+    general = f"global\n log 127.0.0.1:{log.getsockname()[1]} local0\n stats socket {tmp_path}/admin\n"
     file.write_text(general + configuration(farm, " log global\n"))
     process = await asyncio.create_subprocess_exec(
         require_program("haproxy"), "-db", "-f", str(file), stderr=asyncio.subprocess.DEVNULL
