@@ -5,6 +5,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest
+# Tests of two files at a time, because they wait more than they compute; ARGS="-n 0" runs them one by one.
+BESIDE := -n 2 --no-loadscope-reorder
 .DEFAULT_GOAL := help
 .PHONY: help demo lab test tools check fuzz soak bench clean
 
@@ -30,7 +32,7 @@ lab: $(VENV)/.made
 
 #? test: install what the tests need, run them all
 test: tools $(VENV)/.made
-	@$(PYTEST) -m "not soak and not fuzz" $(ARGS)
+	@$(PYTEST) -m "not soak and not fuzz" $(BESIDE) $(ARGS)
 
 # The real programs that the tests compare with. Without root they are not installed, and what needs them is skipped
 # (in CI: fails).

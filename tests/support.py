@@ -45,14 +45,16 @@ def require_program(name: str) -> str:
 
 
 _given: set[int] = set()
+_PART = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+_PARTS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
 
 
 def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
     """A port of 127.0.0.1 for a program that binds it a moment later: none of those that the kernel gives to
-    connections, one of which could take it meanwhile, and never the same twice, because two programs with SO_REUSEPORT
-    would share it unnoticed."""
+    connections, one of which could take it meanwhile. And never the same twice, nor one of those that tests in another
+    process may choose: two programs with SO_REUSEPORT would share it unnoticed."""
     while True:
-        port = secrets.choice(range(12_000, 32_000))
+        port = secrets.choice(range(12_000 + _PART, 32_000, _PARTS))
         with contextlib.suppress(OSError), socket.socket(socket.AF_INET, kind) as sock:
             sock.bind(("127.0.0.1", port))
             if port not in _given:
