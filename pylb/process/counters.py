@@ -105,14 +105,16 @@ class SharedCounters:
 
     def write(self, slot: int, row: int, counters: ProxyCounters) -> None:
         """Write one row of counters."""
-        at = self.row(slot, row)
-        _ROW.pack_into(self._memory, self._start + 8 * at, *_READ(counters))
-        _TIMES.pack_into(self._memory, self._times_at(slot, row), *counters.responses.counts)
-        self.cells[at + _WRITES] += 1
+        self.write_values(slot, row, _READ(counters))
+        times = self._times_at(slot, row)
+        self._memory[times : times + _TIMES.size] = _TIMES.pack(*counters.responses.counts)
+        self.cells[self.row(slot, row) + _WRITES] += 1
 
     def write_values(self, slot: int, row: int, values: Sequence[float]) -> None:
-        """Write one row of values in the order of FIELDS."""
-        _ROW.pack_into(self._memory, self._start + 8 * self.row(slot, row), *values)
+        """Write one row of values in the order of FIELDS. They are copied as a whole: `pack_into` writes zeros first,
+        and others read meanwhile."""
+        start = self._start + 8 * self.row(slot, row)
+        self._memory[start : start + _ROW.size] = _ROW.pack(*values)
 
     def write_rates(self, row: int, counters: ProxyCounters, now: float) -> None:
         """Write the rates into the steward's slot."""

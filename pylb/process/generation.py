@@ -29,7 +29,7 @@ class Heartbeat:
 
     def beat(self, now: float) -> None:
         """The steward lives."""
-        _BEAT.pack_into(self._memory, 0, now)
+        self._memory[: _BEAT.size] = _BEAT.pack(now)  # pack_into would write a zero first, which may be read
 
     @property
     def last(self) -> float:

@@ -124,7 +124,7 @@ class StateFile:
 
     def alive(self) -> None:
         """Note a sign of life: one store into memory."""
-        struct.pack_into("=d", self._memory, 0, _boot_time())
+        self._memory[:8] = struct.pack("=d", _boot_time())  # pack_into would write zeros first
 
     def master(self, instance: str, is_master: bool) -> None:
         """Note whether an instance is master."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import SimpleNamespace
@@ -10,7 +12,7 @@ from typing import Any
 
 from pylb.counters import ProxyCounters
 from pylb.process.books import SETTLED, SPARE, StewardsBook, WorkersBook
-from pylb.process.counters import SharedCounters
+from pylb.process.counters import FIELDS, SharedCounters
 
 
 def pair() -> tuple[StewardsBook, Any, WorkersBook, Any]:
@@ -138,3 +140,25 @@ def test_there_is_no_room_beyond_the_rows() -> None:
         assert steward.full
         steward.remove(added[0])
         assert not steward.full
+
+
+def test_a_row_is_never_read_half_written() -> None:
+    steward, *_, busy = pair()
+    for name in FIELDS:
+        setattr(busy.counters, name, 7)
+    busy.counters.responses.add([0.01] * 7)
+    times = list(busy.counters.responses.counts)
+    shared = steward.shared
+    shared.write(1, 0, busy.counters)
+    writer = os.fork()
+    if not writer:
+        while True:  # until it is killed
+            shared.write(1, 0, busy.counters)
+    try:
+        until = time.monotonic() + 0.5
+        while time.monotonic() < until:
+            assert set(shared.values(1, 0)) == {7.0}
+            assert list(shared.latencies(0).counts) == times
+    finally:
+        os.kill(writer, signal.SIGKILL)
+        os.waitpid(writer, 0)
