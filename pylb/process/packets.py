@@ -96,6 +96,10 @@ class Lines:
             self._file.flush()
             packets.send(kind, [self._file.fileno()])
 
+    def close(self) -> None:
+        """They are not sent after all."""
+        self._file.close()
+
 
 def lines_from(fd: int) -> Iterator[Any]:
     """The values of Lines; closes the descriptor."""

@@ -246,16 +246,26 @@ class Steward:
         """All that is known, beside workers that serve: this takes as long as it takes."""
         if self._telling.locked():
             return  # what is being told answers this, too
-        pace, lines = Pace(), packets.Lines()
         async with self._telling:
-            await self._relay.settle()
-            await pace.all(self._book.settling())
-            self._crew.tally.begin_to_carry()
-            with without_collections():
-                for part in self._prepared.inheritance.state():
-                    lines.append(part)
-                    await pace.step()
-            lines.send(self._master, "state")
+            lines = packets.Lines()
+            try:
+                await self._write_state(lines)
+            except Exception as error:  # a mistake of ours: the next generation must not wait for ever
+                lines.close()
+                self._say(ALERT, f"The next generation begins at nothing: {error!r} while this one's state was read.")
+                self._master.send("state")
+            else:
+                lines.send(self._master, "state")
+
+    async def _write_state(self, lines: packets.Lines) -> None:
+        pace = Pace()
+        await self._relay.settle()
+        await pace.all(self._book.settling())
+        self._crew.tally.begin_to_carry()
+        with without_collections():
+            for part in self._prepared.inheritance.state():
+                lines.append(part)
+                await pace.step()
 
     async def _tell_counted(self) -> None:
         async with self._telling:
