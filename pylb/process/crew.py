@@ -37,6 +37,9 @@ from pylb.process.worker import Worker
 HUNG = 5.0
 """Seconds without a sign of life after which a worker is taken for hung (silence.py): aborted, then replaced."""
 
+SLOW = 60.0
+"""The same before it accepts connections: it makes its rows first, piece by piece, beside others that serve."""
+
 LAST_WORDS = 1.0
 """Seconds between SIGABRT, on which a worker writes where it hangs, and SIGKILL."""
 
@@ -216,7 +219,9 @@ class Crew:
             if worker.aborted:
                 if now - worker.aborted > LAST_WORDS:
                     _kill(worker.pid, signal.SIGKILL)
-            elif worker.ready and worker.silence.lasts(now - self._shared.heartbeat(worker.slot)) > HUNG:
+                continue
+            silence = worker.silence.lasts(now - self._shared.heartbeat(worker.slot))
+            if silence > (HUNG if worker.ready else SLOW):
                 worker.aborted = now
                 self._employer.is_hung(f"Worker {worker.slot} (pid {worker.pid}) shows no sign of life; it is ended.")
                 _kill(worker.pid, signal.SIGABRT)
