@@ -41,6 +41,10 @@ frontend web
     use_backend %[path,field(2,/)]
 
 backend app
+    http-request return status 204 if { path_end /returned }
+    http-request redirect location / if { path_end /redirected }
+    stats enable
+    stats uri /app/stats
     http-response deny if { path_end /denied }
     server s "127.0.0.1:${SRV_s}"
 
@@ -216,6 +220,9 @@ SCENARIOS = {
     **{f"answer: {do or 200}": request("/app/", do) for do in ("", *ANSWERS) if do != "upgrade"},
     "denied": request("/deny"),
     "returned": request("/return"),
+    "returned by the backend": request("/app/returned"),
+    "redirected by the backend": request("/app/redirected"),
+    "statistics of the backend": request("/app/stats"),
     "response denied": request("/app/denied"),
     "response denied, 404": request("/app/denied", "404"),
     "refused": request("/refused/"),
