@@ -72,8 +72,8 @@ class Answering(Tunnel):
         counters = self.frontend.counters
         if reply.denied:
             self._count_denied()
-        elif self.termination == b"LR" and self.backend in (None, self.frontend.twin):
-            counters.intercepted += 1  # not what a backend answers
+        elif self.termination == b"LR" and self.backend is None:
+            counters.intercepted += 1
         self._count_status(reply.status)
 
     def _count_denied(self) -> None:

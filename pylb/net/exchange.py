@@ -372,6 +372,10 @@ class Exchange:
         front.bout += self.bytes_read
         backend = self.backend
         if backend is None:
+            if self.frontend.twin is not None:  # as HAProxy: a `listen` is its own backend, if only for bytes
+                twin = self.frontend.twin.counters
+                twin.bin += self.bytes_uploaded
+                twin.bout += self.bytes_read
             return
         counters = backend.counters
         counters.scur -= 1

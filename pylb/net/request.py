@@ -81,8 +81,6 @@ class RequestSide(Answering):
         """The rules let it pass."""
         frontend = self.frontend
         if frontend.stats is not None and frontend.stats.matches(self.request.target):
-            if frontend.twin is not None:
-                self.enter_backend(frontend.twin)
             self.session.serve_stats(self, frontend.stats, b"".join(self._waiting))
             return
         backend = frontend.choose(self)

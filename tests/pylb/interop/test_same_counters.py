@@ -50,6 +50,9 @@ backend app
 
 listen leaves
     bind "127.0.0.1:${FE_leaves}"
+    http-request return status 204 if { path /returned }
+    stats enable
+    stats uri /stats
     option abortonclose
     server s "127.0.0.1:${SRV_s}" maxconn 1
 
@@ -150,9 +153,9 @@ def pair(tmp_path_factory):
         yield pair
 
 
-def request(path: str, do: str = "", *more: str):
+def request(path: str, do: str = "", *more: str, frontend: str = "web"):
     def play(side: Side) -> list[str]:
-        with side.talk("web") as talk:
+        with side.talk(frontend) as talk:
             talk.send(get(path, f"Do: {do}", "Connection: close", *more))
             talk.rest()
             return side.logged(1, client=talk.address)
@@ -223,6 +226,8 @@ SCENARIOS = {
     "returned by the backend": request("/app/returned"),
     "redirected by the backend": request("/app/redirected"),
     "statistics of the backend": request("/app/stats"),
+    "returned by a listen": request("/returned", frontend="leaves"),
+    "statistics of a listen": request("/stats", frontend="leaves"),
     "response denied": request("/app/denied"),
     "response denied, 404": request("/app/denied", "404"),
     "refused": request("/refused/"),
