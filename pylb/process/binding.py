@@ -75,6 +75,9 @@ class Sockets:
                 sock.listen(backlog)  # it may have changed
         else:
             sock = self.opened[name] = self._adopt(address, port) or self._bind(bind, address, port, backlog)
+        # It may come from a descriptor, of which Python thinks that it blocks; and a `dup()` makes it do so, in every
+        # process at once. Then who accepts what another worker has taken already waits, in the middle of its loop.
+        sock.setblocking(False)
         self.used[name] = sock
         return sock
 

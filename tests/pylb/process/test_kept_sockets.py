@@ -6,6 +6,8 @@ import os
 import socket
 from pathlib import Path
 
+from support import free_port
+
 from pylb.config.model import Address, Bind
 from pylb.config.words import Report
 from pylb.process.binding import Sockets
@@ -62,3 +64,16 @@ def test_leaving_closes_all_and_removes_nothing(tmp_path: Path) -> None:
     kept.follow(ours, set(ours), os.getpid())
     kept.leave()
     assert sock.fileno() == -1 and not kept.by_key and (tmp_path / "a").exists()
+
+
+def test_a_socket_that_was_handed_over_never_blocks() -> None:
+    report, bind = Report(), Bind(address=Address(kind="inet", host="127.0.0.1", port=free_port()))
+    first = Sockets({}, [])
+    first.listen(bind, report)
+    handed = {key: socket.socket(fileno=os.dup(sock.fileno())) for key, sock in first.opened.items()}
+    (sock,) = Sockets(handed, []).listen(bind, report)
+    report.raise_errors()
+    with sock, sock.dup() as copy:  # as a worker makes them, of which the loop accepts
+        assert not os.get_blocking(copy.fileno()) and not os.get_blocking(sock.fileno())
+    for other in first.opened.values():
+        other.close()

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import resource
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -27,6 +29,13 @@ REQUEST = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 def refuses(port: int) -> bool:
     with socket.socket() as sock:
         return sock.connect_ex(("127.0.0.1", port)) == errno.ECONNREFUSED
+
+
+def listening(pid: int) -> list[int]:
+    """Descriptors of the listening TCP sockets of a process."""
+    inodes = {words[9] for line in Path("/proc/net/tcp").read_text().splitlines() if (words := line.split())[3] == "0A"}
+    links = {path: str(path.readlink()) for path in Path(f"/proc/{pid}/fd").iterdir()}
+    return [int(path.name) for path, link in links.items() if link.strip("socket:[]") in inodes]
 
 
 @pytest.mark.timeout(300)
@@ -204,6 +213,30 @@ def test_workers_of_a_steward_that_dies_before_it_serves_end_too(tmp_path: Path)
         wait_for(lambda: children(master) == [serving], 10, "the end of its workers")
         assert ask(it.port)[0] == 200
         assert it.info()["Last_reload_ok"] == "0"
+
+
+def test_the_listening_socket_blocks_in_no_moment_of_a_reload(tmp_path: Path) -> None:
+    """What one process makes of a socket holds in all: another worker would wait in accept() with all its clients."""
+    with place(tmp_path) as it:
+        flags = {Path(f"/proc/{it.pylb.process.pid}/fdinfo/{number}") for number in listening(it.pylb.process.pid)}
+        assert flags
+        seen, over = set(), threading.Event()
+
+        def look() -> None:
+            while not over.is_set():
+                for path in flags:
+                    seen.add(bool(int(re.search(r"flags:\s*(\d+)", path.read_text())[1], 8) & os.O_NONBLOCK))  # type: ignore[index]
+
+        looking = threading.Thread(target=look)
+        looking.start()
+        try:
+            for _ in range(3):
+                it.reload()
+                assert ask(it.port)[0] == 200  # after the first client each worker opens more copies
+        finally:
+            over.set()
+            looking.join()
+        assert seen == {True}
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
