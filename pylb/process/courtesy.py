@@ -62,6 +62,7 @@ class _Background:
         """`returns`: it may come back from SCHED_IDLE."""
         self.insists = not returns
         """It has a weight, if a small one."""
+        self._nice = min(19, os.getpriority(os.PRIO_PROCESS, 0) + LESS)
         self._native = 0
         self._ran = self._waited = 0
 
@@ -70,7 +71,7 @@ class _Background:
         self._native = threading.get_native_id()
         lighter = self.insists
         if lighter:
-            os.nice(LESS)
+            os.setpriority(os.PRIO_PROCESS, self._native, self._nice)
             return
         _become(os.SCHED_IDLE)
         if self.insists:  # since a moment ago, when it was none yet: nobody looks after it any more
@@ -96,7 +97,7 @@ class _Background:
     def _take_share(self) -> None:
         _become(os.SCHED_BATCH, self._native)
         with suppress(OSError):  # it has just ended
-            os.setpriority(os.PRIO_PROCESS, self._native, LESS)
+            os.setpriority(os.PRIO_PROCESS, self._native, self._nice)
 
 
 def _may_return() -> bool:

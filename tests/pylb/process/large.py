@@ -18,6 +18,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 
 from live import serving
@@ -64,13 +65,14 @@ class Window:
     """Seconds."""
 
     def percentile(self, share: float) -> float:
-        """Seconds that this share of requests took at most."""
+        """Seconds that this share of requests took at most; infinite where there was none."""
         ordered = sorted(self.latencies)
-        return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+        return inf if not ordered else ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
     def __str__(self) -> str:
         figures = [f"p{100 * share:g} {1000 * self.percentile(share):.2f}" for share in (0.5, 0.9, 0.99, 0.999)]
-        return f"{len(self.latencies)} requests, {', '.join(figures)}, max {1000 * max(self.latencies):.1f} ms"
+        longest = max(self.latencies, default=inf)
+        return f"{len(self.latencies)} requests, {', '.join(figures)}, max {1000 * longest:.1f} ms"
 
 
 @dataclass(frozen=True)
@@ -85,8 +87,8 @@ class Reloaded:
 
     @property
     def ratio(self) -> float:
-        """Of the 99th percentiles, during to before."""
-        return self.during.percentile(0.99) / self.before.percentile(0.99)
+        """Of the 99th percentiles, during to before; infinite where one is missing."""
+        return inf if not self.before.latencies else self.during.percentile(0.99) / self.before.percentile(0.99)
 
     def __str__(self) -> str:
         return (
