@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest
-# Tests of two files at a time, because they wait more than they compute; ARGS="-n 0" runs them one by one.
+# Tests of two files at a time, because they wait as much as they compute; ARGS="-n 0" runs them one by one.
 BESIDE := -n 2 --no-loadscope-reorder
 .DEFAULT_GOAL := help
 .PHONY: help demo lab test tools check fuzz soak bench clean

@@ -1,4 +1,4 @@
-"""Two processes run tests side by side (`-n 2`), because tests wait more than they compute: which go together, and
+"""Two processes run tests side by side (`-n 2`), because tests wait as much as they compute: which go together, and
 which need the machine for themselves.
 
 A test takes the machine together with others, or alone. Both stand at a gate first, so that one who wants it alone

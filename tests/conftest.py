@@ -16,7 +16,6 @@ from hypothesis import HealthCheck, settings
 sys.path[:0] = [str(Path(__file__).parent.parent), str(Path(__file__).parent)]
 
 import beside  # noqa: E402
-from beside import Machine  # noqa: E402
 from support import examples  # noqa: E402
 
 # Hundreds of programs are started: all is compiled once, also where the environment asks for no __pycache__, and before
@@ -32,14 +31,14 @@ settings.register_profile(
 )
 settings.load_profile("unhurried")
 
-machine = Machine(None)
+machine = beside.Machine(None)
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """With `-n`: ask the other processes."""
     global machine
     if hasattr(config, "workerinput"):
-        machine = Machine(Path(config.option.basetemp).parent)
+        machine = beside.Machine(Path(config.option.basetemp).parent)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -77,7 +77,6 @@ def ask_to_share(pids: Iterable[int], wanted: bool) -> None:
 def _listens(sock: socket.socket) -> bool:
     with suppress(OSError):
         if sock.type == socket.SOCK_STREAM and sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
-            sock.setblocking(False)
             return True
     sock.close()
     return False

@@ -214,7 +214,6 @@ def _inherited(fd: int) -> socket.socket:
     if not sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
         sock.close()
         raise OSError(f"descriptor {fd} is not a listening socket")
-    sock.setblocking(False)
     return sock
 
 

@@ -69,13 +69,10 @@ class _Background:
     def begin(self) -> None:
         """In the thread itself."""
         self._native = threading.get_native_id()
-        lighter = self.insists
-        if lighter:
-            os.setpriority(os.PRIO_PROCESS, self._native, self._nice)
-            return
-        _become(os.SCHED_IDLE)
-        if self.insists:  # since a moment ago, when it was none yet: nobody looks after it any more
-            self._take_share()
+        if not self.insists:
+            _become(os.SCHED_IDLE)
+        if self.insists:  # perhaps since a moment ago, when it was not idle yet: nobody looks after it any more
+            self.insist()
 
     def starves(self) -> bool:
         """Since the last look others have left it too little."""
@@ -92,9 +89,6 @@ class _Background:
     def insist(self) -> None:
         """Take a share, and be looked after no more."""
         self.insists = True
-        self._take_share()
-
-    def _take_share(self) -> None:
         _become(os.SCHED_BATCH, self._native)
         with suppress(OSError):  # it has just ended
             os.setpriority(os.PRIO_PROCESS, self._native, self._nice)

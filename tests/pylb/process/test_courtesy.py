@@ -35,6 +35,13 @@ def own_policy() -> Iterator[None]:
 
 
 @pytest.fixture
+def returning(own_policy: None) -> None:
+    """A test that needs to come back from SCHED_IDLE."""
+    if not courtesy._may_return():
+        pytest.skip("coming back from SCHED_IDLE needs CAP_SYS_NICE, which this process does not have")
+
+
+@pytest.fixture
 def idle_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     """No thread ever waits for a core, however busy this one is."""
     monkeypatch.setattr(courtesy, "_times", lambda thread: (1_000_000, 0))
@@ -73,19 +80,15 @@ def test_it_is_idle_where_it_can_come_back_and_lighter_elsewhere(monkeypatch: py
     assert policy_and_nice() == (os.SCHED_BATCH, nice)  # whatever its threads were
 
 
-@pytest.mark.usefixtures("own_policy")
+@pytest.mark.usefixtures("own_policy", "returning")
 def test_a_thread_that_starves_takes_its_share() -> None:
-    if not courtesy._may_return():
-        pytest.skip("coming back from SCHED_IDLE needs CAP_SYS_NICE, which this process does not have")
     nice = os.getpriority(os.PRIO_PROCESS, 0)
     with a_core_that_is_all_taken():
         assert courtesy.behind(until_it_insists) == (os.SCHED_BATCH, min(19, nice + courtesy.LESS))
 
 
-@pytest.mark.usefixtures("own_policy")
+@pytest.mark.usefixtures("own_policy", "returning")
 def test_who_insists_while_it_is_about_to_be_idle_is_heard(monkeypatch: pytest.MonkeyPatch) -> None:
-    if not courtesy._may_return():
-        pytest.skip("coming back from SCHED_IDLE needs CAP_SYS_NICE, which this process does not have")
     thread = courtesy._Background(returns=True)
     become = courtesy._become
 
